@@ -1,0 +1,13 @@
+"""`python -m spacy mtl …`: one command a file, each a thin function over a plain one."""
+
+import typer
+from spacy.cli._util import app
+
+from .. import registry  # noqa: F401  (so that `spacy find-function` sees the registries)
+
+mtl_cli = typer.Typer(name="mtl", help="Multi-task learning with spacy-mtl.", no_args_is_help=True)
+app.add_typer(mtl_cli)
+
+from .convert import convert_cli  # noqa: E402
+
+mtl_cli.command("convert")(convert_cli)

@@ -1,0 +1,58 @@
+"""Gold annotation per predicted token, as integers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH
+from spacy.training import Example
+
+CODES = {"B": 3, "U": 3, "I": 1, "L": 1, "O": 2}
+
+
+def is_same_tokenization(example: Example) -> bool:
+    """Whether the predicted doc has the same tokens as the gold one, so that no alignment is needed."""
+    predicted, reference = example.predicted, example.reference
+    return len(predicted) == len(reference) and np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH))
+
+
+def token_values(example: Example, attr: str, attr_id: int) -> NDArray[np.uint64]:
+    """The gold value of each predicted token as spaCy stores it, (n_tokens,); 0 where unset or not aligned one to one.
+
+    attr (str): Name, such as "TAG". attr_id (int): The same as in `spacy.attrs`.
+    """
+    if is_same_tokenization(example):
+        return example.reference.to_array(attr_id)  # type: ignore[no-any-return]
+    aligned = example.get_aligned(attr)
+    return np.array([0 if value is None else value for value in aligned]).astype("int64").astype("uint64")
+
+
+def entity_values(example: Example) -> NDArray[np.uint64]:
+    """ENT_IOB and ENT_TYPE of each predicted token, (n_tokens, 2). IOB is 0 where the gold entity is unset, or where
+    the tokens it lies on are not aligned with predicted ones.
+    """
+    if is_same_tokenization(example):
+        return example.reference.to_array([ENT_IOB, ENT_TYPE])  # type: ignore[no-any-return]
+    strings = example.reference.vocab.strings
+    rows = np.zeros((len(example.predicted), 2), dtype="uint64")
+    for row, tag in zip(rows, example.get_aligned_ner(), strict=True):
+        if tag is not None and tag != "-":
+            row[0] = CODES[tag[0]]
+            row[1] = strings.as_int(tag[2:]) if len(tag) > 1 else 0
+    return rows
+
+
+def look_up(values: NDArray[np.uint64], known: Sequence[int]) -> NDArray[np.int64]:
+    """The place of each value in `known`, -1 for values that are not there."""
+    table = np.array(known, dtype="uint64")
+    order = np.argsort(table)
+    place = np.searchsorted(table, values, sorter=order).clip(max=max(len(table) - 1, 0))
+    if not len(table):
+        return np.full(len(values), -1)
+    found = order[place]
+    return np.where(table[found] == values, found, -1)
+
+
+def snippet(text: str, *, size: int = 60) -> str:
+    """The beginning of a text, to name a doc in a message."""
+    return repr(text if len(text) <= size else text[: size - 1] + "…")

@@ -1,0 +1,297 @@
+"""Document classification: exclusive classes (softmax) or independent ones (sigmoid), written to `doc.cats`."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.scorer import Scorer
+from spacy.tokens import Doc
+from spacy.training import Example
+from thinc.api import Dropout, Model, chain
+from thinc.types import Floats2d, Ints1d, Ragged
+from thinc.util import get_array_module, to_numpy
+
+from ..gold import snippet
+from ..layers.linear import grown, linear
+from ..layers.pooling import pooling as build_pooling
+from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
+from ..types import HeadInput, HeadModelT
+
+PoolingKindT = Literal["mean", "max", "attention"]
+
+SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
+SCORE_TABLES = ("f_per_type", "auc_per_type")
+
+
+def make_doc_classifier_v1(
+    exclusive: bool = True,
+    threshold: float = 0.5,
+    pooling: list[PoolingKindT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
+    label_prefix: str = "",
+    class_weights: dict[str, float] | None = None,
+) -> "DocClassifier":
+    """Build a document classifier.
+
+    exclusive (bool): One class a doc (softmax), or any number of them (sigmoid).
+    threshold (float): For classes that are not exclusive: from which probability on a class counts as predicted when
+        it is scored. `doc.cats` always has the probabilities.
+    pooling (list[str]): How token vectors become a doc vector: "mean", "max", "attention", or several side by side.
+    label_prefix (str): Only keys of `doc.cats` that start so belong to this head, and it writes them so. Its labels
+        are the keys without it. Two heads may have equal labels if their prefixes differ.
+    class_weights (dict[str, float] | None): Factor of a class's loss by label; 1.0 for those that are not named.
+    """
+    if not pooling:
+        raise ValueError("DocClassifier: pooling is empty; name at least one of 'mean', 'max', 'attention'")
+    return DocClassifier(
+        build_model(pooling),
+        exclusive=exclusive,
+        threshold=threshold,
+        label_prefix=label_prefix,
+        class_weights=class_weights or {},
+    )
+
+
+def build_model(kinds: Sequence[PoolingKindT]) -> HeadModelT:
+    """Token vectors -> pooled -> logits (n_docs, n_labels)."""
+    output = linear()
+    pool: Model[Ragged, Floats2d] = chain(build_pooling(kinds), Dropout(0.0))
+    model: HeadModelT = Model(
+        "doc_classifier", forward, init=init, layers=[pool, output], attrs={"labels": [], "owns_all_keys": True}
+    )
+    model.set_ref("output", output)
+    return model
+
+
+def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[Floats2d, Any]:
+    """RETURNS: logits (n_docs, n_labels), and backprop to the input."""
+    pooled, bp_pooled = model.layers[0](X.tokvecs, is_train)
+    logits, bp_logits = model.get_ref("output")(pooled, is_train)
+
+    def backprop(d_logits: Floats2d) -> HeadInput:
+        return HeadInput([], bp_pooled(bp_logits(d_logits)), [])
+
+    return logits, backprop
+
+
+def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
+    """Set the sizes from the sample and the labels."""
+    assert X is not None
+    model.layers[0].initialize(X.tokvecs)
+    output = model.get_ref("output")
+    output.set_dim("nO", len(model.attrs["labels"]), force=True)
+    output.initialize(model.layers[0].predict(X.tokvecs))
+
+
+class DocClassifier:
+    """The head. Unit of its loss: the doc. A doc none of whose `cats` keys is a label is not annotated; with classes
+    that are not exclusive, nor is a single absent key.
+    """
+
+    condition_on: tuple[str, ...] = ()
+    attribute = "cats"
+    overlap_fix = "give one of them label_prefix"
+    standard_scores: Mapping[str, str] = {f"cats_{key}": key for key in (*SCORE_NAMES, *SCORE_TABLES)}
+
+    def __init__(
+        self,
+        model: HeadModelT,
+        *,
+        exclusive: bool,
+        threshold: float,
+        label_prefix: str,
+        class_weights: Mapping[str, float],
+    ) -> None:
+        self.name = "doc_classifier"
+        self.model = model
+        self.exclusive = exclusive
+        self.threshold = threshold
+        self.label_prefix = label_prefix
+        self.class_weights = class_weights
+        self.main_score = "acc" if exclusive else "macro_f"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names without the prefix."""
+        return tuple(self.model.attrs["labels"])
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The labels as `doc.cats` has them."""
+        return tuple(self.label_prefix + label for label in self.labels)
+
+    @property
+    def writes(self) -> dict[str, str]:
+        """One name for each key of `doc.cats`."""
+        return {f"doc.cats[{key!r}]": label for key, label in zip(self.keys, self.labels, strict=True)}
+
+    def add_label(self, label: str) -> int:
+        """Add a class. Its weights are zero if the network has its shape already."""
+        if label in self.labels:
+            return 0
+        self.model.attrs["labels"] = [*self.labels, label]
+        self.model.attrs["owns_all_keys"] = False
+        output = self.model.get_ref("output")
+        if output.has_param("W"):
+            self.model.replace_node(output, grown(output, n_out=len(self.labels)))
+        return 1
+
+    def collect_labels(self, examples: Iterable[Example]) -> None:
+        """Take every key of the gold `cats` that has the prefix, in alphabetical order."""
+        keys = {key for eg in examples for key in eg.reference.cats if key.startswith(self.label_prefix)}
+        self.model.attrs["labels"] = sorted(key[len(self.label_prefix) :] for key in keys)
+        self.model.attrs["owns_all_keys"] = True
+
+    def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
+        """The doc's class probabilities at each of its tokens, (n_tokens, n_labels)."""
+        probabilities = self._probabilities(scores)
+        repeated, bp_repeated = repeat_rows(probabilities, lengths)
+
+        def backprop(d_repeated: Floats2d) -> Floats2d:
+            gradient = bp_repeated(d_repeated)
+            if self.exclusive:
+                return backprop_softmax(probabilities, gradient)
+            return cast(Floats2d, gradient * probabilities * (1.0 - probabilities))
+
+        return repeated, backprop
+
+    def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
+        """Negative log-likelihood of the gold classes, in nats: cross-entropy, or the sum of the classes' binary ones.
+
+        An exclusive doc whose keys are all zero, while some labels have no key, is known to be one of the latter: they
+        share the likelihood.
+        """
+        gold = self._gold(examples)
+        if np.isnan(gold).all():
+            return 0.0, None
+        xp = get_array_module(scores)
+        losses, d_scores = (self._exclusive_loss if self.exclusive else self._multilabel_loss)(xp.asarray(gold), scores)
+        return float(losses.sum()) / len(examples), d_scores / len(examples)
+
+    def get_rehearsal_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
+        """Cross-entropy against the teacher's probabilities."""
+        target = self._probabilities(teacher)
+        loss = _cross_entropy(target, scores) if self.exclusive else _binary_cross_entropy(target, scores)
+        return float(loss.sum()) / len(scores), (self._probabilities(scores) - target) / len(scores)
+
+    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> Floats2d:
+        """Class probabilities, (n_docs, n_labels)."""
+        return self._probabilities(scores)
+
+    def set_annotations(self, docs: Sequence[Doc], annotations: Floats2d) -> None:
+        """Add the probabilities to `doc.cats`; other keys stay."""
+        keys = self.keys
+        for doc, row in zip(docs, to_numpy(annotations).tolist(), strict=True):
+            doc.cats.update(zip(keys, row, strict=True))
+
+    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """spaCy's `score_cats` metrics, and `acc`: the share of annotated docs with the right class (exclusive) or with
+        every annotated class on the right side of the threshold.
+        """
+        annotated = [eg for eg in examples if self._is_annotated(eg)]
+        names = ("acc", *SCORE_NAMES, *SCORE_TABLES)
+        if not annotated:
+            return dict.fromkeys(names)
+        scores = Scorer.score_cats(
+            annotated,
+            "cats",
+            labels=self.keys,
+            multi_label=not self.exclusive,
+            threshold=None if self.exclusive else self.threshold,
+        )
+        correct = [self.is_correct(eg) for eg in annotated]
+        return {"acc": sum(map(bool, correct)) / len(correct)} | {name: scores[f"cats_{name}"] for name in names[1:]}
+
+    def is_correct(self, example: Example) -> bool | None:
+        """Exclusive: whether the likeliest class is the gold one; else whether every annotated class is right."""
+        if not self._is_annotated(example):
+            return None
+        predicted, gold = example.predicted.cats, example.reference.cats
+        if self.exclusive:
+            owned = [key for key in gold if key.startswith(self.label_prefix)]
+            best = max(self.keys, key=lambda key: predicted.get(key, 0.0))
+            return best == max(owned, key=lambda key: gold[key])
+        return all((predicted.get(key, 0.0) >= self.threshold) == (gold[key] > 0) for key in self.keys if key in gold)
+
+    def _probabilities(self, scores: Floats2d) -> Floats2d:
+        return softmax(scores) if self.exclusive else sigmoid(scores)
+
+    def _is_annotated(self, example: Example) -> bool:
+        cats = example.reference.cats
+        return any(key in cats for key in self.keys)
+
+    def _gold(self, examples: Sequence[Example]) -> NDArray[np.float32]:
+        """The values of `cats`, (n_docs, n_labels), NaN where a key is absent."""
+        keys, known = self.keys, frozenset(self.keys)
+        gold = np.full((len(examples), len(keys)), np.nan, dtype="f")
+        for row, eg in zip(gold, examples, strict=True):
+            cats = eg.reference.cats
+            if not cats:
+                continue
+            self._check(eg, known)
+            row[:] = [cats.get(key, np.nan) for key in keys]
+        return gold
+
+    def _check(self, example: Example, known: frozenset[str]) -> None:
+        """Refuse what can't be learned from: an unknown class, two exclusive classes, none of all exclusive ones."""
+        cats = example.reference.cats
+        positive = [key for key, value in cats.items() if value > 0 and key.startswith(self.label_prefix)]
+        unknown = [key for key in positive if key not in known]
+        where = f"in doc {snippet(example.reference.text)}"
+        if unknown and (self.label_prefix or self.model.attrs["owns_all_keys"]):
+            label = unknown[0][len(self.label_prefix) :]
+            raise ValueError(
+                f"head {self.name!r}: label {label!r} {where} was not seen at initialisation; add it with "
+                f"add_label({label!r}, head={self.name!r}), or initialise with examples or labels that have it"
+            )
+        owned = [key for key in positive if key in known]
+        if self.exclusive and sum(cats[key] for key in owned) > 1.0 + 1e-3:
+            raise ValueError(
+                f"head {self.name!r}: {len(owned)} classes are positive {where}: {owned}; its classes are exclusive, so "
+                "keep one, or set exclusive = false"
+            )
+        if self.exclusive and not positive and known <= cats.keys():
+            raise ValueError(
+                f"head {self.name!r}: no class is positive {where}; its classes are exclusive, so set one to 1.0, leave "
+                "the head's keys out of cats if the doc is not annotated, or set exclusive = false"
+            )
+
+    def _exclusive_loss(self, gold: Floats2d, scores: Floats2d) -> tuple[Floats2d, Floats2d]:
+        """Per-doc losses (n_docs,) and the gradient of their sum."""
+        xp = get_array_module(scores)
+        absent = xp.isnan(gold)
+        values = xp.where(absent, 0.0, gold)
+        total = values.sum(axis=1, keepdims=True)
+        probabilities = softmax(scores)
+        open_mass = xp.where(absent, probabilities, 0.0)
+        shared = open_mass / xp.maximum(open_mass.sum(axis=1, keepdims=True), 1e-30)
+        target = xp.where(total > 0, values / xp.maximum(total, 1e-30), shared)
+        log_open = -xp.log(xp.maximum(open_mass.sum(axis=1), 1e-30))
+        losses = xp.where(total[:, 0] > 0, _cross_entropy(target, scores), log_open)
+        factor = (~absent).any(axis=1) * xp.where(total[:, 0] > 0, target @ self._class_weights(scores), 1.0)
+        return losses * factor, ((probabilities - target) * factor[:, None]).astype(scores.dtype)
+
+    def _multilabel_loss(self, gold: Floats2d, scores: Floats2d) -> tuple[Floats2d, Floats2d]:
+        """Per-doc losses (n_docs,) and the gradient of their sum."""
+        xp = get_array_module(scores)
+        factor = xp.where(xp.isnan(gold), 0.0, self._class_weights(scores))
+        target = xp.where(xp.isnan(gold), 0.0, gold)
+        losses = (softplus(scores) - target * scores) * factor
+        return losses.sum(axis=1), ((sigmoid(scores) - target) * factor).astype(scores.dtype)
+
+    def _class_weights(self, scores: Floats2d) -> Floats2d:
+        unknown = set(self.class_weights) - set(self.labels)
+        if unknown:
+            raise ValueError(
+                f"head {self.name!r}: class_weights names {sorted(unknown)}, but the labels are {list(self.labels)}"
+            )
+        weights = [self.class_weights.get(label, 1.0) for label in self.labels]
+        return cast(Floats2d, get_array_module(scores).asarray(weights, dtype="f"))
+
+
+def _cross_entropy(target: Floats2d, logits: Floats2d) -> Floats2d:
+    return cast(Floats2d, -(target * log_softmax(logits)).sum(axis=1))
+
+
+def _binary_cross_entropy(target: Floats2d, logits: Floats2d) -> Floats2d:
+    return cast(Floats2d, (softplus(logits) - target * logits).sum(axis=1))

@@ -1,0 +1,354 @@
+"""Entities by a linear-chain CRF over BIO or BILUO tags, written to `doc.ents` or `doc.spans`."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import IS_SPACE
+from spacy.scorer import PRFScore
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example
+from thinc.api import Dropout, Model
+from thinc.types import Floats2d, Ints1d, Ragged
+from thinc.util import get_array_module, to_numpy
+
+from ..gold import entity_values, look_up, snippet
+from ..layers.crf import CRFScores, constrain, crf, forward_backward, path_scores, viterbi
+from ..layers.crf import grown as grown_crf
+from ..layers.linear import grown, linear
+from ..layers.softmax import backprop_softmax, softmax
+from ..layers.span_probability import span_probabilities
+from ..layers.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme
+from ..types import HeadInput, HeadModelT
+
+SchemeT = Literal["BIO", "BILUO"]
+
+
+@dataclass
+class Spans:
+    """Decoded spans of a batch. All arrays (n_spans,): index of the doc, first token, end (exclusive), label index, and
+    the probability of exactly this span under the CRF where it was asked for.
+    """
+
+    docs: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64] | None
+
+
+def make_entity_recognizer_v1(
+    scheme: SchemeT = "BIO",
+    condition_on: str | list[str] | None = None,
+    spans_key: str | None = None,
+) -> "EntityRecognizer":
+    """Build an entity recognizer.
+
+    scheme (str): "BIO", or "BILUO", which has a tag for last and for single tokens and twice as many tags.
+    condition_on (str | list[str] | None): Heads whose distribution each token sees, such as the intent of its doc.
+    spans_key (str | None): Write to `doc.spans[spans_key]`, with the spans' probabilities in `attrs["scores"]`,
+        instead of `doc.ents`. Gold is read from `doc.ents` in both cases.
+    """
+    heads = [condition_on] if isinstance(condition_on, str) else condition_on or []
+    return EntityRecognizer(build_model(len(heads), scheme), scheme=scheme, condition_on=heads, spans_key=spans_key)
+
+
+def build_model(n_conditions: int, scheme: SchemeT) -> HeadModelT:
+    """Token vectors and conditions -> CRF scores over the tokens that are not white space."""
+    drop: Model[Floats2d, Floats2d] = Dropout(0.0)
+    layers: list[Model[Any, Any]] = [drop, crf(), linear()]
+    layers.extend(linear(bias=False) for _ in range(n_conditions))
+    return Model("entity_recognizer", forward, init=init, layers=layers, attrs={"labels": [], "scheme": scheme})
+
+
+def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[CRFScores, Any]:
+    """RETURNS: CRFScores, and backprop to the input."""
+    for index, condition in enumerate(X.conditions, start=3):
+        _fit_condition(model, index, condition.shape[1])
+    drop, crf_layer, *projections = model.layers
+    kept, lengths = _kept_tokens(X.docs)
+    everything = len(kept) == len(X.tokvecs.dataXd)
+    dropped, bp_dropped = drop(X.tokvecs.dataXd, is_train)
+    inputs = [array if everything else array[kept] for array in (dropped, *X.conditions)]
+    outputs = [layer(array, is_train) for layer, array in zip(projections, inputs, strict=True)]
+    emissions = outputs[0][0]
+    for output, _ in outputs[1:]:
+        emissions += output
+    scores, bp_scores = crf_layer((emissions, lengths, kept), is_train)
+
+    def backprop(d_scores: CRFScores) -> HeadInput:
+        d_emissions = bp_scores(d_scores)
+        d_inputs = [bp_output(d_emissions) for _, bp_output in outputs]
+        if not everything:
+            d_inputs = [_scatter(d_input, kept, len(dropped)) for d_input in d_inputs]
+        return HeadInput([], Ragged(bp_dropped(d_inputs[0]), X.tokvecs.lengths), d_inputs[1:])
+
+    return scores, backprop
+
+
+def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
+    """Set the sizes from the sample and the labels."""
+    assert X is not None
+    n_tags = make_tag_scheme(model.attrs["scheme"], len(model.attrs["labels"])).n_tags
+    _, crf_layer, *projections = model.layers
+    crf_layer.set_dim("nO", n_tags, force=True)
+    crf_layer.initialize()
+    for layer, array in zip(projections, (X.tokvecs.dataXd, *X.conditions), strict=True):
+        layer.set_dim("nO", n_tags, force=True)
+        layer.initialize(array)
+
+
+def _fit_condition(model: HeadModelT, index: int, width: int) -> None:
+    """Grow the projection of a condition when the other head has got new labels since."""
+    layer = model.layers[index]
+    if layer.has_param("W") and layer.get_dim("nI") < width:
+        model.replace_node(layer, grown(layer, n_in=width))
+
+
+def _kept_tokens(docs: Sequence[Doc]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """RETURNS: places in the batch of the tokens that are not white space, (n_kept,), and their number in each doc."""
+    if not docs:
+        return np.zeros(0, dtype="int64"), np.zeros(0, dtype="int64")
+    flags = [doc.to_array(IS_SPACE) for doc in docs]
+    is_space = np.concatenate(flags).astype(bool)
+    lengths = np.array([len(flag) for flag in flags])
+    if is_space.any():
+        owner = np.repeat(np.arange(len(docs)), lengths)
+        lengths = lengths - np.bincount(owner[is_space], minlength=len(docs))
+    return np.flatnonzero(~is_space), lengths
+
+
+def _scatter(rows: Floats2d, kept: Ints1d, size: int) -> Floats2d:
+    xp = get_array_module(rows)
+    scattered = xp.zeros((size, rows.shape[1]), dtype=rows.dtype)
+    scattered[kept] = rows
+    return cast(Floats2d, scattered)
+
+
+class EntityRecognizer:
+    """The head. Unit of its loss: the token. A token whose entity IOB is unset is not annotated: the loss sums over all
+    its completions. White-space tokens are left out of the sequence, so that no entity starts or ends on one.
+    """
+
+    main_score = "f"
+
+    def __init__(
+        self, model: HeadModelT, *, scheme: SchemeT, condition_on: Sequence[str], spans_key: str | None
+    ) -> None:
+        self.name = "entity_recognizer"
+        self.model = model
+        self.scheme = scheme
+        self.condition_on = tuple(condition_on)
+        self.spans_key = spans_key
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Entity types."""
+        return tuple(self.model.attrs["labels"])
+
+    @property
+    def tag_scheme(self) -> TagScheme:
+        """The tags of the CRF."""
+        return make_tag_scheme(self.scheme, len(self.labels))
+
+    @property
+    def attribute(self) -> str:
+        """ "ents", or the key of the spans."""
+        return "ents" if self.spans_key is None else f"spans[{self.spans_key!r}]"
+
+    @property
+    def overlap_fix(self) -> str:
+        """How to let two heads live together."""
+        return "give one of them a spans_key of its own"
+
+    @property
+    def writes(self) -> dict[str, str]:
+        """`doc.ents` or one key of `doc.spans`."""
+        return {f"doc.{self.attribute}": ""}
+
+    @property
+    def standard_scores(self) -> Mapping[str, str]:
+        """The score keys of spaCy's `ner`, or of its `spancat`."""
+        prefix = "ents" if self.spans_key is None else f"spans_{self.spans_key}"
+        return {f"{prefix}_p": "p", f"{prefix}_r": "r", f"{prefix}_f": "f", f"{prefix}_per_type": "f_per_type"}
+
+    def add_label(self, label: str) -> int:
+        """Add an entity type. Its weights are zero if the network has its shape already."""
+        if label in self.labels:
+            return 0
+        self.model.attrs["labels"] = [*self.labels, label]
+        _, crf_layer, *projections = self.model.layers
+        if crf_layer.has_param("transitions"):
+            n_tags = self.tag_scheme.n_tags
+            self.model.replace_node(crf_layer, grown_crf(crf_layer, n_tags))
+            for layer in projections:
+                self.model.replace_node(layer, grown(layer, n_out=n_tags))
+        return 1
+
+    def collect_labels(self, examples: Iterable[Example]) -> None:
+        """Take every type of the gold entities, in alphabetical order."""
+        self.model.attrs["labels"] = sorted({ent.label_ for eg in examples for ent in eg.reference.ents})
+
+    def condition(self, scores: CRFScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], CRFScores]]:
+        """The softmax of the emissions at each token, (n_tokens, n_tags); zeros for white space."""
+        probabilities = softmax(scores.emissions)
+        n_tokens = int(lengths.sum())
+
+        def backprop(gradient: Floats2d) -> CRFScores:
+            d_emissions = backprop_softmax(probabilities, cast(Floats2d, gradient[scores.kept]))
+            xp = get_array_module(d_emissions)
+            others = [xp.zeros_like(part) for part in scores.potentials[1:]]
+            return CRFScores(d_emissions, *others, scores.lengths, scores.kept)
+
+        return _scatter(probabilities, scores.kept, n_tokens), backprop
+
+    def get_loss(self, examples: Sequence[Example], scores: CRFScores) -> tuple[float, CRFScores | None]:
+        """Negative log-likelihood in nats of the annotation, summed over all tag sequences that agree with it."""
+        iob, labels = self._gold(examples)
+        iob, labels = iob[scores.kept], labels[scores.kept]
+        learns = _any_by_doc(iob != MISSING, scores.lengths)
+        if not learns.any():
+            return 0.0, None
+        n_units = sum(len(eg.predicted) for eg in examples)
+        constrained = constrain(scores, self.tag_scheme)
+        part, rows = _select_docs(constrained, learns)
+        tags, possible = self.tag_scheme.encode(iob[rows], labels[rows], part.lengths)
+        loss, gradient = _likelihood_loss(part, tags, possible)
+        d_emissions = _scatter(gradient.emissions, rows, len(scores.emissions))
+        d_scores = CRFScores(d_emissions, *gradient.potentials[1:], scores.lengths, scores.kept)
+        return loss / n_units, d_scores * (1.0 / n_units)
+
+    def get_rehearsal_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:
+        """Cross-entropy against the teacher's distribution over tag sequences."""
+        scheme = self.tag_scheme
+        target = forward_backward(constrain(teacher, scheme)).marginals(teacher)
+        lattice = forward_backward(constrain(scores, scheme))
+        pairs = zip(scores.potentials, target.potentials, strict=True)
+        loss = lattice.log_partition - sum(float((mine * theirs).sum(dtype="d")) for mine, theirs in pairs)
+        n_units = max(len(scores.kept), 1)
+        return loss / n_units, (lattice.marginals(scores) + target * -1.0) * (1.0 / n_units)
+
+    def decode(self, docs: Sequence[Doc], scores: CRFScores) -> Spans:
+        """The spans of the best valid tag sequences."""
+        constrained = constrain(scores, self.tag_scheme)
+        tags = viterbi(constrained)
+        starts, ends, labels = self.tag_scheme.spans(tags)
+        probabilities = None
+        if self.spans_key is not None:
+            probabilities = span_probabilities(constrained, tags, starts, ends)
+        first_tokens, last_tokens = scores.kept[starts], scores.kept[ends - 1]
+        offsets = np.cumsum([0, *(len(doc) for doc in docs)])
+        owners = np.searchsorted(offsets, first_tokens, side="right") - 1
+        begins = offsets[owners]
+        return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities)
+
+    def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
+        """Write the spans. Entities that a doc already has stay, and displace those that overlap them."""
+        spans: list[list[Span]] = [[] for _ in docs]
+        label_ids = [docs[0].vocab.strings.add(label) for label in self.labels] if docs else []
+        columns = (annotations.docs, annotations.starts, annotations.ends, annotations.labels)
+        for owner, start, end, label in zip(*(column.tolist() for column in columns), strict=True):
+            spans[owner].append(Span(docs[owner], start, end, label=label_ids[label]))
+        if self.spans_key is None:
+            for doc, new in zip(docs, spans, strict=True):
+                doc.set_ents(_displace(doc.ents, new), default="outside")
+            return
+        assert annotations.probabilities is not None
+        for index, (doc, new) in enumerate(zip(docs, spans, strict=True)):
+            scores = annotations.probabilities[annotations.docs == index].astype("f")
+            doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=new, attrs={"scores": scores})
+
+    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """Precision, recall and F1 of exact spans (`p`, `r`, `f`) and by type. Predictions on unset tokens don't count."""
+        annotated = [eg for eg in examples if eg.reference.has_annotation("ENT_IOB")]
+        if not annotated:
+            return dict.fromkeys(("p", "r", "f", "f_per_type"))
+        total, by_type = PRFScore(), {}
+        for eg in annotated:
+            gold, predicted = self._gold_spans(eg), self._predicted_spans(eg)
+            total.score_set(predicted, gold)
+            for label in {span[2] for span in gold | predicted}:
+                mine = {span for span in predicted if span[2] == label}
+                by_type.setdefault(label, PRFScore()).score_set(mine, {span for span in gold if span[2] == label})
+        per_type = {label: score.to_dict() for label, score in sorted(by_type.items())}
+        return {"p": total.precision, "r": total.recall, "f": total.fscore, "f_per_type": per_type}
+
+    def is_correct(self, example: Example) -> bool | None:
+        """Whether the predicted spans are the gold ones."""
+        if not example.reference.has_annotation("ENT_IOB"):
+            return None
+        return self._gold_spans(example) == self._predicted_spans(example)
+
+    def _gold(self, examples: Sequence[Example]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """ENT_IOB and label index (-1 for none) of each token of the batch, (n_tokens,)."""
+        rows = [entity_values(eg) for eg in examples]
+        flat = np.concatenate(rows)
+        strings = examples[0].reference.vocab.strings
+        labels = look_up(flat[:, 1], [strings.as_int(label) for label in self.labels])
+        unknown = np.flatnonzero((labels < 0) & (flat[:, 1] != 0))
+        if len(unknown):
+            place = int(np.searchsorted(np.cumsum([len(row) for row in rows]), unknown[0], side="right"))
+            label = strings[int(flat[unknown[0], 1])]
+            raise ValueError(
+                f"head {self.name!r}: label {label!r} in doc {snippet(examples[place].reference.text)} was not seen at "
+                f"initialisation; add it with add_label({label!r}, head={self.name!r}), or initialise with examples or "
+                "labels that have it"
+            )
+        # An entity without a type is spaCy's way to block a token: nothing is there.
+        iob = np.where((labels < 0) & (flat[:, 0] != MISSING), OUTSIDE, flat[:, 0].astype("int64"))
+        return iob, labels
+
+    def _gold_spans(self, example: Example) -> set[tuple[int, int, str]]:
+        return {(ent.start, ent.end, ent.label_) for ent in example.reference.ents}
+
+    def _predicted_spans(self, example: Example) -> set[tuple[int, int, str]]:
+        """Predicted spans in gold tokens; those on tokens whose gold is unset are neither right nor wrong."""
+        doc, reference = example.predicted, example.reference
+        found = doc.ents if self.spans_key is None else doc.spans.get(self.spans_key, ())
+        spans: set[tuple[int, int, str]] = set()
+        for span in found:
+            places = example.alignment.x2y[span.start : span.end]
+            if not len(places):
+                continue
+            start, end = int(places[0]), int(places[-1]) + 1
+            if all(reference[place].ent_iob != MISSING for place in range(start, end)):
+                spans.add((start, end, span.label_))
+        return spans
+
+
+def _likelihood_loss(
+    scores: CRFScores, tags: NDArray[np.int64], possible: NDArray[np.bool_]
+) -> tuple[float, CRFScores]:
+    """Summed loss in nats and its gradient: expected tag counts without the annotation less those with it."""
+    lattice = forward_backward(scores)
+    expected = lattice.marginals(scores)
+    if (tags >= 0).all():
+        gold, counts = path_scores(scores, tags)
+    else:
+        agreeing = forward_backward(scores, possible=possible)
+        gold, counts = agreeing.log_partition, agreeing.marginals(scores)
+    return lattice.log_partition - gold, expected + counts * -1.0
+
+
+def _any_by_doc(flags: NDArray[np.bool_], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether any of a doc's tokens is flagged, (n_docs,)."""
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    result: NDArray[np.bool_] = np.bincount(owner[flags], minlength=len(lengths)) > 0
+    return result
+
+
+def _select_docs(scores: CRFScores, chosen: NDArray[np.bool_]) -> tuple[CRFScores, NDArray[np.int64]]:
+    """The scores of some of the docs, and the rows they have in the whole."""
+    rows = np.flatnonzero(np.repeat(chosen, scores.lengths))
+    emissions, *others = scores.potentials
+    return CRFScores(emissions[rows], *others, scores.lengths[chosen], scores.kept[rows]), rows
+
+
+def _displace(old: Sequence[Span], new: Sequence[Span]) -> list[Span]:
+    """The old spans, and those of the new that don't overlap them."""
+    if not old:
+        return list(new)
+    taken = {token for span in old for token in range(span.start, span.end)}
+    return [*old, *(span for span in new if taken.isdisjoint(range(span.start, span.end)))]

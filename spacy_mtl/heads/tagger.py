@@ -1,0 +1,245 @@
+"""One label a token: tags, parts of speech, morphology or sentence starts."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import MORPH, POS, SENT_START, TAG
+from spacy.parts_of_speech import IDS as POS_IDS
+from spacy.scorer import Scorer
+from spacy.tokens import Doc, Token
+from spacy.training import Example
+from spacy.vocab import Vocab
+from thinc.api import Dropout, Model
+from thinc.types import Floats2d, Ints1d, Ragged
+from thinc.util import get_array_module, to_numpy
+
+from ..gold import look_up, snippet, token_values
+from ..layers.linear import grown, linear
+from ..layers.softmax import backprop_softmax, log_softmax, softmax
+from ..types import HeadInput, HeadModelT
+
+AttrT = Literal["tag", "pos", "morph", "sent_start"]
+
+ATTR_IDS = {"tag": TAG, "pos": POS, "morph": MORPH, "sent_start": SENT_START}
+# As spaCy's senter: I goes on with a sentence, S starts one.
+SENT_STARTS = {"I": -1, "S": 1}
+STANDARD_SCORES: dict[str, dict[str, str]] = {
+    "tag": {"tag_acc": "acc"},
+    "pos": {"pos_acc": "acc"},
+    "morph": {"morph_acc": "acc", "morph_per_feat": "per_feat", "morph_micro_f": "micro_f"},
+    "sent_start": {"sents_p": "p", "sents_r": "r", "sents_f": "f"},
+}
+
+
+def make_tagger_v1(attr: AttrT = "tag", overwrite: bool = False, label_smoothing: float = 0.0) -> "Tagger":
+    """Build a tagger.
+
+    attr (str): Which token attribute it learns and writes: "tag", "pos", "morph" or "sent_start".
+    overwrite (bool): Whether it replaces values that the doc already has.
+    label_smoothing (float): Share of the probability, from 0 to below 1, that the target gives to the other labels.
+    """
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ValueError(f"Tagger: label_smoothing is {label_smoothing}; it must be at least 0 and less than 1")
+    model = build_model()
+    if attr == "sent_start":
+        model.attrs["labels"] = list(SENT_STARTS)
+    return Tagger(model, attr=attr, overwrite=overwrite, label_smoothing=label_smoothing)
+
+
+def build_model() -> HeadModelT:
+    """Token vectors -> logits (n_tokens, n_labels)."""
+    drop: Model[Floats2d, Floats2d] = Dropout(0.0)
+    output = linear()
+    model: HeadModelT = Model("tagger", forward, init=init, layers=[drop, output], attrs={"labels": []})
+    model.set_ref("output", output)
+    return model
+
+
+def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[Floats2d, Any]:
+    """RETURNS: logits (n_tokens, n_labels), and backprop to the input."""
+    dropped, bp_dropped = model.layers[0](X.tokvecs.dataXd, is_train)
+    logits, bp_logits = model.get_ref("output")(dropped, is_train)
+
+    def backprop(d_logits: Floats2d) -> HeadInput:
+        return HeadInput([], Ragged(bp_dropped(bp_logits(d_logits)), X.tokvecs.lengths), [])
+
+    return logits, backprop
+
+
+def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
+    """Set the sizes from the sample and the labels."""
+    assert X is not None
+    output = model.get_ref("output")
+    output.set_dim("nO", len(model.attrs["labels"]), force=True)
+    output.initialize(X.tokvecs.dataXd)
+
+
+class Tagger:
+    """The head. Unit of its loss: the token. A token whose gold value is unset, or that is not aligned one to one with a
+    gold token, is not annotated.
+    """
+
+    condition_on: tuple[str, ...] = ()
+    overlap_fix = "keep one of them, or give them different attr"
+
+    def __init__(self, model: HeadModelT, *, attr: AttrT, overwrite: bool, label_smoothing: float) -> None:
+        self.name = attr
+        self.model = model
+        self.attr = attr
+        self.overwrite = overwrite
+        self.label_smoothing = label_smoothing
+        self.main_score = "f" if attr == "sent_start" else "acc"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The values of the attribute; for `morph` feature strings in UD's form, for `sent_start` I and S."""
+        return tuple(self.model.attrs["labels"])
+
+    @property
+    def attribute(self) -> str:
+        """The token attribute."""
+        return self.attr
+
+    @property
+    def standard_scores(self) -> Mapping[str, str]:
+        """The score keys of spaCy's own component for this attribute."""
+        return STANDARD_SCORES[self.attr]
+
+    @property
+    def writes(self) -> dict[str, str]:
+        """The token attribute."""
+        return {f"token.{self.attr}": ""}
+
+    def add_label(self, label: str) -> int:
+        """Add a value. Its weights are zero if the network has its shape already."""
+        if label in self.labels:
+            return 0
+        if self.attr == "sent_start":
+            raise ValueError(f"head {self.name!r}: the labels of sent_start are I and S; {label!r} can't be added")
+        if self.attr == "pos" and label not in POS_IDS:
+            raise ValueError(f"head {self.name!r}: {label!r} is no part of speech; use one of {sorted(POS_IDS)[1:]}")
+        self.model.attrs["labels"] = [*self.labels, label]
+        output = self.model.get_ref("output")
+        if output.has_param("W"):
+            self.model.replace_node(output, grown(output, n_out=len(self.labels)))
+        return 1
+
+    def collect_labels(self, examples: Iterable[Example]) -> None:
+        """Take every value that a gold token has, in alphabetical order."""
+        if self.attr == "sent_start":
+            return
+        labels: set[str] = set()
+        for eg in examples:
+            strings = eg.reference.vocab.strings
+            values = np.unique(eg.reference.to_array(ATTR_IDS[self.attr]))
+            labels.update(strings[int(value)] for value in values if value)
+        self.model.attrs["labels"] = sorted(labels)
+
+    def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
+        """The probabilities of the values at each token."""
+        probabilities = softmax(scores)
+        return probabilities, lambda gradient: backprop_softmax(probabilities, gradient)
+
+    def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
+        """Cross-entropy in nats, with the smoothed target if asked for."""
+        gold = self._gold(examples)
+        annotated = np.flatnonzero(gold >= 0)
+        if not len(annotated):
+            return 0.0, None
+        xp = get_array_module(scores)
+        n_labels, n_units = scores.shape[1], len(scores)
+        rows, columns = xp.asarray(annotated), xp.asarray(gold[annotated])
+        others = self.label_smoothing / max(n_labels - 1, 1)
+        target = xp.full((len(annotated), n_labels), others, dtype=scores.dtype)
+        target[xp.arange(len(annotated)), columns] = 1.0 - others * (n_labels - 1)
+        loss = -float((target * log_softmax(scores[rows])).sum())
+        d_scores = xp.zeros_like(scores)
+        d_scores[rows] = (softmax(scores[rows]) - target) / n_units
+        return loss / n_units, d_scores
+
+    def get_rehearsal_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
+        """Cross-entropy against the teacher's probabilities."""
+        target = softmax(teacher)
+        n_units = max(len(scores), 1)
+        return -float((target * log_softmax(scores)).sum()) / n_units, (softmax(scores) - target) / n_units
+
+    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.int64]:
+        """The label index of each token, (n_tokens,)."""
+        return to_numpy(scores.argmax(axis=1)) if scores.size else np.zeros(len(scores), dtype="int64")
+
+    def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> None:
+        """Write the attribute. Values that are set already stay unless `overwrite`."""
+        attr_id, start = ATTR_IDS[self.attr], 0
+        values = np.array([], dtype="uint64")
+        vocab = None
+        for doc in docs:
+            if not len(doc):
+                continue
+            if doc.vocab is not vocab:
+                vocab = doc.vocab
+                values = self._stored_values(vocab)[annotations]
+            new = values[start : start + len(doc)]
+            start += len(doc)
+            if not self.overwrite:
+                old = doc.to_array(attr_id)
+                new = np.where(old == 0, new, old) if old.any() else new
+            doc.from_array(attr_id, new)
+
+    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """`acc` over the annotated tokens. For `morph` also spaCy's `micro_f` and `per_feat`; for `sent_start` precision,
+        recall and F1 of whole sentences (`p`, `r`, `f`).
+        """
+        attr = self.attr
+        annotated = [eg for eg in examples if self._is_annotated(eg)]
+        keys = {key: name for name, key in self.standard_scores.items()}
+        if not annotated:
+            return {"acc": None} | dict.fromkeys(keys)
+        get_value = _morph_key if attr == "morph" else getattr
+        name = "is_sent_start" if attr == "sent_start" else attr
+        scores = Scorer.score_token_attr(annotated, name, getter=get_value)
+        result: dict[str, Any] = {"acc": scores[f"{name}_acc"]}
+        if attr == "morph":
+            scores.update(Scorer.score_token_attr_per_feat(annotated, attr, getter=get_value))
+        elif attr == "sent_start":
+            scores.update(Scorer.score_spans(annotated, "sents", has_annotation=lambda doc: doc.has_annotation("SENT_START")))
+        return result | {key: scores.get(name) for key, name in keys.items() if key not in result}
+
+    def is_correct(self, example: Example) -> bool | None:
+        """Whether every annotated token has its gold value."""
+        gold = token_values(example, self.attr.upper(), ATTR_IDS[self.attr])
+        if not gold.any():
+            return None
+        predicted = example.predicted.to_array(ATTR_IDS[self.attr])
+        return bool(np.all((predicted == gold) | (gold == 0)))
+
+    def _is_annotated(self, example: Example) -> bool:
+        return bool(example.reference.to_array(ATTR_IDS[self.attr]).any())
+
+    def _stored_values(self, vocab: Vocab) -> NDArray[np.uint64]:
+        """The labels as the doc stores them."""
+        if self.attr == "sent_start":
+            return np.array(list(SENT_STARTS.values()), dtype="int64").astype("uint64")
+        add = vocab.morphology.add if self.attr == "morph" else vocab.strings.add
+        return np.array([add(label) for label in self.labels], dtype="uint64")
+
+    def _gold(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        """The label index of each token of the batch, (n_tokens,), -1 where it is not annotated."""
+        values = [token_values(eg, self.attr.upper(), ATTR_IDS[self.attr]) for eg in examples]
+        flat = np.concatenate(values)
+        gold = look_up(flat, self._stored_values(examples[0].reference.vocab).tolist())
+        unknown = np.flatnonzero((gold < 0) & (flat != 0))
+        if len(unknown):
+            place = int(np.searchsorted(np.cumsum([len(v) for v in values]), unknown[0], side="right"))
+            doc = examples[place].reference
+            label = doc.vocab.strings[int(flat[unknown[0]])]
+            raise ValueError(
+                f"head {self.name!r}: {self.attr} {label!r} in doc {snippet(doc.text)} was not seen at initialisation; add "
+                f"it with add_label({label!r}, head={self.name!r}), or initialise with examples or labels that have it"
+            )
+        return gold
+
+
+def _morph_key(token: Token, attr: str) -> int:
+    return cast(int, token.morph.key)

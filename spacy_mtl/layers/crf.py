@@ -1,0 +1,287 @@
+"""A linear-chain conditional random field over batches of sequences of unequal length (Lafferty et al. 2001).
+
+Sequences are packed by time step, longest first, so that one step of a recursion is one matrix product over the
+sequences that are still running, with no loop over sequences and no work for padding. The recursions run in scaled
+probability space (Rabiner 1989), in double precision.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from thinc.api import Model
+from thinc.types import Floats1d, Floats2d, Ints1d
+from thinc.util import get_array_module
+
+from .tag_scheme import TagScheme
+
+ArrayT = Any
+CRFModelT = Model[Floats2d, "CRFScores"]
+
+
+@dataclass
+class CRFScores:
+    """Log-potentials in nats, or their gradient.
+
+    emissions (n_tokens, n_tags), transitions (n_tags, n_tags) from row to column, starts and ends (n_tags,).
+    lengths (n_docs,): tokens of each sequence.
+    kept (n_tokens,): place in the batch of each token of the sequences; white space is left out of them.
+    """
+
+    emissions: Floats2d
+    transitions: Floats2d
+    starts: Floats1d
+    ends: Floats1d
+    lengths: Ints1d
+    kept: Ints1d
+
+    def __mul__(self, factor: float) -> "CRFScores":
+        return CRFScores(*(part * factor for part in self.potentials), self.lengths, self.kept)
+
+    def __add__(self, other: "CRFScores") -> "CRFScores":
+        pairs = zip(self.potentials, other.potentials, strict=True)
+        return CRFScores(*(mine + theirs for mine, theirs in pairs), self.lengths, self.kept)
+
+    @property
+    def potentials(self) -> tuple[ArrayT, ArrayT, ArrayT, ArrayT]:
+        """The four arrays that have gradients."""
+        return self.emissions, self.transitions, self.starts, self.ends
+
+
+@dataclass
+class Packing:
+    """Rows of sequences laid end to end, ordered by time step and, within one, by falling length of the sequence.
+
+    rows (n_tokens,): the original row of each packed row. before (n_tokens - n_first,): for each packed row after the
+    first step, the packed row of the same sequence one step earlier. sizes (n_steps,): sequences running at each
+    step. order (n_running,): the non-empty sequences, longest first. last (n_running,): packed row of each one's end.
+    """
+
+    rows: NDArray[np.int64]
+    before: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    order: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+
+def pack(lengths: NDArray[np.int64]) -> Packing:
+    """Order the rows of sequences with these lengths (n_docs,) by time step."""
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    running = lengths[order]
+    sizes = np.bincount(running)[1:][::-1].cumsum()[::-1] if len(running) else np.zeros(0, dtype=np.int64)
+    offsets = np.cumsum(sizes) - sizes
+    step = np.repeat(np.arange(len(sizes)), sizes)
+    place = np.arange(len(step)) - offsets[step]
+    first_rows = (np.cumsum(lengths) - lengths)[order]
+    later = step > 0
+    before = offsets[step[later] - 1] + place[later]
+    return Packing(first_rows[place] + step, before, sizes, order, offsets[running - 1] + np.arange(len(running)))
+
+
+def crf(n_tags: int | None = None) -> CRFModelT:
+    """Build the layer that adds learned transitions to emissions.
+
+    Its input is (emissions (n_tokens, n_tags), lengths (n_docs,), kept (n_tokens,)), its output CRFScores.
+    """
+    params: dict[str, Any] = {"transitions": None, "starts": None, "ends": None}
+    return Model("crf", forward, init=init, dims={"nO": n_tags}, params=params)
+
+
+def forward(model: CRFModelT, X: tuple[Floats2d, Ints1d, Ints1d], is_train: bool) -> tuple[CRFScores, Any]:
+    """RETURNS: the scores and backprop: d_scores -> d_emissions (n_tokens, n_tags)."""
+    emissions, lengths, kept = X
+    potentials = [cast(Any, model.get_param(name)) for name in model.param_names]
+
+    def backprop(d_scores: CRFScores) -> Floats2d:
+        for name, gradient in zip(model.param_names, d_scores.potentials[1:], strict=True):
+            model.inc_grad(name, gradient)
+        return d_scores.emissions
+
+    return CRFScores(emissions, *potentials, lengths, kept), backprop
+
+
+def init(model: CRFModelT, X: Any = None, Y: Any = None) -> None:
+    """Start with equal transitions."""
+    n_tags = model.get_dim("nO")
+    model.set_param("transitions", model.ops.alloc2f(n_tags, n_tags))
+    model.set_param("starts", model.ops.alloc1f(n_tags))
+    model.set_param("ends", model.ops.alloc1f(n_tags))
+
+
+def grown(model: CRFModelT, n_tags: int) -> CRFModelT:
+    """A larger layer with the same potentials between the old tags and zero for the new ones."""
+    larger = crf(n_tags)
+    larger.initialize()
+    for name in model.param_names:
+        old = cast(Any, model.get_param(name))
+        cast(Any, larger.get_param(name))[tuple(slice(n) for n in old.shape)] = old
+    return larger
+
+
+def constrain(scores: CRFScores, scheme: TagScheme) -> CRFScores:
+    """Make tag sequences that the scheme forbids impossible: their potentials become minus infinity."""
+    xp = get_array_module(scores.emissions)
+    return CRFScores(
+        scores.emissions,
+        xp.where(xp.asarray(scheme.allowed), scores.transitions, -np.inf),
+        xp.where(xp.asarray(scheme.starts), scores.starts, -np.inf),
+        xp.where(xp.asarray(scheme.ends), scores.ends, -np.inf),
+        scores.lengths,
+        scores.kept,
+    )
+
+
+def path_scores(scores: CRFScores, tags: NDArray[np.int64]) -> tuple[float, CRFScores]:
+    """Sum over the sequences of the log-potential of their tags (n_tokens,), and its gradient: tag counts."""
+    xp = get_array_module(scores.emissions)
+    counts = CRFScores(*(xp.zeros_like(part) for part in scores.potentials), scores.lengths, scores.kept)
+    lengths = scores.lengths[scores.lengths > 0]
+    last = np.cumsum(lengths) - 1
+    first = last - lengths + 1
+    followed = np.ones(len(tags), dtype=bool)
+    followed[last] = False
+    before = np.flatnonzero(followed)
+    places = ((np.arange(len(tags)), tags), (tags[before], tags[before + 1]), (tags[first],), (tags[last],))
+    total = 0.0
+    for potential, count, place in zip(scores.potentials, counts.potentials, places, strict=True):
+        total += float(potential[place].sum(dtype="d"))
+        xp.add.at(count, tuple(xp.asarray(index) for index in place), 1.0)
+    return total, counts
+
+
+@dataclass
+class Lattice:
+    """The scaled forward and backward variables of all sequences in packed order, all in double precision.
+
+    alpha, beta (n_tokens, n_tags): alpha sums to 1 in each row, alpha * beta are the tag probabilities.
+    scaled (n_tokens, n_tags): exp(emission - its row's maximum) / scale. step: the same times beta.
+    moves (n_tags, n_tags), ends (n_tags,): exponentiated potentials.
+    log_scale (n_tokens,): log of what each step was divided by; log_end (n_docs running,): the end's part of log Z.
+    """
+
+    packing: Packing
+    alpha: ArrayT
+    beta: ArrayT
+    scaled: ArrayT
+    step: ArrayT
+    moves: ArrayT
+    ends: ArrayT
+    log_scale: ArrayT
+    log_end: ArrayT
+
+    @property
+    def log_partition(self) -> float:
+        """Sum over the sequences of log Z, in nats."""
+        return float(self.log_scale.sum() + self.log_end.sum())
+
+    def marginals(self, scores: CRFScores) -> CRFScores:
+        """Expected tag counts: the gradient of the summed log Z, in the scores' precision."""
+        xp = get_array_module(self.alpha)
+        probabilities = self.alpha * self.beta
+        emissions = xp.zeros_like(scores.emissions)
+        emissions[self.packing.rows] = probabilities
+        n_first = int(self.packing.sizes[0]) if len(self.packing.sizes) else 0
+        transitions = self.moves * (self.alpha[self.packing.before].T @ self.step[n_first:])
+        dtype = scores.emissions.dtype
+        return CRFScores(
+            emissions,
+            transitions.astype(dtype),
+            probabilities[:n_first].sum(axis=0).astype(dtype),
+            probabilities[self.packing.last].sum(axis=0).astype(dtype),
+            scores.lengths,
+            scores.kept,
+        )
+
+
+def forward_backward(scores: CRFScores, *, possible: ArrayT | None = None) -> Lattice:
+    """Run both recursions.
+
+    scores (CRFScores): Constrained potentials.
+    possible (n_tokens, n_tags): Restrict the sum to sequences of these tags, at least one a token.
+    """
+    xp = get_array_module(scores.emissions)
+    packing = pack(scores.lengths)
+    emissions = scores.emissions[packing.rows].astype("d")
+    if possible is not None:
+        emissions = xp.where(xp.asarray(possible[packing.rows]), emissions, -np.inf)
+    peak = emissions.max(axis=1, keepdims=True, initial=-np.inf)
+    local = xp.exp(emissions - peak)
+    moves, starts, ends = (xp.exp(part.astype("d")) for part in scores.potentials[1:])
+    alpha, scale = _run_forward(packing, local, moves, starts)
+    at_end = alpha[packing.last] @ ends
+    scaled = local / scale
+    beta, step = _run_backward(packing, scaled, moves, ends[None] / at_end[:, None])
+    log_scale = xp.log(scale[:, 0]) + peak[:, 0]
+    return Lattice(packing, alpha, beta, scaled, step, moves, ends, log_scale, xp.log(at_end))
+
+
+def _run_forward(packing: Packing, local: ArrayT, moves: ArrayT, starts: ArrayT) -> tuple[ArrayT, ArrayT]:
+    """RETURNS: alpha (n_tokens, n_tags) and the scale of each row (n_tokens, 1)."""
+    xp = get_array_module(local)
+    alpha, scale = xp.empty_like(local), xp.empty_like(local[:, :1])
+    here = slice(0, 0)
+    for index, size in enumerate(packing.sizes.tolist()):
+        before, here = slice(here.start, here.start + size), slice(here.stop, here.stop + size)
+        arriving = alpha[before] @ moves if index else starts
+        xp.multiply(arriving, local[here], out=alpha[here])
+        alpha[here].sum(axis=1, keepdims=True, out=scale[here])
+        alpha[here] /= scale[here]
+    return alpha, scale
+
+
+def _run_backward(packing: Packing, scaled: ArrayT, moves: ArrayT, at_end: ArrayT) -> tuple[ArrayT, ArrayT]:
+    """scaled (n_tokens, n_tags): the local factors divided by the scales; at_end (n_docs running, n_tags): beta of
+    each sequence's last token. RETURNS: beta and scaled * beta.
+    """
+    xp = get_array_module(scaled)
+    beta, step = xp.empty_like(scaled), xp.empty_like(scaled)
+    beta[packing.last] = at_end
+    after, stop = slice(0, 0), len(scaled)
+    for size in packing.sizes[::-1].tolist():
+        here = slice(stop - size, stop)
+        n_after = after.stop - after.start
+        if n_after:
+            xp.matmul(step[after], moves.T, out=beta[here.start : here.start + n_after])
+        xp.multiply(scaled[here], beta[here], out=step[here])
+        after, stop = here, here.start
+    return beta, step
+
+
+def viterbi(scores: CRFScores) -> NDArray[np.int64]:
+    """The tags (n_tokens,) of the best sequence of each doc. scores: constrained potentials."""
+    xp = get_array_module(scores.emissions)
+    packing = pack(scores.lengths)
+    best = scores.emissions[packing.rows]
+    came_from = np.zeros(best.shape, dtype="i")
+    into = xp.ascontiguousarray(scores.transitions.T)
+    here = slice(0, 0)
+    for index, size in enumerate(packing.sizes.tolist()):
+        before, here = slice(here.start, here.start + size), slice(here.stop, here.stop + size)
+        if not index:
+            best[here] += scores.starts
+            continue
+        arriving = best[before][:, None, :] + into[None]
+        came_from[here] = _to_cpu(arriving.argmax(axis=2))
+        best[here] += arriving.max(axis=2)
+    return _follow_back(packing, came_from, _to_cpu((best[packing.last] + scores.ends).argmax(axis=1)))
+
+
+def _follow_back(packing: Packing, came_from: NDArray[np.int32], last_tags: NDArray[np.int64]) -> NDArray[np.int64]:
+    """came_from (n_tokens, n_tags): best tag before, packed; last_tags (n_docs running,). RETURNS: tags (n_tokens,)."""
+    packed = np.empty(len(came_from), dtype=np.int64)
+    packed[packing.last] = last_tags
+    after, stop = slice(0, 0), len(came_from)
+    for size in packing.sizes[::-1].tolist():
+        here = slice(stop - size, stop)
+        n_after = after.stop - after.start
+        packed[here.start : here.start + n_after] = came_from[np.arange(after.start, after.stop), packed[after]]
+        after, stop = here, here.start
+    tags = np.empty_like(packed)
+    tags[packing.rows] = packed
+    return tags
+
+
+def _to_cpu(array: ArrayT) -> NDArray[np.int64]:
+    return cast(NDArray[np.int64], array if isinstance(array, np.ndarray) else array.get())

@@ -1,0 +1,44 @@
+"""One vector a doc from its token vectors."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from thinc.api import Model, ParametricAttention, chain, concatenate, reduce_max, reduce_mean, reduce_sum
+from thinc.types import Floats2d, Ragged
+
+PoolingT = Model[Ragged, Floats2d]
+BUILDERS: dict[str, Any] = {
+    "mean": reduce_mean,
+    "max": reduce_max,
+    "attention": lambda: chain(ParametricAttention(), reduce_sum()),
+}
+
+
+def pooling(kinds: Sequence[str]) -> PoolingT:
+    """Pool by each kind ("mean", "max", "attention") and put the results side by side.
+
+    Ragged (n_tokens, width) -> (n_docs, width * len(kinds)). A doc without tokens gives zeros.
+    """
+    reducers = [BUILDERS[kind]() for kind in kinds]
+    reduce = reducers[0] if len(reducers) == 1 else concatenate(*reducers)
+    return Model("pooling", forward, init=init, layers=[reduce], attrs={"n_kinds": len(reducers)})
+
+
+def forward(model: PoolingT, X: Ragged, is_train: bool) -> tuple[Floats2d, Any]:
+    """Reduce the docs that have tokens: thinc's reducers refuse empty sequences."""
+    filled = X.lengths > 0
+    Y = model.ops.alloc2f(len(X.lengths), X.dataXd.shape[1] * model.attrs["n_kinds"])
+    if not filled.any():
+        return Y, lambda dY: Ragged(X.dataXd * 0, X.lengths)
+    pooled, bp_pooled = model.layers[0](Ragged(X.data, X.lengths[filled]), is_train)
+    Y[filled] = pooled
+
+    def backprop(dY: Floats2d) -> Ragged:
+        return Ragged(bp_pooled(cast(Floats2d, dY[filled])).data, X.lengths)
+
+    return Y, backprop
+
+
+def init(model: PoolingT, X: Ragged | None = None, Y: Floats2d | None = None) -> None:
+    """Give the attention its width."""
+    model.layers[0].initialize(X)

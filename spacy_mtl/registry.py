@@ -1,0 +1,13 @@
+"""The custom registries. Third-party packages add to them through the entry-point groups
+`spacy_mtl_heads`, `spacy_mtl_weightings`, `spacy_mtl_samplers` and `spacy_mtl_sharing`.
+"""
+
+import catalogue
+from spacy import registry
+
+# thinc's registry.create would name the entry-point group "thinc_…".
+REGISTRIES = ("mtl_heads", "mtl_weightings", "mtl_samplers", "mtl_sharing")
+
+for _name in REGISTRIES:
+    if not hasattr(registry, _name):
+        setattr(registry, _name, catalogue.create("spacy", _name, entry_points=True))

@@ -1,0 +1,129 @@
+"""Array aliases and the Protocols that the component knows heads, weightings, samplers and sharing layers by."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from spacy.tokens import Doc
+from spacy.training import Example
+from thinc.api import Model
+from thinc.types import Floats2d, Ints1d, Ragged
+
+# docs -> token vectors of all docs end to end, (n_tokens, width), with one length a doc
+EncoderT = Model[list[Doc], Ragged]
+# token vectors -> for each head name the token vectors that this head sees
+SharingT = Model[Ragged, dict[str, Ragged]]
+# what a head's network gives: an array, or a dataclass of arrays; it can be scaled by a float and added to its like
+ScoresT = Any
+# what a head's `decode` gives and its `set_annotations` takes
+AnnotationsT = Any
+# per token of the batch a distribution over another head's labels, (n_tokens, n_labels)
+ConditionT = Floats2d
+T = TypeVar("T")
+
+
+@dataclass
+class HeadInput:
+    """What a head's network sees. Its gradient has the same form, with an empty `docs`.
+
+    docs (list[Doc]): The batch.
+    tokvecs (Ragged): Token vectors of all docs end to end, data (n_tokens, width), lengths (n_docs,).
+    conditions (list[Floats2d]): For each head in `condition_on`, (n_tokens, n_labels of that head).
+    """
+
+    docs: list[Doc]
+    tokvecs: Ragged
+    conditions: list[ConditionT]
+
+
+HeadModelT = Model[HeadInput, ScoresT]
+
+
+@runtime_checkable
+class Head(Protocol):
+    """One task: a network on the shared token vectors, and what turns its scores into loss and annotation.
+
+    name (str): Its key under `[components.multitask.heads]`; the component sets it.
+    model (Model[HeadInput, ScoresT]): The network. Labels live in `model.attrs["labels"]`, where they survive `to_disk`.
+    condition_on (tuple[str, ...]): Names of the heads whose scores this one sees.
+    main_score (str): The key of `score()` that stands for the head in `multitask_score`.
+    standard_scores (Mapping[str, str]): spaCy's score keys, each with the key of `score()` it equals.
+    """
+
+    name: str
+    model: HeadModelT
+    condition_on: tuple[str, ...]
+    main_score: str
+    standard_scores: Mapping[str, str]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the network's outputs."""
+
+    @property
+    def attribute(self) -> str:
+        """The annotation it shares with its like, such as "cats" or "ents"; spaCy's score keys need a sole owner."""
+
+    @property
+    def writes(self) -> dict[str, str]:
+        """What it writes: a name no two heads may share ("doc.ents") -> the label to name in the error, or ""."""
+
+    @property
+    def overlap_fix(self) -> str:
+        """What the user can do when another head writes the same, as the end of an error message."""
+
+    def add_label(self, label: str) -> int:
+        """Add a label, growing the network if it has its shape already. RETURNS (int): 1 if it was new, else 0."""
+
+    def collect_labels(self, examples: Iterable[Example]) -> None:
+        """Read the labels from gold examples. Examples without the head's annotation are passed over."""
+
+    def condition(self, scores: ScoresT, lengths: Ints1d) -> tuple[ConditionT, Callable[[ConditionT], ScoresT]]:
+        """What heads conditioned on this one see: a distribution per token, and its backprop to the scores."""
+
+    def get_loss(self, examples: Sequence[Example], scores: ScoresT) -> tuple[float, ScoresT | None]:
+        """Loss in nats and its gradient: the sum over annotated units divided by all units of the batch (docs or
+        tokens). RETURNS: (0.0, None) if nothing in the batch carries the head's annotation.
+        """
+
+    def get_rehearsal_loss(self, teacher: ScoresT, scores: ScoresT) -> tuple[float, ScoresT]:
+        """Cross-entropy in nats against the distribution that the teacher's scores stand for, and its gradient."""
+
+    def decode(self, docs: Sequence[Doc], scores: ScoresT) -> AnnotationsT:
+        """The best annotation under the scores."""
+
+    def set_annotations(self, docs: Sequence[Doc], annotations: AnnotationsT) -> None:
+        """Write the decoded annotation to the docs."""
+
+    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """Metrics by name, from docs that carry the head's gold annotation; None where there is no such doc."""
+
+    def is_correct(self, example: Example) -> bool | None:
+        """Whether the whole gold annotation of the doc is predicted; None if the doc carries none."""
+
+
+@runtime_checkable
+class Weighting(Protocol):
+    """How the heads' losses and gradients become one.
+
+    model (Model | None): Learnable parameters, if there are any: the component trains and saves them.
+    """
+
+    model: Model[Any, Any] | None
+
+    def bind(self, heads: Sequence[str]) -> None:
+        """Called once with the names of all heads. Raise a ValueError for settings that name another."""
+
+    def weights(self, losses: Mapping[str, float]) -> dict[str, float]:
+        """The factor of each head's loss in this step. `losses` (nats) has the heads that found gold in the batch."""
+
+    def merge(self, d_tokvecs: Mapping[str, Floats2d]) -> Floats2d:
+        """One gradient for the encoder from the heads' weighted gradients at the shared vectors, (n_tokens, width)."""
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """In which proportion to draw from several corpora."""
+
+    def __call__(self, corpora: Mapping[str, Iterable[T]]) -> Iterator[tuple[str, T]]:
+        """Yield (corpus name, item) pairs."""

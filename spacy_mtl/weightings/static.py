@@ -1,0 +1,45 @@
+"""Fixed loss weights."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from thinc.api import Model
+from thinc.types import Floats2d
+
+
+def make_static_v1(weights: dict[str, float] | None = None) -> "Static":
+    """Build the plain weighted sum.
+
+    weights (dict[str, float] | None): Factor of each head's loss and gradient by head name; 1.0 for heads that are not
+        named. On representation sharing a well-tuned plain sum is hard to beat (Kurin et al. 2022, Xin et al. 2022).
+    """
+    return Static(weights or {})
+
+
+class Static:
+    """The weighting: it has nothing to learn."""
+
+    model: Model[Any, Any] | None = None
+
+    def __init__(self, factors: Mapping[str, float]) -> None:
+        self.factors = dict(factors)
+
+    def bind(self, heads: Sequence[str]) -> None:
+        """Refuse weights of heads that don't exist, and weights that are negative."""
+        unknown = sorted(set(self.factors) - set(heads))
+        if unknown:
+            raise ValueError(f"spacy_mtl.Static.v1: weights names {unknown}, but the heads are {list(heads)}")
+        negative = {name: factor for name, factor in self.factors.items() if not factor >= 0}
+        if negative:
+            raise ValueError(f"spacy_mtl.Static.v1: weights must be numbers of at least 0, but there is {negative}")
+
+    def weights(self, losses: Mapping[str, float]) -> dict[str, float]:
+        """The fixed factor of each head."""
+        return {name: self.factors.get(name, 1.0) for name in losses}
+
+    def merge(self, d_tokvecs: Mapping[str, Floats2d]) -> Floats2d:
+        """The sum."""
+        first, *others = d_tokvecs.values()
+        for other in others:
+            first = first + other
+        return first

@@ -1,0 +1,159 @@
+"""The CRF against brute force: every tag sequence of small random cases, enumerated."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from spacy_mtl.layers.crf import CRFScores, constrain, forward_backward, pack, path_scores, viterbi
+from spacy_mtl.layers.tag_scheme import make_tag_scheme
+
+LENGTHS = np.array([3, 1, 0, 4, 2])
+
+
+def random_scores(scheme, lengths=LENGTHS, *, seed=0, size=2.0):
+    rng = np.random.default_rng(seed)
+    n, k = int(lengths.sum()), scheme.n_tags
+    arrays = [rng.normal(size=shape) * size for shape in ((n, k), (k, k), (k,), (k,))]
+    return CRFScores(*arrays, lengths, np.arange(n))
+
+
+def enumerate_paths(scores, scheme, doc, possible=None):
+    """All valid tag sequences of one doc with their log-potentials."""
+    start = int(scores.lengths[:doc].sum())
+    length = int(scores.lengths[doc])
+    for path in itertools.product(range(scheme.n_tags), repeat=length):
+        if not (scheme.starts[path[0]] and scheme.ends[path[-1]]):
+            continue
+        if not all(scheme.allowed[a, b] for a, b in itertools.pairwise(path)):
+            continue
+        if possible is not None and not all(possible[start + i, tag] for i, tag in enumerate(path)):
+            continue
+        value = scores.starts[path[0]] + scores.ends[path[-1]]
+        value += sum(scores.emissions[start + i, tag] for i, tag in enumerate(path))
+        value += sum(scores.transitions[a, b] for a, b in itertools.pairwise(path))
+        yield path, value
+
+
+def brute_log_partition(scores, scheme, possible=None):
+    total = 0.0
+    for doc in np.flatnonzero(scores.lengths):
+        values = [value for _, value in enumerate_paths(scores, scheme, doc, possible)]
+        total += np.logaddexp.reduce(values)
+    return total
+
+
+@pytest.fixture(params=[("BIO", 2), ("BILUO", 1)], ids=["BIO", "BILUO"])
+def scheme(request):
+    return make_tag_scheme(*request.param)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_log_partition_and_viterbi_equal_enumeration(scheme, seed):
+    scores = random_scores(scheme, seed=seed)
+    constrained = constrain(scores, scheme)
+    lattice = forward_backward(constrained)
+    assert lattice.log_partition == pytest.approx(brute_log_partition(scores, scheme), rel=1e-10)
+    best = [
+        max(enumerate_paths(scores, scheme, doc), key=lambda pair: pair[1])[0] if scores.lengths[doc] else ()
+        for doc in range(len(scores.lengths))
+    ]
+    assert viterbi(constrained).tolist() == list(itertools.chain.from_iterable(best))
+
+
+def test_marginals_are_the_gradient_of_the_log_partition(scheme):
+    scores = random_scores(scheme)
+    marginals = forward_backward(constrain(scores, scheme)).marginals(scores)
+    eps = 1e-6
+    for part, gradient in zip(scores.potentials, marginals.potentials, strict=True):
+        for place in np.ndindex(part.shape):
+            kept = part[place]
+            part[place] = kept + eps
+            up = brute_log_partition(scores, scheme)
+            part[place] = kept - eps
+            down = brute_log_partition(scores, scheme)
+            part[place] = kept
+            assert gradient[place] == pytest.approx((up - down) / (2 * eps), abs=1e-7)
+
+
+def test_partial_likelihood_and_gradient_equal_enumeration(scheme):
+    scores = random_scores(scheme)
+    rng = np.random.default_rng(3)
+    possible = rng.random(scores.emissions.shape) < 0.4
+    possible[:, 0] = True
+    lattice = forward_backward(constrain(scores, scheme), possible=possible)
+    assert lattice.log_partition == pytest.approx(brute_log_partition(scores, scheme, possible), rel=1e-10)
+    marginals = lattice.marginals(scores)
+    assert not marginals.emissions[~possible].any()
+    eps = 1e-6
+    for place in itertools.islice(np.ndindex(scores.transitions.shape), 12):
+        kept = scores.transitions[place]
+        values = []
+        for shift in (eps, -eps):
+            scores.transitions[place] = kept + shift
+            values.append(brute_log_partition(scores, scheme, possible))
+        scores.transitions[place] = kept
+        assert marginals.transitions[place] == pytest.approx((values[0] - values[1]) / (2 * eps), abs=1e-7)
+
+
+def test_path_scores_equal_the_definition(scheme):
+    scores = random_scores(scheme)
+    tags = viterbi(constrain(scores, scheme))
+    total, counts = path_scores(scores, tags)
+    expected, start = 0.0, 0
+    for doc in np.flatnonzero(scores.lengths):
+        length = int(scores.lengths[doc])
+        path = tuple(tags[start : start + length].tolist())
+        expected += dict(enumerate_paths(scores, scheme, doc))[path]
+        start += length
+    assert total == pytest.approx(expected, rel=1e-10)
+    assert counts.transitions.sum() == len(tags) - np.count_nonzero(scores.lengths)
+    parts = zip(scores.potentials, counts.potentials, strict=True)
+    assert sum((part * count).sum() for part, count in parts) == pytest.approx(expected, rel=1e-10)
+
+
+def test_extreme_potentials_stay_finite():
+    scheme = make_tag_scheme("BIO", 3)
+    scores = random_scores(scheme, np.array([40, 7]), size=60.0)
+    lattice = forward_backward(constrain(scores, scheme))
+    assert np.isfinite(lattice.log_partition)
+    assert np.allclose((lattice.alpha * lattice.beta).sum(axis=1), 1.0)
+
+
+def test_pack_orders_rows_by_time_step():
+    packing = pack(np.array([2, 0, 3]))
+    assert packing.order.tolist() == [2, 0]
+    assert packing.rows.tolist() == [2, 0, 3, 1, 4]
+    assert packing.before.tolist() == [0, 1, 2]
+    assert packing.sizes.tolist() == [2, 2, 1]
+    assert packing.last.tolist() == [4, 3]
+
+
+@pytest.mark.parametrize("kind", ["BIO", "BILUO"])
+def test_scheme_encodes_and_decodes_spans(kind):
+    scheme = make_tag_scheme(kind, 2)
+    iob = np.array([3, 1, 2, 3, 3, 1, 1])
+    labels = np.array([0, 0, -1, 1, 1, 1, 1])
+    lengths = np.array([4, 3])
+    tags, possible = scheme.encode(iob, labels, lengths)
+    assert possible.sum(axis=1).tolist() == [1] * 7
+    assert [array.tolist() for array in scheme.spans(tags)] == [[0, 3, 4], [2, 4, 7], [0, 1, 1]]
+
+
+@pytest.mark.parametrize("kind", ["BIO", "BILUO"])
+def test_every_completion_of_a_partial_annotation_agrees_with_it(kind):
+    scheme = make_tag_scheme(kind, 2)
+    iob, labels = np.array([0, 3, 0, 1]), np.array([-1, 0, -1, 1])
+    tags, possible = scheme.encode(iob, labels, np.array([4]))
+    assert tags[0] == tags[2] == -1
+    assert possible[0].all()
+    assert possible[2].all()
+    names = [f"{p}{n}" for p, n in zip(scheme.prefix, scheme.label, strict=True)]
+    assert {names[i] for i in np.flatnonzero(possible[1])} == ({"B0"} if kind == "BIO" else {"B0", "U0"})
+    assert {names[i] for i in np.flatnonzero(possible[3])} == ({"I1"} if kind == "BIO" else {"L1"})
+
+
+def test_an_inside_that_cannot_go_on_begins_an_entity():
+    scheme = make_tag_scheme("BIO", 2)
+    tags, _ = scheme.encode(np.array([1, 2, 1, 1]), np.array([0, -1, 0, 1]), np.array([1, 3]))
+    assert tags.tolist() == [1, 0, 1, 3]
