@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH
+from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH, SENT_START
+from spacy.tokens import Doc
 from spacy.training import Example
 
 CODES = {"B": 3, "U": 3, "I": 1, "L": 1, "O": 2}
@@ -21,10 +22,19 @@ def token_values(example: Example, attr: str, attr_id: int) -> NDArray[np.uint64
 
     attr (str): Name, such as "TAG". attr_id (int): The same as in `spacy.attrs`.
     """
+    if not is_annotated(example.reference, attr_id):
+        return np.zeros(len(example.predicted), dtype="uint64")
     if is_same_tokenization(example):
         return example.reference.to_array(attr_id)  # type: ignore[no-any-return]
     aligned = example.get_aligned(attr)
     return np.array([0 if value is None else value for value in aligned]).astype("int64").astype("uint64")
+
+
+def is_annotated(doc: Doc, attr_id: int) -> bool:
+    """Whether any token has a value. spaCy marks the first token of every doc as a sentence start: that is none."""
+    if attr_id == SENT_START:
+        return bool(doc.has_annotation("SENT_START"))
+    return bool(doc.to_array(attr_id).any())
 
 
 def entity_values(example: Example) -> NDArray[np.uint64]:

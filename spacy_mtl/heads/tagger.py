@@ -15,7 +15,7 @@ from thinc.api import Dropout, Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import look_up, snippet, token_values
+from ..gold import is_annotated, look_up, snippet, token_values
 from ..layers.linear import grown, linear
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
 from ..types import HeadInput, HeadModelT
@@ -215,7 +215,7 @@ class Tagger:
         return bool(np.all((predicted == gold) | (gold == 0)))
 
     def _is_annotated(self, example: Example) -> bool:
-        return bool(example.reference.to_array(ATTR_IDS[self.attr]).any())
+        return is_annotated(example.reference, ATTR_IDS[self.attr])
 
     def _stored_values(self, vocab: Vocab) -> NDArray[np.uint64]:
         """The labels as the doc stores them."""

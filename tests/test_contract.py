@@ -1,0 +1,241 @@
+"""What every registered head, weighting and sharing layer must do, in one table over the registries."""
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import registry
+
+import spacy_mtl.registry  # noqa: F401
+from spacy_mtl.types import Head, HeadInput, Weighting
+
+TAGGERS = ("tag", "pos", "morph", "sent_start")
+HEADS = [(name, {}) for name in registry.mtl_heads.get_all() if name.startswith("spacy_mtl.")]
+HEADS += [("spacy_mtl.Tagger.v1", {"attr": attr}) for attr in TAGGERS]
+HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
+HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
+HEAD_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in HEADS]
+WEIGHTINGS = [name for name in registry.mtl_weightings.get_all() if name.startswith("spacy_mtl.")]
+ENCODER = {
+    "@architectures": "spacy_mtl.SharedEncoder.v1",
+    "tok2vec": {
+        "@architectures": "spacy.HashEmbedCNN.v2",
+        "pretrained_vectors": None,
+        "width": 16,
+        "depth": 1,
+        "embed_size": 50,
+        "window_size": 1,
+        "maxout_pieces": 2,
+        "subword_features": False,
+    },
+}
+
+
+def full_doc(nlp, words, ents, intent):
+    """A doc with every annotation that a registered head can learn from."""
+    n = len(words)
+    doc = Doc(
+        nlp.vocab,
+        words=words,
+        tags=[f"T{i % 3}" for i in range(n)],
+        pos=["NOUN" if i % 2 else "VERB" for i in range(n)],
+        morphs=["Number=Sing" if i % 2 else "" for i in range(n)],
+        sent_starts=[i % 4 == 0 for i in range(n)],
+        ents=ents,
+    )
+    doc.cats = {"ask": 0.0, "play": 0.0, "stop": 0.0, intent: 1.0}
+    return doc
+
+
+@pytest.fixture
+def nlp():
+    return spacy.blank("en")
+
+
+@pytest.fixture
+def examples(nlp):
+    docs = [
+        full_doc(nlp, "play some jazz in New York".split(), ["O", "O", "B-GENRE", "O", "B-LOC", "I-LOC"], "play"),
+        full_doc(nlp, "stop".split(), ["O"], "stop"),
+        full_doc(nlp, "who is Anna Schmidt of Berlin".split(), ["O", "O", "B-PER", "I-PER", "O", "B-LOC"], "ask"),
+        full_doc(nlp, "play Anna".split(), ["O", "B-PER"], "play"),
+    ]
+    return [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs]
+
+
+@pytest.fixture
+def without_gold(nlp):
+    words = ["nothing", "is", "known"]
+    return Example(Doc(nlp.vocab, words=words), Doc(nlp.vocab, words=words))
+
+
+@pytest.fixture(params=HEADS, ids=HEAD_IDS)
+def pipe(request, nlp, examples):
+    name, cfg = request.param
+    pipe = nlp.add_pipe("multitask", config={"model": ENCODER, "heads": {"task": {"@mtl_heads": name, **cfg}}})
+    nlp.initialize(lambda: examples)
+    return pipe
+
+
+def run_head(pipe, docs):
+    """The head's input, scores and backprop for a batch."""
+    tokvecs = pipe.encoder.predict(docs)
+    head = pipe.heads["task"]
+    head_input = HeadInput(docs, tokvecs, [])
+    return head, head_input, *head.model.begin_update(head_input)
+
+
+def test_head_meets_the_protocol(pipe):
+    head = pipe.heads["task"]
+    assert isinstance(head, Head)
+    assert head.name == "task"
+    assert head.labels
+    assert pipe.labels == tuple(f"task:{label}" for label in head.labels)
+
+
+def test_loss_is_finite_and_gradient_has_the_shape_of_the_input(pipe, examples):
+    head, head_input, scores, backprop = run_head(pipe, [eg.predicted for eg in examples])
+    loss, d_scores = head.get_loss(examples, scores)
+    assert loss > 0
+    d_input = backprop(d_scores)
+    assert d_input.tokvecs.dataXd.shape == head_input.tokvecs.dataXd.shape
+    assert np.abs(d_input.tokvecs.dataXd).sum() > 0
+
+
+def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold):
+    head, _, scores, _ = run_head(pipe, [without_gold.predicted])
+    assert head.get_loss([without_gold], scores) == (0.0, None)
+    mixed = [examples[0], without_gold, examples[2]]
+    head, _, scores, backprop = run_head(pipe, [eg.predicted for eg in mixed])
+    _, d_scores = head.get_loss(mixed, scores)
+    gradient = backprop(d_scores).tokvecs.dataXd
+    first, missing = len(mixed[0].predicted), len(without_gold.predicted)
+    assert not gradient[first : first + missing].any()
+    assert gradient[:first].any()
+    assert gradient[first + missing :].any()
+
+
+def test_an_annotated_example_counts_the_same_in_any_batch_of_its_size(pipe, examples, without_gold):
+    """Loss is the sum over annotated units divided by all units, so that losses of parts add up."""
+    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    whole = head.get_loss(examples, scores)[0]
+    n_docs, n_tokens = len(examples), sum(len(eg.predicted) for eg in examples)
+    parts = 0.0
+    for eg in examples:
+        head, _, scores, _ = run_head(pipe, [eg.predicted])
+        share = 1 / n_docs if head.attribute == "cats" else len(eg.predicted) / n_tokens
+        parts += head.get_loss([eg], scores)[0] * share
+    # The encoder pads between docs, which moves the vectors at their edges a little.
+    assert whole == pytest.approx(parts, rel=0.05)
+
+
+def total_loss(pipe, examples):
+    scores = pipe.model.predict([eg.predicted for eg in examples])
+    return sum(head.get_loss(examples, scores[key])[0] for key, head in pipe.heads.items())
+
+
+def check_gradients(pipe, examples):
+    """Compare each parameter's gradient, along a random direction, with finite differences of the loss.
+
+    The biases are moved from zero first: there the padding rows sit on a kink of the encoder's maxout.
+    """
+    rng = np.random.default_rng(0)
+    for node in pipe.model.walk():
+        if "b" in node.param_names:
+            node.get_param("b")[:] += rng.normal(size=node.get_param("b").shape) * 0.1
+    scores, backprop = pipe.model.begin_update([eg.predicted for eg in examples])
+    gradients = {key: head.get_loss(examples, scores[key])[1] for key, head in pipe.heads.items()}
+    backprop({key: gradient for key, gradient in gradients.items() if gradient is not None})
+    checked = 0
+    for node in pipe.model.walk():
+        for name in node.param_names:
+            if not node.has_grad(name) or not node.get_grad(name).any():
+                continue
+            param, gradient = node.get_param(name), node.get_grad(name)
+            direction = rng.normal(size=param.shape).astype("f") + np.sign(gradient)
+            expected = float((direction * gradient).sum())
+            eps = min(1e-3, 2e-3 / abs(expected))
+            kept = param.copy()
+            losses = []
+            for sign in (1, -1):
+                param[:] = kept + sign * eps * direction
+                losses.append(total_loss(pipe, examples))
+            param[:] = kept
+            assert (losses[0] - losses[1]) / (2 * eps) == pytest.approx(expected, rel=0.02), (node.name, name)
+            checked += 1
+    return checked
+
+
+def test_gradients_equal_finite_differences_through_the_component(pipe, examples):
+    assert check_gradients(pipe, examples) >= 5
+
+
+def test_gradients_flow_through_a_condition(nlp, examples):
+    heads = {
+        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1"},
+        "pos": {"@mtl_heads": "spacy_mtl.Tagger.v1", "attr": "pos"},
+        "slots": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1", "condition_on": ["intent", "pos"]},
+    }
+    pipe = nlp.add_pipe("multitask", config={"model": ENCODER, "heads": heads})
+    nlp.initialize(lambda: examples)
+    for eg in examples:
+        eg.reference.cats = {}
+        eg.reference.from_array(["POS"], np.zeros((len(eg.reference), 1), dtype="uint64"))
+    assert check_gradients(pipe, examples) >= 9
+    assert pipe.heads["intent"].model.get_ref("output").has_grad("W")
+
+
+def test_rehearsal_loss_is_least_at_the_teacher_itself(pipe, examples):
+    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    loss, d_scores = head.get_rehearsal_loss(scores, scores)
+    arrays = d_scores.potentials if hasattr(d_scores, "potentials") else [d_scores]
+    assert max(np.abs(array).max() for array in arrays) < 1e-6
+    assert head.get_rehearsal_loss(scores, scores * 1.5)[0] > loss
+
+
+def test_decode_annotate_score(pipe, nlp, examples):
+    optimizer = nlp.create_optimizer()
+    for _ in range(60):
+        nlp.update(examples, sgd=optimizer)
+    head = pipe.heads["task"]
+    scores = nlp.evaluate(examples)
+    assert scores[f"task_{head.main_score}"] == 1.0
+    assert scores["multitask_score"] == scores["multitask_exact"] == 1.0
+    assert all(scores[name] == scores[f"task_{metric}"] for name, metric in head.standard_scores.items())
+
+
+def test_scores_are_none_without_gold(pipe, nlp, without_gold):
+    scores = nlp.evaluate([without_gold])
+    assert scores["multitask_score"] is None
+    assert scores["multitask_exact"] is None
+    assert scores[f"task_{pipe.heads['task'].main_score}"] is None
+
+
+def test_round_trip_keeps_labels_and_predictions(pipe, nlp, examples, tmp_path):
+    docs = [eg.predicted for eg in examples]
+    nlp.to_disk(tmp_path / "model")
+    loaded = spacy.load(tmp_path / "model")
+    assert loaded.get_pipe("multitask").label_data == pipe.label_data
+    mine, theirs = pipe.model.predict(docs)["task"], loaded.get_pipe("multitask").model.predict(docs)["task"]
+    pairs = zip(mine.potentials, theirs.potentials, strict=True) if hasattr(mine, "potentials") else [(mine, theirs)]
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_empty_and_white_space_docs(pipe, nlp):
+    docs = [Doc(nlp.vocab), Doc(nlp.vocab, words=[" ", "\n"]), Doc(nlp.vocab, words=["a", "  ", "b"])]
+    for batch in (docs, docs[:1], docs[:2]):
+        pipe.set_annotations(batch, pipe.predict(batch))
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_weighting_meets_the_protocol(name):
+    weighting = registry.get("mtl_weightings", name)()
+    assert isinstance(weighting, Weighting)
+    weighting.bind(["a", "b"])
+    weights = weighting.weights({"a": 2.0, "b": 0.5})
+    assert set(weights) == {"a", "b"}
+    assert all(np.isfinite(value) and value >= 0 for value in weights.values())
+    merged = weighting.merge({"a": np.ones((3, 2), dtype="f"), "b": np.zeros((3, 2), dtype="f")})
+    assert merged.shape == (3, 2)
+    assert np.isfinite(merged).all()
