@@ -96,7 +96,7 @@ def convert_cli(
         bool, typer.Option("--drop-punct", help="snips: turn . , ; ! ? ' into spaces, as the papers' files do")
     ] = False,
 ) -> None:
-    r"""Convert a corpus to .spacy files with doc.cats and doc.ents.
+    """Convert a corpus to .spacy files with doc.cats and doc.ents.
 
     \b
     joint   folder with seq.in, seq.out and label

@@ -85,6 +85,7 @@ class Multitask(TrainablePipe):
         self._order = run_order(self.heads)
         self.model = build_multitask_model(model, {key: self.heads[key] for key in self._order}, weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
+        self._with_gradient: set[str] = set()
 
     @property
     def encoder(self) -> EncoderT:
@@ -159,6 +160,7 @@ class Multitask(TrainablePipe):
         if d_scores:
             weights = self.weighting.weights(own)
             backprop({key: gradient * weights[key] for key, gradient in d_scores.items()})
+            self._with_gradient.update(reached_heads(self.heads, own))
             losses[self.name] += sum(weights[key] * loss for key, loss in own.items())
             for key, loss in own.items():
                 losses[f"{self.name}/{key}"] += loss
@@ -196,10 +198,24 @@ class Multitask(TrainablePipe):
             scores, backprop = self.model.begin_update(docs)
         own = {key: head.get_rehearsal_loss(teacher[key], scores[key]) for key, head in self.heads.items()}
         backprop({key: d_scores for key, (_, d_scores) in own.items()})
+        self._with_gradient.update(own)
         losses[self.name] += sum(loss for loss, _ in own.values())
         if sgd not in (None, False):
             self.finish_update(sgd)
         return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Let the optimizer change what got a gradient since the last time. A head that found no gold stays exactly as
+        it was: momentum and weight decay would move it, since thinc keeps gradients of zero.
+        """
+        if not self._with_gradient:
+            return
+        layers = [self.encoder, *(self.heads[key].model for key in self._order if key in self._with_gradient)]
+        if self.weighting.model is not None:
+            layers.append(self.weighting.model)
+        for layer in layers:
+            layer.finish_update(sgd)
+        self._with_gradient.clear()
 
     def initialize(
         self,
@@ -304,9 +320,11 @@ class Multitask(TrainablePipe):
 
     def _initialize_networks(self, docs: list[Doc]) -> None:
         """Initialise the encoder, then the heads in the order in which they see each other's scores."""
+        sharing = self.encoder.maybe_get_ref("sharing")
+        if sharing is not None:
+            sharing.attrs["heads"] = list(self.heads)
         self.encoder.initialize(docs)
         tokvecs = self.encoder.predict(docs)
-        sharing = self.encoder.maybe_get_ref("sharing")
         views = dict.fromkeys(self.heads, tokvecs) if sharing is None else sharing.predict(tokvecs)
         scores: AllScoresT = {}
         for key in self._order:
@@ -345,6 +363,18 @@ def check_overlap(heads: Mapping[str, Head], name: str) -> None:
             if other != key:
                 what = f"label {label!r}" if label else written
                 raise ValueError(f"head {key!r}: {what} is also predicted by head {other!r}; {head.overlap_fix}")
+
+
+def reached_heads(heads: Mapping[str, Head], names: Iterable[str]) -> set[str]:
+    """These heads and all that they are conditioned on, directly or not: their losses' gradients reach them."""
+    reached: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        key = waiting.pop()
+        if key not in reached:
+            reached.add(key)
+            waiting.extend(heads[key].condition_on)
+    return reached
 
 
 def run_order(heads: Mapping[str, Head]) -> list[str]:

@@ -1,0 +1,97 @@
+"""The encoder's array operations in numpy, or in cupy on a GPU."""
+
+from typing import Any
+
+from thinc.api import Ops
+from thinc.types import FloatsXd
+
+from .kernels import ArrayT
+
+EPSILON = 1e-8
+
+
+class ArrayKernels:
+    """Kernels on the arrays of `ops.xp`."""
+
+    def __init__(self, ops: Ops) -> None:
+        self.ops = ops
+        self.xp: Any = ops.xp
+
+    def share(self, array: FloatsXd) -> ArrayT:
+        return array
+
+    def unshare(self, array: ArrayT) -> FloatsXd:
+        return array
+
+    def index(self, rows: Any) -> ArrayT:
+        return self.xp.asarray(rows.astype("int32", copy=False))
+
+    def empty(self, *shape: int) -> ArrayT:
+        return self.xp.empty(shape, dtype="float32")
+
+    def zeros(self, *shape: int) -> ArrayT:
+        return self.xp.zeros(shape, dtype="float32")
+
+    def take(self, X: ArrayT, rows: ArrayT) -> ArrayT:
+        return self.xp.take(X, rows, axis=0)
+
+    def take_sum(self, X: ArrayT, rows: ArrayT) -> ArrayT:
+        total = self.take(X, rows[:, 0])
+        for column in range(1, rows.shape[1]):
+            total += self.take(X, rows[:, column])
+        return total
+
+    def scatter_sum(self, X: ArrayT, rows: ArrayT, n_rows: int) -> ArrayT:
+        total = self.zeros(n_rows, X.shape[1])
+        self.ops.scatter_add(total, self.xp.ascontiguousarray(rows), self.xp.ascontiguousarray(X))
+        return total
+
+    def affine(self, X: ArrayT, W: ArrayT, b: ArrayT) -> ArrayT:
+        Y = X @ W
+        Y += b
+        return Y
+
+    def add_product(self, out: ArrayT, X: ArrayT, W: ArrayT) -> None:
+        out += X @ W
+
+    def maxout(self, Y: ArrayT) -> ArrayT:
+        best = Y[:, 0].copy()
+        for piece in range(1, Y.shape[1]):
+            self.xp.maximum(best, Y[:, piece], out=best)
+        return best
+
+    def winners(self, Y: ArrayT, best: ArrayT) -> ArrayT:
+        pieces = Y.shape[1]
+        which = self.xp.full(best.shape, pieces - 1, dtype="int8")
+        for piece in reversed(range(pieces - 1)):
+            which[Y[:, piece] == best] = piece
+        return which
+
+    def backprop_maxout(self, d_best: ArrayT, which: ArrayT, pieces: int) -> ArrayT:
+        dY = self.empty(d_best.shape[0], pieces, d_best.shape[1])
+        for piece in range(pieces):
+            self.xp.multiply(d_best, which == piece, out=dY[:, piece])
+        return dY
+
+    def layer_norm(self, X: ArrayT, gain: ArrayT, shift: ArrayT) -> tuple[ArrayT, Any]:
+        X -= X.mean(axis=1, keepdims=True)
+        variance = self.xp.einsum("ij,ij->i", X, X)[:, None] / X.shape[1]
+        scale = 1.0 / self.xp.sqrt(variance + EPSILON)
+        X *= scale
+        Y = X * gain
+        Y += shift
+        return Y, (X, scale)
+
+    def backprop_layer_norm(self, dY: ArrayT, saved: Any, gain: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
+        X, scale = saved
+        d_shift = dY.sum(axis=0)
+        d_gain = (dY * X).sum(axis=0)
+        dX = dY * gain
+        along = self.xp.einsum("ij,ij->i", dX, X)[:, None] / X.shape[1]
+        dX -= dX.mean(axis=1, keepdims=True)
+        dX -= X * along
+        dX *= scale
+        return dX, d_gain, d_shift
+
+    def dropout_mask(self, shape: tuple[int, ...], rate: float) -> ArrayT:
+        return self.ops.get_dropout_mask(shape, rate)

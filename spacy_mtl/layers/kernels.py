@@ -1,0 +1,85 @@
+"""The few array operations that the fast encoder is made of, on whichever library is fastest where the arrays lie."""
+
+import os
+from typing import Any, Protocol
+
+import numpy
+from thinc.api import Ops
+from thinc.compat import has_torch
+from thinc.types import FloatsXd
+
+# an array of the kernels' own library; float32 unless it is an index
+ArrayT = Any
+# what a kernel keeps for its backprop
+SavedT = Any
+
+_IMPORTED_IN = os.getpid()
+
+
+class Kernels(Protocol):
+    """Array operations of one library.
+
+    xp: The library's module: `add`, `subtract`, `multiply` and `matmul`, each with `out=`.
+    """
+
+    xp: Any
+
+    def share(self, array: FloatsXd) -> ArrayT:
+        """The kernels' view of a model's array, on the same memory."""
+
+    def unshare(self, array: ArrayT) -> FloatsXd:
+        """The model's view of a kernels' array, on the same memory."""
+
+    def index(self, rows: Any) -> ArrayT:
+        """Row numbers, from any integer numpy array."""
+
+    def empty(self, *shape: int) -> ArrayT:
+        """An array to be filled."""
+
+    def zeros(self, *shape: int) -> ArrayT:
+        """An array of zeros."""
+
+    def take(self, X: ArrayT, rows: ArrayT) -> ArrayT:
+        """Rows of a table, (n_rows, width) -> (*rows.shape, width)."""
+
+    def take_sum(self, X: ArrayT, rows: ArrayT) -> ArrayT:
+        """Sums of rows: rows (n, k) -> (n, width)."""
+
+    def scatter_sum(self, X: ArrayT, rows: ArrayT, n_rows: int) -> ArrayT:
+        """The backprop of `take`: X (n, width), rows (n,) -> (n_rows, width)."""
+
+    def affine(self, X: ArrayT, W: ArrayT, b: ArrayT) -> ArrayT:
+        """X @ W + b, for X (n, n_in), W (n_in, n_out), b (n_out,)."""
+
+    def add_product(self, out: ArrayT, X: ArrayT, W: ArrayT) -> None:
+        """Do out += X @ W."""
+
+    def maxout(self, Y: ArrayT) -> ArrayT:
+        """The greatest of the pieces, (n, pieces, width) -> (n, width)."""
+
+    def winners(self, Y: ArrayT, best: ArrayT) -> ArrayT:
+        """Which piece is the greatest, the first of equals, (n, width)."""
+
+    def backprop_maxout(self, d_best: ArrayT, which: ArrayT, pieces: int) -> ArrayT:
+        """Gradient of the pieces, (n, pieces, width)."""
+
+    def layer_norm(self, X: ArrayT, gain: ArrayT, shift: ArrayT) -> tuple[ArrayT, SavedT]:
+        """Rows with mean 0 and variance 1, scaled and shifted, (n, width). X may be overwritten."""
+
+    def backprop_layer_norm(self, dY: ArrayT, saved: SavedT, gain: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
+        """Gradients of X, gain and shift."""
+
+    def dropout_mask(self, shape: tuple[int, ...], rate: float) -> ArrayT:
+        """0 with probability `rate`, else 1 / (1 - rate)."""
+
+
+def kernels_for(ops: Ops) -> Kernels:
+    """Torch for arrays in main memory if it can be imported; otherwise numpy, or cupy on a GPU."""
+    # The threads of torch's OpenMP pool do not survive a fork, as by nlp.pipe(n_process=2): the child would hang.
+    if ops.xp is numpy and has_torch and os.getpid() == _IMPORTED_IN:
+        from .torch_kernels import TorchKernels
+
+        return TorchKernels()
+    from .array_kernels import ArrayKernels
+
+    return ArrayKernels(ops)

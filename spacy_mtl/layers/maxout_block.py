@@ -1,0 +1,100 @@
+"""What follows the products in each layer of the encoder: maxout, layer norm, dropout. Its weights lie in thinc nodes."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from thinc.api import Model
+from thinc.types import FloatsXd
+
+from .kernels import ArrayT, Kernels
+from .tap_products import backprop_minimal_taps, minimal_taps
+
+NodeT = Model[Any, Any]
+# the gradients of one part of a batch, each with the node and the name of its parameter
+GradsT = list[tuple[NodeT, str, FloatsXd]]
+
+
+class Block(NamedTuple):
+    """The nodes of thinc's `Maxout(normalize=True, dropout=…)`."""
+
+    maxout: NodeT
+    norm: NodeT
+    dropout: NodeT
+
+    @property
+    def pieces(self) -> int:
+        """How many linear functions each output is the maximum of."""
+        return self.maxout.get_dim("nP")
+
+    @property
+    def dropout_rate(self) -> float:
+        """The share of outputs that training sets to 0."""
+        return self.dropout.attrs["dropout_rate"] if self.dropout.attrs["is_enabled"] else 0.0
+
+
+class BlockWeights(NamedTuple):
+    """A block's weights as the products want them: piece after piece, one matrix a tap.
+
+    taps (Floats3d): (n_taps, width, pieces * n_out).
+    bias (Floats1d): (pieces * n_out,).
+    gain, shift (Floats1d): Of the layer norm, (n_out,).
+    """
+
+    taps: ArrayT
+    bias: ArrayT
+    gain: ArrayT
+    shift: ArrayT
+
+
+def read_weights(block: Block, n_taps: int, *, minimal: bool, kernels: Kernels) -> BlockWeights:
+    """Copy the weights to the order of the products; for `minimal_products` if `minimal`."""
+    xp = block.maxout.ops.xp
+    W, b = block.maxout.get_param("W"), block.maxout.get_param("b")
+    n_out, pieces, n_in = W.shape
+    by_tap = W.reshape(n_out, pieces, n_taps, n_in // n_taps).transpose(2, 3, 1, 0)
+    taps = kernels.share(xp.ascontiguousarray(by_tap).reshape(n_taps, -1, pieces * n_out))
+    return BlockWeights(
+        minimal_taps(taps, kernels=kernels) if minimal else taps,
+        kernels.share(xp.ascontiguousarray(b.T).reshape(-1)),
+        kernels.share(block.norm.get_param("G")),
+        kernels.share(block.norm.get_param("b")),
+    )
+
+
+def weight_grads(block: Block, d_weights: BlockWeights, *, minimal: bool, kernels: Kernels) -> GradsT:
+    """The gradients in the shapes of the nodes' parameters."""
+    n_out, pieces = block.maxout.get_dim("nO"), block.pieces
+    d_taps = backprop_minimal_taps(d_weights.taps, kernels=kernels) if minimal else d_weights.taps
+    n_taps, width = d_taps.shape[:2]
+    dW = kernels.unshare(d_taps).reshape(n_taps, width, pieces, n_out).transpose(3, 2, 0, 1)
+    db = kernels.unshare(d_weights.bias).reshape(pieces, n_out).T
+    return [
+        (block.maxout, "W", dW.reshape(n_out, pieces, n_taps * width)),
+        (block.maxout, "b", block.maxout.ops.as_contig(db)),
+        (block.norm, "G", kernels.unshare(d_weights.gain)),
+        (block.norm, "b", kernels.unshare(d_weights.shift)),
+    ]
+
+
+def maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> ArrayT:
+    """Prediction: products (n, pieces * n_out) -> (n, n_out)."""
+    best = kernels.maxout(Y.reshape(len(Y), -1, len(weights.gain)))
+    return kernels.layer_norm(best, weights.gain, weights.shift)[0]
+
+
+def begin_maxout_norm(
+    Y: ArrayT, weights: BlockWeights, *, kernels: Kernels
+) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]]:
+    """Training. RETURNS: (n, n_out) and the backprop, which gives the gradients of Y, gain and shift."""
+    Y = Y.reshape(len(Y), -1, len(weights.gain))
+    pieces = Y.shape[1]
+    best = kernels.maxout(Y)
+    which = kernels.winners(Y, best)
+    H, saved = kernels.layer_norm(best, weights.gain, weights.shift)
+
+    def backprop(dH: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
+        d_best, d_gain, d_shift = kernels.backprop_layer_norm(dH, saved, weights.gain)
+        dY = kernels.backprop_maxout(d_best, which, pieces)
+        return dY.reshape(len(dY), -1), d_gain, d_shift
+
+    return H, backprop

@@ -1,0 +1,79 @@
+"""The encoder's array operations in torch, on the CPU: threaded, and with its layer norm in one pass."""
+
+from typing import Any
+
+import torch
+from thinc.types import FloatsXd
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+EPSILON = 1e-8
+
+
+class TorchKernels:
+    """Kernels on torch tensors that share the memory of numpy arrays."""
+
+    xp: Any = torch
+
+    def share(self, array: FloatsXd) -> Tensor:
+        return torch.from_numpy(array)
+
+    def unshare(self, array: Tensor) -> FloatsXd:
+        return array.numpy()
+
+    def index(self, rows: Any) -> Tensor:
+        return torch.from_numpy(rows.astype("int64", copy=False))
+
+    def empty(self, *shape: int) -> Tensor:
+        return torch.empty(shape)
+
+    def zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape)
+
+    def take(self, X: Tensor, rows: Tensor) -> Tensor:
+        return X.index_select(0, rows.reshape(-1)).view(*rows.shape, X.shape[1])
+
+    def take_sum(self, X: Tensor, rows: Tensor) -> Tensor:
+        return embedding_bag(rows, X, mode="sum")
+
+    def scatter_sum(self, X: Tensor, rows: Tensor, n_rows: int) -> Tensor:
+        return torch.zeros(n_rows, X.shape[1]).index_add_(0, rows, X)
+
+    def affine(self, X: Tensor, W: Tensor, b: Tensor) -> Tensor:
+        return torch.addmm(b, X, W)
+
+    def add_product(self, out: Tensor, X: Tensor, W: Tensor) -> None:
+        out.addmm_(X, W)
+
+    def maxout(self, Y: Tensor) -> Tensor:
+        best = Y[:, 0].contiguous() if Y.shape[1] == 1 else torch.maximum(Y[:, 0], Y[:, 1])
+        for piece in range(2, Y.shape[1]):
+            torch.maximum(best, Y[:, piece], out=best)
+        return best
+
+    def winners(self, Y: Tensor, best: Tensor) -> Tensor:
+        pieces = Y.shape[1]
+        which = torch.full(best.shape, pieces - 1, dtype=torch.int8)
+        for piece in reversed(range(pieces - 1)):
+            which.masked_fill_(Y[:, piece] == best, piece)
+        return which
+
+    def backprop_maxout(self, d_best: Tensor, which: Tensor, pieces: int) -> Tensor:
+        dY = torch.empty(d_best.shape[0], pieces, d_best.shape[1])
+        for piece in range(pieces):
+            torch.mul(d_best, which == piece, out=dY[:, piece])
+        return dY
+
+    def layer_norm(self, X: Tensor, gain: Tensor, shift: Tensor) -> tuple[Tensor, Any]:
+        Y, mean, scale = torch.native_layer_norm(X, X.shape[1:], gain, shift, EPSILON)
+        return Y, (X, mean, scale, shift)
+
+    def backprop_layer_norm(self, dY: Tensor, saved: Any, gain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        X, mean, scale, shift = saved
+        backprop = torch.ops.aten.native_layer_norm_backward
+        return backprop(dY, X, X.shape[1:], mean, scale, gain, shift, (True, True, True))
+
+    def dropout_mask(self, shape: tuple[int, ...], rate: float) -> Tensor:
+        if rate >= 1.0:
+            return torch.zeros(shape)
+        return torch.empty(shape).bernoulli_(1.0 - rate).div_(1.0 - rate)
