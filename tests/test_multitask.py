@@ -183,7 +183,8 @@ def test_a_batch_without_gold_changes_nothing(nlp):
 def test_a_batch_without_gold_changes_no_listened_to_encoder():
     nlp = make_nlp(listener=True)
     before = weights_of(nlp.get_pipe("tok2vec"))
-    nlp.update(make_examples(nlp, cats=False, ents=False), sgd=nlp.resume_training())
+    for _ in range(2):
+        nlp.update(make_examples(nlp, cats=False, ents=False), sgd=Adam(0.001))
     assert not has_moved(before, weights_of(nlp.get_pipe("tok2vec")))
 
 
@@ -202,10 +203,10 @@ def test_a_batch_without_gold_passes_on_the_gradient_of_other_listeners():
                 token.tag_ = "A" if token.i % 2 else "B"
         return found
 
-    optimizer = nlp.initialize(lambda: examples())
-    nlp.update(examples(), sgd=optimizer)
+    nlp.initialize(lambda: examples())
     before = weights_of(nlp.get_pipe("tok2vec"))
-    nlp.update(examples(cats=False, ents=False), sgd=optimizer)
+    for _ in range(3):  # the tagger starts at zero and sends its first gradient in the second update
+        nlp.update(examples(cats=False, ents=False), sgd=Adam(0.001))
     assert has_moved(before, weights_of(nlp.get_pipe("tok2vec")))
 
 

@@ -1,0 +1,117 @@
+"""The tagger writes what spaCy's tagger, morphologizer and senter write, and learns from what is set."""
+
+import math
+
+import numpy as np
+import pytest
+import spacy
+from pipelines import ENCODER, heads_config, train
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from spacy_mtl.heads.tagger import make_tagger_v1
+
+WORDS = ["She", "sings", ".", "He", "slept", "."]
+VALUES = {
+    "tag": ["PRP", "VBZ", ".", "PRP", "VBD", "."],
+    "pos": ["PRON", "VERB", "PUNCT", "PRON", "VERB", "PUNCT"],
+    "morph": ["Gender=Fem|Number=Sing", "Tense=Pres", "", "Gender=Masc|Number=Sing", "Tense=Past", ""],
+    "sent_start": [1, -1, -1, 1, -1, -1],
+}
+FIELDS = {"tag": "tags", "pos": "pos", "morph": "morphs", "sent_start": "sent_starts"}
+
+
+def gold_doc(nlp, attr):
+    return Doc(nlp.vocab, words=WORDS, **{FIELDS[attr]: VALUES[attr]})
+
+
+def make(attr, **settings):
+    nlp = spacy.blank("en")
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": ENCODER}
+    heads = heads_config(head={"kind": "Tagger", "attr": attr, **settings})
+    nlp.add_pipe("multitask", config={"model": model, "heads": heads})
+    gold = [Example(Doc(nlp.vocab, words=WORDS), gold_doc(nlp, attr))]
+    nlp.initialize(lambda: gold)
+    return nlp, gold
+
+
+@pytest.mark.parametrize("attr", list(VALUES))
+def test_learns_writes_and_survives_reloading(attr, tmp_path):
+    nlp, gold = make(attr)
+    train(nlp, gold, steps=60)
+    nlp.to_disk(tmp_path)
+    expected = gold_doc(nlp, attr)
+    for pipeline in (nlp, spacy.load(tmp_path)):
+        doc = pipeline(Doc(pipeline.vocab, words=WORDS))
+        assert np.array_equal(doc.to_array(attr.upper()), expected.to_array(attr.upper()))
+        assert doc.has_annotation("SENT_START" if attr == "sent_start" else attr.upper())
+    if attr == "sent_start":
+        assert [sent.text for sent in doc.sents] == ["She sings .", "He slept ."]
+    if attr == "morph":
+        assert doc[0].morph.get("Gender") == ["Fem"]
+
+
+@pytest.mark.parametrize("attr", list(VALUES))
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_values_that_are_set_already(attr, overwrite):
+    nlp, gold = make(attr, overwrite=overwrite)
+    train(nlp, gold, steps=60)
+    preset = {"tag": "XX", "pos": "X", "morph": "Foreign=Yes", "sent_start": True}[attr]
+    doc = Doc(nlp.vocab, words=WORDS)
+    if attr == "morph":
+        doc[1].set_morph(preset)
+    else:
+        setattr(doc[1], {"tag": "tag_", "pos": "pos_", "sent_start": "is_sent_start"}[attr], preset)
+    before = doc.to_array(attr.upper())[1]
+    learned = gold_doc(nlp, attr).to_array(attr.upper())[1]
+    assert nlp(doc).to_array(attr.upper())[1] == (learned if overwrite else before)
+
+
+def test_loss_with_label_smoothing_equals_the_formula():
+    nlp, gold = make("tag")
+    head = make_tagger_v1(label_smoothing=0.1)
+    for label in sorted(set(VALUES["tag"])):
+        head.add_label(label)
+    gold[0].reference[2].tag_ = ""
+    scores = np.random.default_rng(0).normal(size=(6, 4)).astype("f")
+    loss, gradient = head.get_loss(gold, scores)
+    expected = 0.0
+    for row, tag in zip(scores, VALUES["tag"], strict=True):
+        log_p = row - math.log(np.exp(row).sum())
+        target = np.full(4, 0.1 / 3)
+        target[head.labels.index(tag)] = 0.9
+        expected -= float(target @ log_p)
+    dropped = scores[2] - math.log(np.exp(scores[2]).sum())
+    target = np.full(4, 0.1 / 3)
+    target[head.labels.index(".")] = 0.9
+    expected += float(target @ dropped)
+    assert loss == pytest.approx(expected / 6, rel=1e-5)
+    assert not gradient[2].any()
+
+
+def test_scores_agree_with_spacys_own():
+    from spacy.pipeline.morphologizer import morphologizer_score
+    from spacy.pipeline.senter import senter_score
+    from spacy.pipeline.tagger import tagger_score
+
+    for attr, scorer in (("tag", tagger_score), ("morph", morphologizer_score), ("sent_start", senter_score)):
+        nlp, gold = make(attr)
+        ours = nlp.evaluate(gold)
+        gold[0].predicted = nlp(gold[0].predicted)
+        theirs = scorer(gold)
+        shared = [key for key in theirs if key in ours]
+        assert shared
+        assert {key: ours[key] for key in shared} == {key: theirs[key] for key in shared}
+
+
+def test_tokens_that_do_not_align_are_not_annotated():
+    nlp, _ = make("tag")
+    reference = Doc(nlp.vocab, words=["She", "singsnow"], tags=["PRP", "VBZ"])
+    predicted = Doc(nlp.vocab, words=["She", "sings", "now"], spaces=[True, False, False])
+    merged = Doc(nlp.vocab, words=["Shesings"])
+    split = Doc(nlp.vocab, words=["She", "sings"], spaces=[False, False], tags=["PRP", "VBZ"])
+    head = nlp.get_pipe("multitask").heads["head"]
+    zeros = np.zeros((3, len(head.labels)), dtype="f")
+    _, gradient = head.get_loss([Example(predicted, reference)], zeros)
+    assert gradient[0].any()
+    assert head.get_loss([Example(merged, split)], zeros[:1]) == (0.0, None)
