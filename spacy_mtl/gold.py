@@ -1,12 +1,16 @@
 """Gold annotation per predicted token, as integers."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH, SENT_START
 from spacy.tokens import Doc
 from spacy.training import Example
+
+# What spaCy stores for an attribute; the stub of Doc.to_array says float64.
+ValuesT = NDArray[np.uint64]
 
 CODES = {"B": 3, "U": 3, "I": 1, "L": 1, "O": 2}
 
@@ -17,7 +21,7 @@ def is_same_tokenization(example: Example) -> bool:
     return len(predicted) == len(reference) and np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH))
 
 
-def token_values(example: Example, attr: str, attr_id: int) -> NDArray[np.uint64]:
+def token_values(example: Example, attr: str, attr_id: int) -> ValuesT:
     """The gold value of each predicted token as spaCy stores it, (n_tokens,); 0 where unset or not aligned one to one.
 
     attr (str): Name, such as "TAG". attr_id (int): The same as in `spacy.attrs`.
@@ -25,7 +29,7 @@ def token_values(example: Example, attr: str, attr_id: int) -> NDArray[np.uint64
     if not is_annotated(example.reference, attr_id):
         return np.zeros(len(example.predicted), dtype="uint64")
     if is_same_tokenization(example):
-        return example.reference.to_array(attr_id)  # type: ignore[no-any-return]
+        return cast(ValuesT, example.reference.to_array(attr_id))
     aligned = example.get_aligned(attr)
     return np.array([0 if value is None else value for value in aligned]).astype("int64").astype("uint64")
 
@@ -37,12 +41,12 @@ def is_annotated(doc: Doc, attr_id: int) -> bool:
     return bool(doc.to_array(attr_id).any())
 
 
-def entity_values(example: Example) -> NDArray[np.uint64]:
+def entity_values(example: Example) -> ValuesT:
     """ENT_IOB and ENT_TYPE of each predicted token, (n_tokens, 2). IOB is 0 where the gold entity is unset, or where
     the tokens it lies on are not aligned with predicted ones.
     """
     if is_same_tokenization(example):
-        return example.reference.to_array([ENT_IOB, ENT_TYPE])  # type: ignore[no-any-return]
+        return cast(ValuesT, example.reference.to_array([ENT_IOB, ENT_TYPE]))
     strings = example.reference.vocab.strings
     rows = np.zeros((len(example.predicted), 2), dtype="uint64")
     for row, tag in zip(rows, example.get_aligned_ner(), strict=True):
@@ -52,7 +56,7 @@ def entity_values(example: Example) -> NDArray[np.uint64]:
     return rows
 
 
-def look_up(values: NDArray[np.uint64], known: Sequence[int]) -> NDArray[np.int64]:
+def look_up(values: ValuesT, known: Sequence[int]) -> NDArray[np.int64]:
     """The place of each value in `known`, -1 for values that are not there."""
     table = np.array(known, dtype="uint64")
     order = np.argsort(table)

@@ -3,7 +3,7 @@
 """
 
 import catalogue
-from spacy import registry
+from spacy.util import registry
 
 # thinc's registry.create would name the entry-point group "thinc_…".
 REGISTRIES = ("mtl_heads", "mtl_weightings", "mtl_samplers", "mtl_sharing")

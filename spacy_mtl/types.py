@@ -9,6 +9,8 @@ from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 
+# a numpy or cupy array: thinc's own types leave out much of what these can do
+ArrayT = Any
 # docs -> token vectors of all docs end to end, (n_tokens, width), with one length a doc
 EncoderT = Model[list[Doc], Ragged]
 # token vectors -> for each head name the token vectors that this head sees
@@ -44,7 +46,7 @@ class Head(Protocol):
     """One task: a network on the shared token vectors, and what turns its scores into loss and annotation.
 
     name (str): Its key under `[components.multitask.heads]`; the component sets it.
-    model (Model[HeadInput, ScoresT]): The network. Labels live in `model.attrs["labels"]`, where they survive `to_disk`.
+    model (Model[HeadInput, ScoresT]): The network. Labels live in `model.attrs["labels"]`, which `to_disk` saves.
     condition_on (tuple[str, ...]): Names of the heads whose scores this one sees.
     main_score (str): The key of `score()` that stands for the head in `multitask_score`.
     standard_scores (Mapping[str, str]): spaCy's score keys, each with the key of `score()` it equals.

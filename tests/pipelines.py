@@ -35,9 +35,7 @@ def heads_config(**heads: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-JOINT = heads_config(
-    intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer", "condition_on": "intent"}
-)
+JOINT = heads_config(intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer", "condition_on": "intent"})
 
 
 def make_examples(nlp: Language, *, cats: bool = True, ents: bool = True) -> list[Example]:

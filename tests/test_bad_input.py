@@ -146,7 +146,7 @@ def test_no_exclusive_class():
 @pytest.mark.parametrize(("heads", "gold"), [(INTENT, {"cats": False}), (SLOTS, {"ents": False})])
 def test_initialise_without_examples_for_a_head(heads, gold):
     name = next(iter(heads))
-    with fails(repr(name), "none of the 4 examples", f"[initialize.components.multitask.labels]"):
+    with fails(repr(name), "none of the 4 examples", "[initialize.components.multitask.labels]"):
         initialize(heads, **gold)
 
 

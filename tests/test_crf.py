@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from spacy_mtl.layers.crf import CRFScores, constrain, forward_backward, pack, path_scores, viterbi
+from spacy_mtl.layers.crf import CRFScores, constrain, forward_backward, pack, path_scores
 from spacy_mtl.layers.tag_scheme import make_tag_scheme
+from spacy_mtl.layers.viterbi import viterbi
 
 LENGTHS = np.array([3, 1, 0, 4, 2])
 

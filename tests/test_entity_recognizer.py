@@ -11,9 +11,10 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from test_crf import enumerate_paths, random_scores
 
-from spacy_mtl.layers.crf import constrain, viterbi
+from spacy_mtl.layers.crf import constrain
 from spacy_mtl.layers.span_probability import span_probabilities
 from spacy_mtl.layers.tag_scheme import make_tag_scheme
+from spacy_mtl.layers.viterbi import viterbi
 
 SLOTS = heads_config(slots={"kind": "EntityRecognizer"})
 
@@ -70,7 +71,7 @@ def test_partial_gold_is_enough_to_learn_from():
     unset(examples[0], 0, 3)
     unset(examples[1], 0)
     train(nlp, examples, steps=60)
-    assert [(ent.text, ent.label_) for ent in nlp(TEXTS[0][0]).ents][0] == ("jazz", "GENRE")
+    assert next((ent.text, ent.label_) for ent in nlp(TEXTS[0][0]).ents) == ("jazz", "GENRE")
 
 
 def test_span_probabilities_equal_enumeration():

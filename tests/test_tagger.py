@@ -68,7 +68,7 @@ def test_values_that_are_set_already(attr, overwrite):
 
 
 def test_loss_with_label_smoothing_equals_the_formula():
-    nlp, gold = make("tag")
+    _nlp, gold = make("tag")
     head = make_tagger_v1(label_smoothing=0.1)
     for label in sorted(set(VALUES["tag"])):
         head.add_label(label)

@@ -1,7 +1,7 @@
 """Document classification: exclusive classes (softmax) or independent ones (sigmoid), written to `doc.cats`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from ..gold import snippet
 from ..layers.linear import grown, linear
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
-from ..types import HeadInput, HeadModelT
+from ..types import ArrayT, HeadInput, HeadModelT
 
 PoolingKindT = Literal["mean", "max", "attention"]
 
@@ -151,7 +151,7 @@ class DocClassifier:
             gradient = bp_repeated(d_repeated)
             if self.exclusive:
                 return backprop_softmax(probabilities, gradient)
-            return cast(Floats2d, gradient * probabilities * (1.0 - probabilities))
+            return gradient * probabilities * (1.0 - probabilities)
 
         return repeated, backprop
 
@@ -247,16 +247,16 @@ class DocClassifier:
         owned = [key for key in positive if key in known]
         if self.exclusive and sum(cats[key] for key in owned) > 1.0 + 1e-3:
             raise ValueError(
-                f"head {self.name!r}: {len(owned)} classes are positive {where}: {owned}; its classes are exclusive, so "
-                "keep one, or set exclusive = false"
+                f"head {self.name!r}: {len(owned)} classes are positive {where}: {owned}; its classes are exclusive, "
+                "so keep one, or set exclusive = false"
             )
         if self.exclusive and not positive and known <= cats.keys():
             raise ValueError(
-                f"head {self.name!r}: no class is positive {where}; its classes are exclusive, so set one to 1.0, leave "
-                "the head's keys out of cats if the doc is not annotated, or set exclusive = false"
+                f"head {self.name!r}: no class is positive {where}; its classes are exclusive, so set one to 1.0, "
+                "leave the head's keys out of cats if the doc is not annotated, or set exclusive = false"
             )
 
-    def _exclusive_loss(self, gold: Floats2d, scores: Floats2d) -> tuple[Floats2d, Floats2d]:
+    def _exclusive_loss(self, gold: ArrayT, scores: ArrayT) -> tuple[ArrayT, ArrayT]:
         """Per-doc losses (n_docs,) and the gradient of their sum."""
         xp = get_array_module(scores)
         absent = xp.isnan(gold)
@@ -271,7 +271,7 @@ class DocClassifier:
         factor = (~absent).any(axis=1) * xp.where(total[:, 0] > 0, target @ self._class_weights(scores), 1.0)
         return losses * factor, ((probabilities - target) * factor[:, None]).astype(scores.dtype)
 
-    def _multilabel_loss(self, gold: Floats2d, scores: Floats2d) -> tuple[Floats2d, Floats2d]:
+    def _multilabel_loss(self, gold: ArrayT, scores: ArrayT) -> tuple[ArrayT, ArrayT]:
         """Per-doc losses (n_docs,) and the gradient of their sum."""
         xp = get_array_module(scores)
         factor = xp.where(xp.isnan(gold), 0.0, self._class_weights(scores))
@@ -279,19 +279,19 @@ class DocClassifier:
         losses = (softplus(scores) - target * scores) * factor
         return losses.sum(axis=1), ((sigmoid(scores) - target) * factor).astype(scores.dtype)
 
-    def _class_weights(self, scores: Floats2d) -> Floats2d:
+    def _class_weights(self, scores: ArrayT) -> ArrayT:
         unknown = set(self.class_weights) - set(self.labels)
         if unknown:
             raise ValueError(
                 f"head {self.name!r}: class_weights names {sorted(unknown)}, but the labels are {list(self.labels)}"
             )
         weights = [self.class_weights.get(label, 1.0) for label in self.labels]
-        return cast(Floats2d, get_array_module(scores).asarray(weights, dtype="f"))
+        return get_array_module(scores).asarray(weights, dtype="f")
 
 
-def _cross_entropy(target: Floats2d, logits: Floats2d) -> Floats2d:
-    return cast(Floats2d, -(target * log_softmax(logits)).sum(axis=1))
+def _cross_entropy(target: ArrayT, logits: ArrayT) -> ArrayT:
+    return -(target * log_softmax(logits)).sum(axis=1)
 
 
-def _binary_cross_entropy(target: Floats2d, logits: Floats2d) -> Floats2d:
-    return cast(Floats2d, (softplus(logits) - target * logits).sum(axis=1))
+def _binary_cross_entropy(target: ArrayT, logits: ArrayT) -> ArrayT:
+    return (softplus(logits) - target * logits).sum(axis=1)

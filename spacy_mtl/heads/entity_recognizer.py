@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,17 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from thinc.api import Dropout, Model
 from thinc.types import Floats2d, Ints1d, Ragged
-from thinc.util import get_array_module, to_numpy
+from thinc.util import get_array_module
 
 from ..gold import entity_values, look_up, snippet
-from ..layers.crf import CRFScores, constrain, crf, forward_backward, path_scores, viterbi
+from ..layers.crf import CRFScores, constrain, crf, forward_backward, path_scores
 from ..layers.crf import grown as grown_crf
 from ..layers.linear import grown, linear
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.span_probability import span_probabilities
 from ..layers.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme
-from ..types import HeadInput, HeadModelT
+from ..layers.viterbi import viterbi
+from ..types import ArrayT, HeadInput, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
 
@@ -120,11 +121,11 @@ def _kept_tokens(docs: Sequence[Doc]) -> tuple[NDArray[np.int64], NDArray[np.int
     return np.flatnonzero(~is_space), lengths
 
 
-def _scatter(rows: Floats2d, kept: Ints1d, size: int) -> Floats2d:
+def _scatter(rows: ArrayT, kept: ArrayT, size: int) -> ArrayT:
     xp = get_array_module(rows)
     scattered = xp.zeros((size, rows.shape[1]), dtype=rows.dtype)
     scattered[kept] = rows
-    return cast(Floats2d, scattered)
+    return scattered
 
 
 class EntityRecognizer:
@@ -197,10 +198,10 @@ class EntityRecognizer:
         n_tokens = int(lengths.sum())
 
         def backprop(gradient: Floats2d) -> CRFScores:
-            d_emissions = backprop_softmax(probabilities, cast(Floats2d, gradient[scores.kept]))
+            d_emissions = backprop_softmax(probabilities, gradient[scores.kept])
             xp = get_array_module(d_emissions)
             others = [xp.zeros_like(part) for part in scores.potentials[1:]]
-            return CRFScores(d_emissions, *others, scores.lengths, scores.kept)
+            return scores.with_potentials([d_emissions, *others])
 
         return _scatter(probabilities, scores.kept, n_tokens), backprop
 
@@ -217,7 +218,7 @@ class EntityRecognizer:
         tags, possible = self.tag_scheme.encode(iob[rows], labels[rows], part.lengths)
         loss, gradient = _likelihood_loss(part, tags, possible)
         d_emissions = _scatter(gradient.emissions, rows, len(scores.emissions))
-        d_scores = CRFScores(d_emissions, *gradient.potentials[1:], scores.lengths, scores.kept)
+        d_scores = scores.with_potentials([d_emissions, *gradient.potentials[1:]])
         return loss / n_units, d_scores * (1.0 / n_units)
 
     def get_rehearsal_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:
@@ -261,11 +262,12 @@ class EntityRecognizer:
             doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=new, attrs={"scores": scores})
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Precision, recall and F1 of exact spans (`p`, `r`, `f`) and by type. Predictions on unset tokens don't count."""
+        """Precision, recall, F1 of exact spans (`p`, `r`, `f`) and by type. Predictions on unset tokens don't count."""
         annotated = [eg for eg in examples if eg.reference.has_annotation("ENT_IOB")]
         if not annotated:
             return dict.fromkeys(("p", "r", "f", "f_per_type"))
-        total, by_type = PRFScore(), {}
+        total = PRFScore()
+        by_type: dict[str, PRFScore] = {}
         for eg in annotated:
             gold, predicted = self._gold_spans(eg), self._predicted_spans(eg)
             total.score_set(predicted, gold)
@@ -342,8 +344,8 @@ def _any_by_doc(flags: NDArray[np.bool_], lengths: NDArray[np.int64]) -> NDArray
 def _select_docs(scores: CRFScores, chosen: NDArray[np.bool_]) -> tuple[CRFScores, NDArray[np.int64]]:
     """The scores of some of the docs, and the rows they have in the whole."""
     rows = np.flatnonzero(np.repeat(chosen, scores.lengths))
-    emissions, *others = scores.potentials
-    return CRFScores(emissions[rows], *others, scores.lengths[chosen], scores.kept[rows]), rows
+    emissions, others = scores.emissions[rows], scores.potentials[1:]
+    return CRFScores(emissions, *others, scores.lengths[chosen], scores.kept[rows]), rows
 
 
 def _displace(old: Sequence[Span], new: Sequence[Span]) -> list[Span]:

@@ -18,7 +18,7 @@ from thinc.util import get_array_module, to_numpy
 from ..gold import is_annotated, look_up, snippet, token_values
 from ..layers.linear import grown, linear
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
-from ..types import HeadInput, HeadModelT
+from ..types import ArrayT, HeadInput, HeadModelT
 
 AttrT = Literal["tag", "pos", "morph", "sent_start"]
 
@@ -77,8 +77,8 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
 
 
 class Tagger:
-    """The head. Unit of its loss: the token. A token whose gold value is unset, or that is not aligned one to one with a
-    gold token, is not annotated.
+    """The head. Unit of its loss: the token. A token whose gold value is unset, or that is not aligned one to one with
+    a gold token, is not annotated.
     """
 
     condition_on: tuple[str, ...] = ()
@@ -172,7 +172,7 @@ class Tagger:
     def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> None:
         """Write the attribute. Values that are set already stay unless `overwrite`."""
         attr_id, start = ATTR_IDS[self.attr], 0
-        values = np.array([], dtype="uint64")
+        values: ArrayT = np.array([], dtype="uint64")
         vocab = None
         for doc in docs:
             if not len(doc):
@@ -188,8 +188,8 @@ class Tagger:
             doc.from_array(attr_id, new)
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """`acc` over the annotated tokens. For `morph` also spaCy's `micro_f` and `per_feat`; for `sent_start` precision,
-        recall and F1 of whole sentences (`p`, `r`, `f`).
+        """`acc` over the annotated tokens. For `morph` also spaCy's `micro_f` and `per_feat`; for `sent_start`
+        precision, recall and F1 of whole sentences (`p`, `r`, `f`).
         """
         attr = self.attr
         annotated = [eg for eg in examples if self._is_annotated(eg)]
@@ -203,7 +203,9 @@ class Tagger:
         if attr == "morph":
             scores.update(Scorer.score_token_attr_per_feat(annotated, attr, getter=get_value))
         elif attr == "sent_start":
-            scores.update(Scorer.score_spans(annotated, "sents", has_annotation=lambda doc: doc.has_annotation("SENT_START")))
+            scores.update(
+                Scorer.score_spans(annotated, "sents", has_annotation=lambda doc: doc.has_annotation("SENT_START"))
+            )
         return result | {key: scores.get(name) for key, name in keys.items() if key not in result}
 
     def is_correct(self, example: Example) -> bool | None:
@@ -235,11 +237,12 @@ class Tagger:
             doc = examples[place].reference
             label = doc.vocab.strings[int(flat[unknown[0]])]
             raise ValueError(
-                f"head {self.name!r}: {self.attr} {label!r} in doc {snippet(doc.text)} was not seen at initialisation; add "
-                f"it with add_label({label!r}, head={self.name!r}), or initialise with examples or labels that have it"
+                f"head {self.name!r}: {self.attr} {label!r} in doc {snippet(doc.text)} was not seen at initialisation; "
+                f"add it with add_label({label!r}, head={self.name!r}), or initialise with examples or labels "
+                "that have it"
             )
         return gold
 
 
 def _morph_key(token: Token, attr: str) -> int:
-    return cast(int, token.morph.key)
+    return cast(Any, token.morph).key

@@ -8,6 +8,7 @@ from thinc.types import FloatsXd
 from .kernels import ArrayT
 
 EPSILON = 1e-8
+FEW_ROWS = 64
 
 
 class ArrayKernels:
@@ -43,11 +44,14 @@ class ArrayKernels:
 
     def scatter_sum(self, X: ArrayT, rows: ArrayT, n_rows: int) -> ArrayT:
         total = self.zeros(n_rows, X.shape[1])
-        self.ops.scatter_add(total, self.xp.ascontiguousarray(rows), self.xp.ascontiguousarray(X))
+        X = self.xp.ascontiguousarray(X)
+        for column in self.xp.ascontiguousarray(rows.T):
+            self.ops.scatter_add(total, column, X)
         return total
 
     def affine(self, X: ArrayT, W: ArrayT, b: ArrayT) -> ArrayT:
-        Y = X @ W
+        # thinc's own product has no threads to wake, which is what a few rows would spend their time on.
+        Y = self.ops.gemm(X, W) if len(X) < FEW_ROWS else X @ W
         Y += b
         return Y
 
@@ -61,17 +65,12 @@ class ArrayKernels:
         return best
 
     def winners(self, Y: ArrayT, best: ArrayT) -> ArrayT:
-        pieces = Y.shape[1]
-        which = self.xp.full(best.shape, pieces - 1, dtype="int8")
-        for piece in reversed(range(pieces - 1)):
-            which[Y[:, piece] == best] = piece
-        return which
-
-    def backprop_maxout(self, d_best: ArrayT, which: ArrayT, pieces: int) -> ArrayT:
-        dY = self.empty(d_best.shape[0], pieces, d_best.shape[1])
-        for piece in range(pieces):
-            self.xp.multiply(d_best, which == piece, out=dY[:, piece])
-        return dY
+        left = self.xp.ones_like(best)
+        for piece in range(Y.shape[1] - 1):
+            Y[:, piece] = (Y[:, piece] == best) * left
+            left -= Y[:, piece]
+        Y[:, -1] = left
+        return Y
 
     def layer_norm(self, X: ArrayT, gain: ArrayT, shift: ArrayT) -> tuple[ArrayT, Any]:
         X -= X.mean(axis=1, keepdims=True)

@@ -5,18 +5,19 @@ sequences that are still running, with no loop over sequences and no work for pa
 probability space (Rabiner 1989), in double precision.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from thinc.api import Model
-from thinc.types import Floats1d, Floats2d, Ints1d
+from thinc.types import Floats2d, Ints1d
 from thinc.util import get_array_module
 
+from ..types import ArrayT
 from .tag_scheme import TagScheme
 
-ArrayT = Any
 CRFModelT = Model[Floats2d, "CRFScores"]
 
 
@@ -29,24 +30,29 @@ class CRFScores:
     kept (n_tokens,): place in the batch of each token of the sequences; white space is left out of them.
     """
 
-    emissions: Floats2d
-    transitions: Floats2d
-    starts: Floats1d
-    ends: Floats1d
-    lengths: Ints1d
-    kept: Ints1d
+    emissions: ArrayT
+    transitions: ArrayT
+    starts: ArrayT
+    ends: ArrayT
+    lengths: ArrayT
+    kept: ArrayT
 
     def __mul__(self, factor: float) -> "CRFScores":
-        return CRFScores(*(part * factor for part in self.potentials), self.lengths, self.kept)
+        return self.with_potentials(part * factor for part in self.potentials)
 
     def __add__(self, other: "CRFScores") -> "CRFScores":
         pairs = zip(self.potentials, other.potentials, strict=True)
-        return CRFScores(*(mine + theirs for mine, theirs in pairs), self.lengths, self.kept)
+        return self.with_potentials(mine + theirs for mine, theirs in pairs)
 
     @property
     def potentials(self) -> tuple[ArrayT, ArrayT, ArrayT, ArrayT]:
         """The four arrays that have gradients."""
         return self.emissions, self.transitions, self.starts, self.ends
+
+    def with_potentials(self, potentials: Iterable[ArrayT]) -> "CRFScores":
+        """The same sequences with other potentials, in the order of `potentials`."""
+        emissions, transitions, starts, ends = potentials
+        return CRFScores(emissions, transitions, starts, ends, self.lengths, self.kept)
 
 
 @dataclass
@@ -92,14 +98,14 @@ def crf(n_tags: int | None = None) -> CRFModelT:
 def forward(model: CRFModelT, X: tuple[Floats2d, Ints1d, Ints1d], is_train: bool) -> tuple[CRFScores, Any]:
     """RETURNS: the scores and backprop: d_scores -> d_emissions (n_tokens, n_tags)."""
     emissions, lengths, kept = X
-    potentials = [cast(Any, model.get_param(name)) for name in model.param_names]
+    transitions, starts, ends = (model.get_param(name) for name in model.param_names)
 
     def backprop(d_scores: CRFScores) -> Floats2d:
         for name, gradient in zip(model.param_names, d_scores.potentials[1:], strict=True):
             model.inc_grad(name, gradient)
         return d_scores.emissions
 
-    return CRFScores(emissions, *potentials, lengths, kept), backprop
+    return CRFScores(emissions, transitions, starts, ends, lengths, kept), backprop
 
 
 def init(model: CRFModelT, X: Any = None, Y: Any = None) -> None:
@@ -115,8 +121,9 @@ def grown(model: CRFModelT, n_tags: int) -> CRFModelT:
     larger = crf(n_tags)
     larger.initialize()
     for name in model.param_names:
-        old = cast(Any, model.get_param(name))
-        cast(Any, larger.get_param(name))[tuple(slice(n) for n in old.shape)] = old
+        old: ArrayT = model.get_param(name)
+        new: ArrayT = larger.get_param(name)
+        new[tuple(slice(n) for n in old.shape)] = old
     return larger
 
 
@@ -136,7 +143,7 @@ def constrain(scores: CRFScores, scheme: TagScheme) -> CRFScores:
 def path_scores(scores: CRFScores, tags: NDArray[np.int64]) -> tuple[float, CRFScores]:
     """Sum over the sequences of the log-potential of their tags (n_tokens,), and its gradient: tag counts."""
     xp = get_array_module(scores.emissions)
-    counts = CRFScores(*(xp.zeros_like(part) for part in scores.potentials), scores.lengths, scores.kept)
+    counts = scores.with_potentials(xp.zeros_like(part) for part in scores.potentials)
     lengths = scores.lengths[scores.lengths > 0]
     last = np.cumsum(lengths) - 1
     first = last - lengths + 1
@@ -247,41 +254,3 @@ def _run_backward(packing: Packing, scaled: ArrayT, moves: ArrayT, at_end: Array
         xp.multiply(scaled[here], beta[here], out=step[here])
         after, stop = here, here.start
     return beta, step
-
-
-def viterbi(scores: CRFScores) -> NDArray[np.int64]:
-    """The tags (n_tokens,) of the best sequence of each doc. scores: constrained potentials."""
-    xp = get_array_module(scores.emissions)
-    packing = pack(scores.lengths)
-    best = scores.emissions[packing.rows]
-    came_from = np.zeros(best.shape, dtype="i")
-    into = xp.ascontiguousarray(scores.transitions.T)
-    here = slice(0, 0)
-    for index, size in enumerate(packing.sizes.tolist()):
-        before, here = slice(here.start, here.start + size), slice(here.stop, here.stop + size)
-        if not index:
-            best[here] += scores.starts
-            continue
-        arriving = best[before][:, None, :] + into[None]
-        came_from[here] = _to_cpu(arriving.argmax(axis=2))
-        best[here] += arriving.max(axis=2)
-    return _follow_back(packing, came_from, _to_cpu((best[packing.last] + scores.ends).argmax(axis=1)))
-
-
-def _follow_back(packing: Packing, came_from: NDArray[np.int32], last_tags: NDArray[np.int64]) -> NDArray[np.int64]:
-    """came_from (n_tokens, n_tags): best tag before, packed; last_tags (n_docs running,). RETURNS: tags (n_tokens,)."""
-    packed = np.empty(len(came_from), dtype=np.int64)
-    packed[packing.last] = last_tags
-    after, stop = slice(0, 0), len(came_from)
-    for size in packing.sizes[::-1].tolist():
-        here = slice(stop - size, stop)
-        n_after = after.stop - after.start
-        packed[here.start : here.start + n_after] = came_from[np.arange(after.start, after.stop), packed[after]]
-        after, stop = here, here.start
-    tags = np.empty_like(packed)
-    tags[packing.rows] = packed
-    return tags
-
-
-def _to_cpu(array: ArrayT) -> NDArray[np.int64]:
-    return cast(NDArray[np.int64], array if isinstance(array, np.ndarray) else array.get())

@@ -13,6 +13,9 @@ ArrayT = Any
 # what a kernel keeps for its backprop
 SavedT = Any
 
+# with fewer, numpy's quicker calls outweigh torch's faster arithmetic
+MIN_TOKENS = 64
+
 _IMPORTED_IN = os.getpid()
 
 
@@ -46,7 +49,7 @@ class Kernels(Protocol):
         """Sums of rows: rows (n, k) -> (n, width)."""
 
     def scatter_sum(self, X: ArrayT, rows: ArrayT, n_rows: int) -> ArrayT:
-        """The backprop of `take`: X (n, width), rows (n,) -> (n_rows, width)."""
+        """The backprop of `take_sum`: X (n, width), rows (n, k) -> (n_rows, width)."""
 
     def affine(self, X: ArrayT, W: ArrayT, b: ArrayT) -> ArrayT:
         """X @ W + b, for X (n, n_in), W (n_in, n_out), b (n_out,)."""
@@ -58,10 +61,7 @@ class Kernels(Protocol):
         """The greatest of the pieces, (n, pieces, width) -> (n, width)."""
 
     def winners(self, Y: ArrayT, best: ArrayT) -> ArrayT:
-        """Which piece is the greatest, the first of equals, (n, width)."""
-
-    def backprop_maxout(self, d_best: ArrayT, which: ArrayT, pieces: int) -> ArrayT:
-        """Gradient of the pieces, (n, pieces, width)."""
+        """1 for the piece that is the greatest, the first of equals, else 0, (n, pieces, width). Overwrites Y."""
 
     def layer_norm(self, X: ArrayT, gain: ArrayT, shift: ArrayT) -> tuple[ArrayT, SavedT]:
         """Rows with mean 0 and variance 1, scaled and shifted, (n, width). X may be overwritten."""
@@ -73,10 +73,10 @@ class Kernels(Protocol):
         """0 with probability `rate`, else 1 / (1 - rate)."""
 
 
-def kernels_for(ops: Ops) -> Kernels:
-    """Torch for arrays in main memory if it can be imported; otherwise numpy, or cupy on a GPU."""
+def kernels_for(ops: Ops, n_tokens: int) -> Kernels:
+    """Torch for many tokens in main memory if it can be imported; otherwise numpy, or cupy on a GPU."""
     # The threads of torch's OpenMP pool do not survive a fork, as by nlp.pipe(n_process=2): the child would hang.
-    if ops.xp is numpy and has_torch and os.getpid() == _IMPORTED_IN:
+    if n_tokens >= MIN_TOKENS and ops.xp is numpy and has_torch and os.getpid() == _IMPORTED_IN:
         from .torch_kernels import TorchKernels
 
         return TorchKernels()

@@ -1,9 +1,12 @@
 """A linear layer that multiplies with the array library's own BLAS, and can grow."""
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any
 
 from thinc.api import Model, glorot_uniform_init
 from thinc.types import Floats2d
+
+from ..types import ArrayT
 
 LinearT = Model[Floats2d, Floats2d]
 
@@ -12,13 +15,13 @@ def linear(n_out: int | None = None, n_in: int | None = None, *, bias: bool = Tr
     """Build Y = X @ W.T + b, X (n, n_in) -> Y (n, n_out). Glorot-initialised, so that the first step already
     sends a gradient to the encoder. thinc's own Linear multiplies with blis on CPU, several times slower.
     """
-    params = {"W": None, "b": None} if bias else {"W": None}
+    params: dict[str, Any] = {"W": None, "b": None} if bias else {"W": None}
     return Model("linear", forward, init=init, dims={"nO": n_out, "nI": n_in}, params=params)
 
 
-def forward(model: LinearT, X: Floats2d, is_train: bool):  # type: ignore[no-untyped-def]
+def forward(model: LinearT, X: Floats2d, is_train: bool) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
     """RETURNS: Y (n, nO) and backprop: dY (n, nO) -> dX (n, nI)."""
-    W = cast(Floats2d, model.get_param("W"))
+    W: ArrayT = model.get_param("W")
     has_bias = "b" in model.param_names
     Y = X @ W.T
     if has_bias:
@@ -48,12 +51,13 @@ def grown(model: LinearT, *, n_out: int | None = None, n_in: int | None = None) 
     It is a new node, so that an optimizer's state for the old shape is not met again: put it in place with
     `Model.replace_node`.
     """
-    W = cast(Floats2d, model.get_param("W"))
+    W: ArrayT = model.get_param("W")
     larger = linear(n_out or W.shape[0], n_in or W.shape[1], bias="b" in model.param_names)
     larger.initialize()
     new_W = model.ops.alloc2f(larger.get_dim("nO"), larger.get_dim("nI"))
     new_W[: W.shape[0], : W.shape[1]] = W
     larger.set_param("W", new_W)
     if "b" in model.param_names:
-        larger.get_param("b")[: W.shape[0]] = model.get_param("b")
+        new_b: ArrayT = larger.get_param("b")
+        new_b[: W.shape[0]] = model.get_param("b")
     return larger

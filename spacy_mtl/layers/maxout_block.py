@@ -22,11 +22,6 @@ class Block(NamedTuple):
     dropout: NodeT
 
     @property
-    def pieces(self) -> int:
-        """How many linear functions each output is the maximum of."""
-        return self.maxout.get_dim("nP")
-
-    @property
     def dropout_rate(self) -> float:
         """The share of outputs that training sets to 0."""
         return self.dropout.attrs["dropout_rate"] if self.dropout.attrs["is_enabled"] else 0.0
@@ -40,39 +35,44 @@ class BlockWeights(NamedTuple):
     gain, shift (Floats1d): Of the layer norm, (n_out,).
     """
 
-    taps: ArrayT
-    bias: ArrayT
-    gain: ArrayT
-    shift: ArrayT
+    taps: Any
+    bias: Any
+    gain: Any
+    shift: Any
+
+    def minimal(self) -> "BlockWeights":
+        """The same for `minimal_products`."""
+        return self._replace(taps=minimal_taps(self.taps))
+
+    def share(self, kernels: Kernels) -> "BlockWeights":
+        """The kernels' view of them."""
+        return BlockWeights(*map(kernels.share, self))
 
 
-def read_weights(block: Block, n_taps: int, *, minimal: bool, kernels: Kernels) -> BlockWeights:
-    """Copy the weights to the order of the products; for `minimal_products` if `minimal`."""
-    xp = block.maxout.ops.xp
+def read_weights(block: Block, n_taps: int) -> BlockWeights:
+    """Copy the nodes' parameters to the order of the products."""
+    as_contig = block.maxout.ops.as_contig
     W, b = block.maxout.get_param("W"), block.maxout.get_param("b")
     n_out, pieces, n_in = W.shape
     by_tap = W.reshape(n_out, pieces, n_taps, n_in // n_taps).transpose(2, 3, 1, 0)
-    taps = kernels.share(xp.ascontiguousarray(by_tap).reshape(n_taps, -1, pieces * n_out))
-    return BlockWeights(
-        minimal_taps(taps, kernels=kernels) if minimal else taps,
-        kernels.share(xp.ascontiguousarray(b.T).reshape(-1)),
-        kernels.share(block.norm.get_param("G")),
-        kernels.share(block.norm.get_param("b")),
-    )
+    taps = as_contig(by_tap).reshape(n_taps, -1, pieces * n_out)
+    return BlockWeights(taps, as_contig(b.T).reshape(-1), block.norm.get_param("G"), block.norm.get_param("b"))
 
 
 def weight_grads(block: Block, d_weights: BlockWeights, *, minimal: bool, kernels: Kernels) -> GradsT:
     """The gradients in the shapes of the nodes' parameters."""
-    n_out, pieces = block.maxout.get_dim("nO"), block.pieces
-    d_taps = backprop_minimal_taps(d_weights.taps, kernels=kernels) if minimal else d_weights.taps
+    d_taps, d_bias, d_gain, d_shift = map(kernels.unshare, d_weights)
+    if minimal:
+        d_taps = backprop_minimal_taps(d_taps)
+    n_out, pieces = block.maxout.get_dim("nO"), block.maxout.get_dim("nP")
     n_taps, width = d_taps.shape[:2]
-    dW = kernels.unshare(d_taps).reshape(n_taps, width, pieces, n_out).transpose(3, 2, 0, 1)
-    db = kernels.unshare(d_weights.bias).reshape(pieces, n_out).T
+    dW = d_taps.reshape(n_taps, width, pieces, n_out).transpose(3, 2, 0, 1)
+    db = block.maxout.ops.as_contig(d_bias.reshape(pieces, n_out).T)
     return [
         (block.maxout, "W", dW.reshape(n_out, pieces, n_taps * width)),
-        (block.maxout, "b", block.maxout.ops.as_contig(db)),
-        (block.norm, "G", kernels.unshare(d_weights.gain)),
-        (block.norm, "b", kernels.unshare(d_weights.shift)),
+        (block.maxout, "b", db),
+        (block.norm, "G", d_gain),
+        (block.norm, "b", d_shift),
     ]
 
 
@@ -85,16 +85,15 @@ def maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> ArrayT
 def begin_maxout_norm(
     Y: ArrayT, weights: BlockWeights, *, kernels: Kernels
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]]:
-    """Training. RETURNS: (n, n_out) and the backprop, which gives the gradients of Y, gain and shift."""
+    """Training. RETURNS: (n, n_out) and the backprop, which gives the gradients of Y, gain and shift. Overwrites Y."""
     Y = Y.reshape(len(Y), -1, len(weights.gain))
-    pieces = Y.shape[1]
     best = kernels.maxout(Y)
-    which = kernels.winners(Y, best)
+    won = kernels.winners(Y, best)
     H, saved = kernels.layer_norm(best, weights.gain, weights.shift)
 
     def backprop(dH: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
         d_best, d_gain, d_shift = kernels.backprop_layer_norm(dH, saved, weights.gain)
-        dY = kernels.backprop_maxout(d_best, which, pieces)
+        dY = won * d_best[:, None]
         return dY.reshape(len(dY), -1), d_gain, d_shift
 
     return H, backprop

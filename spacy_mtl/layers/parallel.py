@@ -4,9 +4,10 @@ Torch splits every single operation over its threads, which pays little for oper
 nothing when the cores are busy. Documents do not depend on each other, so their parts need to meet only at the end.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
+from itertools import pairwise
 from typing import TypeVar
 
 from thinc.compat import has_torch, torch
@@ -19,17 +20,15 @@ MIN_TOKENS = 128
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 
-def split_evenly(lengths: Sequence[int]) -> list[slice]:
-    """Slices of neighbouring docs with about as many tokens each, as many as torch has threads or fewer."""
-    n_tokens = sum(lengths)
+def split_evenly(ends: Sequence[int]) -> list[slice]:
+    """Slices of neighbouring docs with about as many tokens each, as many as torch has threads or fewer.
+
+    ends (Sequence[int]): 0, and how many tokens there are up to the end of each doc.
+    """
+    n_docs, n_tokens = len(ends) - 1, ends[-1]
     n_parts = min(torch.get_num_threads(), n_tokens // MIN_TOKENS) if has_torch else 1
-    if n_parts <= 1:
-        return [slice(0, len(lengths))]
-    ends: list[int] = []
-    for i, seen in enumerate(accumulate(lengths), start=1):
-        if seen * n_parts >= n_tokens * (len(ends) + 1):
-            ends.append(i)
-    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    cuts = [bisect_left(ends, n_tokens * i / n_parts) for i in range(1, n_parts)]
+    return [slice(start, end) for start, end in pairwise([0, *cuts, n_docs]) if ends[start] < ends[end]]
 
 
 def run_parts(function: Callable[[PartT], T], parts: Sequence[PartT]) -> list[T]:

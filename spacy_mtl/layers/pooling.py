@@ -1,7 +1,7 @@
 """One vector a doc from its token vectors."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from thinc.api import Model, ParametricAttention, chain, concatenate, reduce_max, reduce_mean, reduce_sum
 from thinc.types import Floats2d, Ragged
@@ -27,14 +27,14 @@ def pooling(kinds: Sequence[str]) -> PoolingT:
 def forward(model: PoolingT, X: Ragged, is_train: bool) -> tuple[Floats2d, Any]:
     """Reduce the docs that have tokens: thinc's reducers refuse empty sequences."""
     filled = X.lengths > 0
-    Y = model.ops.alloc2f(len(X.lengths), X.dataXd.shape[1] * model.attrs["n_kinds"])
+    Y = model.ops.alloc2f(len(X.lengths), X.dataXd.shape[-1] * model.attrs["n_kinds"])
     if not filled.any():
         return Y, lambda dY: Ragged(X.dataXd * 0, X.lengths)
     pooled, bp_pooled = model.layers[0](Ragged(X.data, X.lengths[filled]), is_train)
     Y[filled] = pooled
 
     def backprop(dY: Floats2d) -> Ragged:
-        return Ragged(bp_pooled(cast(Floats2d, dY[filled])).data, X.lengths)
+        return Ragged(bp_pooled(dY[filled]).data, X.lengths)
 
     return Y, backprop
 

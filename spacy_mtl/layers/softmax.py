@@ -1,51 +1,52 @@
 """Softmax and sigmoid in whole arrays, with the losses that belong to them."""
 
-from typing import cast
+from collections.abc import Callable
 
-from thinc.types import Floats2d
 from thinc.util import get_array_module
 
+from ..types import ArrayT
 
-def softmax(logits: Floats2d) -> Floats2d:
+
+def softmax(logits: ArrayT) -> ArrayT:
     """Row-wise softmax, (n, n_labels)."""
     xp = get_array_module(logits)
     shifted = xp.exp(logits - logits.max(axis=1, keepdims=True, initial=-xp.inf))
-    return cast(Floats2d, shifted / shifted.sum(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def log_softmax(logits: Floats2d) -> Floats2d:
+def log_softmax(logits: ArrayT) -> ArrayT:
     """Row-wise log of the softmax, in nats."""
     xp = get_array_module(logits)
     shifted = logits - logits.max(axis=1, keepdims=True, initial=-xp.inf)
-    return cast(Floats2d, shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True)))
+    return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def backprop_softmax(probabilities: Floats2d, gradient: Floats2d) -> Floats2d:
+def backprop_softmax(probabilities: ArrayT, gradient: ArrayT) -> ArrayT:
     """From a gradient with respect to the probabilities to one with respect to the logits."""
     weighted = gradient * probabilities
-    return cast(Floats2d, weighted - probabilities * weighted.sum(axis=1, keepdims=True))
+    return weighted - probabilities * weighted.sum(axis=1, keepdims=True)
 
 
-def sigmoid(logits: Floats2d) -> Floats2d:
+def sigmoid(logits: ArrayT) -> ArrayT:
     """Element-wise logistic function; saturates without overflow."""
     xp = get_array_module(logits)
-    return cast(Floats2d, 0.5 * (xp.tanh(0.5 * logits) + 1.0))
+    return 0.5 * (xp.tanh(0.5 * logits) + 1.0)
 
 
-def softplus(logits: Floats2d) -> Floats2d:
+def softplus(logits: ArrayT) -> ArrayT:
     """log(1 + exp(x)), element-wise."""
     xp = get_array_module(logits)
-    return cast(Floats2d, xp.logaddexp(0.0, logits))
+    return xp.logaddexp(0.0, logits)
 
 
-def repeat_rows(rows: Floats2d, lengths):  # type: ignore[no-untyped-def]
+def repeat_rows(rows: ArrayT, lengths: ArrayT) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
     """Repeat row i lengths[i] times. RETURNS: (sum of lengths, n) and backprop, which sums over the repeats."""
     xp = get_array_module(rows)
     index = xp.repeat(xp.arange(len(rows)), lengths.tolist())
 
-    def backprop(gradient: Floats2d) -> Floats2d:
+    def backprop(gradient: ArrayT) -> ArrayT:
         summed = xp.zeros_like(rows)
         xp.add.at(summed, index, gradient)
-        return cast(Floats2d, summed)
+        return summed
 
     return rows[index], backprop

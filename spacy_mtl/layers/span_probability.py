@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.util import get_array_module, to_numpy
 
-from .crf import CRFScores, forward_backward
+from ..types import ArrayT
+from .crf import CRFScores, Lattice, forward_backward
 
 IntsT = NDArray[np.int64]
 
@@ -12,8 +13,8 @@ IntsT = NDArray[np.int64]
 def span_probabilities(scores: CRFScores, tags: IntsT, starts: IntsT, ends: IntsT) -> NDArray[np.float64]:
     """Probabilities of decoded spans.
 
-    scores (CRFScores): Constrained potentials. tags (n_tokens,): the decoded tags. starts, ends (n_spans,): rows of each
-    span's first token and one past its last. RETURNS: (n_spans,), from 0 to 1.
+    scores (CRFScores): Constrained potentials. tags (n_tokens,): the decoded tags. starts, ends (n_spans,): rows of
+    each span's first token and one past its last. RETURNS: (n_spans,), from 0 to 1.
     """
     if not len(starts):
         return np.zeros(0)
@@ -30,7 +31,7 @@ def span_probabilities(scores: CRFScores, tags: IntsT, starts: IntsT, ends: Ints
     return np.asarray(to_numpy(xp.exp(enter + inside) * _leave(lattice, packed, tags, ends)))
 
 
-def _leave(lattice, packed, tags, ends):  # type: ignore[no-untyped-def]
+def _leave(lattice: Lattice, packed: IntsT, tags: IntsT, ends: IntsT) -> ArrayT:
     """Probability mass of the rest of the sequence, (n_spans,), given that the span doesn't go on."""
     xp = get_array_module(lattice.alpha)
     last = ends - 1

@@ -37,7 +37,10 @@ class TorchKernels:
         return embedding_bag(rows, X, mode="sum")
 
     def scatter_sum(self, X: Tensor, rows: Tensor, n_rows: int) -> Tensor:
-        return torch.zeros(n_rows, X.shape[1]).index_add_(0, rows, X)
+        total = torch.zeros(n_rows, X.shape[1])
+        for column in rows.unbind(1):
+            total.index_add_(0, column, X)
+        return total
 
     def affine(self, X: Tensor, W: Tensor, b: Tensor) -> Tensor:
         return torch.addmm(b, X, W)
@@ -46,23 +49,17 @@ class TorchKernels:
         out.addmm_(X, W)
 
     def maxout(self, Y: Tensor) -> Tensor:
-        best = Y[:, 0].contiguous() if Y.shape[1] == 1 else torch.maximum(Y[:, 0], Y[:, 1])
+        best = Y[:, 0].clone() if Y.shape[1] == 1 else torch.maximum(Y[:, 0], Y[:, 1])
         for piece in range(2, Y.shape[1]):
             torch.maximum(best, Y[:, piece], out=best)
         return best
 
     def winners(self, Y: Tensor, best: Tensor) -> Tensor:
-        pieces = Y.shape[1]
-        which = torch.full(best.shape, pieces - 1, dtype=torch.int8)
-        for piece in reversed(range(pieces - 1)):
-            which.masked_fill_(Y[:, piece] == best, piece)
-        return which
-
-    def backprop_maxout(self, d_best: Tensor, which: Tensor, pieces: int) -> Tensor:
-        dY = torch.empty(d_best.shape[0], pieces, d_best.shape[1])
-        for piece in range(pieces):
-            torch.mul(d_best, which == piece, out=dY[:, piece])
-        return dY
+        left = torch.ones_like(best)
+        for piece in range(Y.shape[1] - 1):
+            left -= Y[:, piece].eq_(best).mul_(left)
+        Y[:, -1] = left
+        return Y
 
     def layer_norm(self, X: Tensor, gain: Tensor, shift: Tensor) -> tuple[Tensor, Any]:
         Y, mean, scale = torch.native_layer_norm(X, X.shape[1:], gain, shift, EPSILON)

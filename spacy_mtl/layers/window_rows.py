@@ -3,21 +3,35 @@
 Vectors of all documents lie in one array, without the rows of padding that nobody reads.
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy
 
 # numpy integers
 IndexT = Any
+# plans for one doc no longer than this are kept: the case of short texts, one at a time
+KEPT_LENGTH = 200
 
 
-class Rows(NamedTuple):
-    """Where the vectors of a batch lie in an array.
+class WindowPlan(NamedTuple):
+    """How the layers of an encoder read from each other.
 
-    rows (Ints1d): The row of each position, doc after doc.
-    lengths (Ints1d): Positions per doc: its tokens and `pad` positions on either side.
-    pad (int): How many positions before the first token and after the last have a row of their own.
-    rest (int): The one row that stands for every position farther out.
+    windows (list[Ints2d]): For each layer the rows of its input that each of its tiles reads,
+        (2 * window + tile, n_tiles + 1). The last tile reads only the row that stands for all positions far from a doc.
+        The layer's output has tile * (n_tiles + 1) rows, all first positions of a tile before all second, and stands
+        for the positions far away in its last row. The first layer's input is a row of zeros, then one row a token.
+    tokens (Ints1d): The row of each token in the last layer's output.
+    """
+
+    windows: list[IndexT]
+    tokens: IndexT
+
+
+class _Rows(NamedTuple):
+    """Where a layer's outputs lie: the row of each position, doc after doc, with `pad` positions on either side of the
+    doc's tokens, and the row of every position farther out.
     """
 
     rows: IndexT
@@ -26,25 +40,36 @@ class Rows(NamedTuple):
     rest: int
 
 
-def kept_padding(depth: int, window: int) -> list[int]:
-    """How far from a doc the outputs of each layer differ from one another and are still read by a token.
+def plan_windows(lengths: Sequence[int], *, window: int, tiles: Sequence[int], padded: bool) -> WindowPlan:
+    """Plan all layers for docs of these lengths, none of them 0.
 
-    Layer i sees the doc from i * window positions away, and what lies farther than (depth - i) * window from the doc
-    reaches no token any more.
+    tiles (Sequence[int]): How many neighbouring positions each layer computes at a time.
+    padded (bool): Whether the layers compute positions outside the docs.
     """
-    return [min(i, depth - i) * window for i in range(1, depth + 1)]
+    make = _plan_kept if len(lengths) == 1 and lengths[0] <= KEPT_LENGTH else _plan
+    return make(tuple(lengths), window, tuple(tiles), padded)
 
 
-def window_rows(source: Rows, *, pad: int, window: int, tile: int) -> tuple[IndexT, Rows]:
-    """Cut the positions of each doc, with `pad` positions on either side, into tiles of `tile` neighbours.
+def _plan(lengths: tuple[int, ...], window: int, tiles: tuple[int, ...], padded: bool) -> WindowPlan:
+    depth = len(tiles)
+    rows = _Rows(numpy.arange(1, sum(lengths) + 1), numpy.array(lengths), pad=0, rest=0)
+    windows = []
+    for i, tile in enumerate(tiles, start=1):
+        # Layer i sees a doc from i * window positions away, and what lies farther than (depth - i) * window from it
+        # reaches none of its tokens any more.
+        pad = min(i, depth - i) * window if padded else 0
+        index, rows = _window_rows(rows, pad=pad, window=window, tile=tile)
+        windows.append(index)
+    return WindowPlan(windows, rows.rows)
 
-    source (Rows): The layer's input.
-    RETURNS: The rows that each tile reads, (2 * window + tile, n_tiles + 1), of which the last tile reads the rest
-        only; and the rows of the layer's output, whose array is (tile, n_tiles + 1, width) as (-1, width).
-    """
+
+_plan_kept = lru_cache(maxsize=256)(_plan)
+
+
+def _window_rows(source: _Rows, *, pad: int, window: int, tile: int) -> tuple[IndexT, _Rows]:
+    """Cut the positions of each doc, `pad` on either side included, into tiles; see `WindowPlan.windows`."""
     lengths = source.lengths + 2 * (pad - source.pad)
     tiles = (lengths + tile - 1) // tile
-    tile_starts = _starts(tiles)
     # Each doc gets a margin of rest rows, so that no window has to be cut.
     margin = pad - source.pad + window
     spaced = source.lengths + 2 * margin + tile - 1
@@ -53,11 +78,10 @@ def window_rows(source: Rows, *, pad: int, window: int, tile: int) -> tuple[Inde
     spread[_positions(source.lengths, spaced_starts + margin)] = source.rows
     n_tiles = int(tiles.sum())
     index = numpy.full((2 * window + tile, n_tiles + 1), source.rest)
-    first = _positions(tiles, spaced_starts, step=tile)
-    index[:, :-1] = spread[first + numpy.arange(len(index))[:, None]]
-    within = _positions(lengths, numpy.zeros_like(lengths))
-    rows = (within % tile) * (n_tiles + 1) + within // tile + numpy.repeat(tile_starts, lengths)
-    return index, Rows(rows, lengths, pad, rest=n_tiles)
+    index[:, :-1] = spread[_positions(tiles, spaced_starts, step=tile) + numpy.arange(len(index))[:, None]]
+    position = _positions(lengths, 0)
+    rows = position % tile * (n_tiles + 1) + position // tile + numpy.repeat(_starts(tiles), lengths)
+    return index, _Rows(rows, lengths, pad, rest=tile * (n_tiles + 1) - 1)
 
 
 def _starts(lengths: IndexT) -> IndexT:
@@ -66,5 +90,4 @@ def _starts(lengths: IndexT) -> IndexT:
 
 def _positions(lengths: IndexT, starts: IndexT, *, step: int = 1) -> IndexT:
     """For each doc: start, start + step, … as many as its length."""
-    first = _starts(lengths) * step
-    return numpy.arange(lengths.sum()) * step + numpy.repeat(starts - first, lengths)
+    return numpy.arange(lengths.sum()) * step + numpy.repeat(starts - _starts(lengths) * step, lengths)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy
-from spacy.attrs import ORTH
+from spacy.attrs import ORTH, intify_attr
 from spacy.tokens import Doc
-from spacy.vectors import Mode
+from spacy.vectors import Mode, Vectors
 from spacy.vocab import Vocab
 from thinc.api import NumpyOps
 
@@ -24,16 +24,21 @@ MIXER = numpy.uint64(0x9E3779B97F4A7C15)
 class Embedding(NamedTuple):
     """The nodes of spaCy's `MultiHashEmbed`.
 
-    columns (list[int]): The token attributes to embed.
+    extract (Model): Its `FeatureExtractor`.
     tables (list[Model]): Its hash embeddings, one an attribute.
     static (Model | None): Its static vectors.
     mix (Block): The maxout that makes one vector of them all.
     """
 
-    columns: list[int]
+    extract: NodeT
     tables: list[NodeT]
     static: NodeT | None
     mix: Block
+
+    @property
+    def columns(self) -> list[int]:
+        """The token attributes to embed."""
+        return [intify_attr(column) for column in self.extract.attrs["columns"]]
 
     @property
     def n_taps(self) -> int:
@@ -94,23 +99,24 @@ def begin_embed(
 def _embed_features(
     features: Any, embedding: Embedding, vocab: Vocab, kernels: Kernels, *, is_train: bool
 ) -> tuple[ArrayT, Callable[[ArrayT], GradsT]]:
-    """RETURNS: The vectors of all tables, (n_tables, n_words, width), and the backprop."""
-    D = kernels.empty(embedding.n_taps, len(features), embedding.mix.maxout.get_dim("nO"))
+    """RETURNS: The vectors of all tables, (n_words, n_tables, width), and the backprop."""
+    D = kernels.empty(len(features), embedding.n_taps, embedding.mix.maxout.get_dim("nO"))
     backprops = []
     for i, node in enumerate(embedding.tables):
-        D[i], backprop_table = _hash_embed(node, features[:, i], kernels)
+        D[:, i], backprop_table = _hash_embed(node, features[:, i], kernels)
         backprops.append(backprop_table)
     if embedding.static is not None:
-        D[-1], backprop_static = _static_embed(embedding.static, features[:, -1], vocab, kernels)
+        D[:, -1], backprop_static = _static_embed(embedding.static, features[:, -1], vocab, kernels)
         backprops.append(backprop_static)
     nodes = [*embedding.tables, *([embedding.static] if embedding.static is not None else [])]
-    masks = [_mask_dimensions(D[i], node, kernels) if is_train else None for i, node in enumerate(nodes)]
+    masks = [_mask_dimensions(D[:, i], node, kernels) if is_train else None for i, node in enumerate(nodes)]
 
     def backprop(dD: ArrayT) -> GradsT:
-        for d_vectors, mask in zip(dD, masks, strict=True):
-            if mask is not None:
-                d_vectors *= mask
-        return [(node, *back(d)) for node, back, d in zip(nodes, backprops, dD, strict=True)]
+        grads: GradsT = []
+        for i, (node, mask, backprop_node) in enumerate(zip(nodes, masks, backprops, strict=True)):
+            d_vectors = dD[:, i] if mask is None else dD[:, i] * mask
+            grads.append((node, *backprop_node(d_vectors)))
+        return grads
 
     return D, backprop
 
@@ -131,10 +137,7 @@ def _hash_embed(node: NodeT, ids: Any, kernels: Kernels) -> tuple[ArrayT, Callab
     rows = kernels.index(keys)
 
     def backprop(d_vectors: ArrayT) -> tuple[str, Any]:
-        d_table = kernels.scatter_sum(d_vectors, rows[:, 0], len(table))
-        for i in range(1, rows.shape[1]):
-            d_table += kernels.scatter_sum(d_vectors, rows[:, i], len(table))
-        return "E", kernels.unshare(d_table)
+        return "E", kernels.unshare(kernels.scatter_sum(d_vectors, rows, len(table)))
 
     return kernels.take_sum(table, rows), backprop
 
@@ -145,7 +148,7 @@ def _static_embed(
     W = kernels.share(node.get_param("W"))
     vectors = vocab.vectors
     found = None
-    if vectors.mode == Mode.default:
+    if isinstance(vectors, Vectors) and vectors.mode == Mode.default:
         found = vectors.find(keys=keys)
         V = kernels.share(node.ops.asarray2f(vectors.data[found]))
     else:

@@ -21,10 +21,12 @@ def check_listeners(model: Model[Any, Any], nlp: Language, name: str) -> None:
         pipes = [pipe for pipe in before if upstream in ("*", pipe) and hasattr(nlp.get_pipe(pipe), "add_listener")]
         if not pipes:
             raise ValueError(
-                f"component {name!r}: its listener has upstream = {upstream!r}, but of the pipes before it, {before}, none "
-                "is a tok2vec or transformer of that name; add one before it, or give the model an encoder of its own"
+                f"component {name!r}: its listener has upstream = {upstream!r}, but of the pipes before it, "
+                f"{before}, none is a tok2vec or transformer of that name; add one before it, or give the model an "
+                "encoder of its own"
             )
-        check_width(listener, nlp.get_pipe(pipes[-1]).model, name=name, upstream=pipes[-1])
+        pipe: Any = nlp.get_pipe(pipes[-1])
+        check_width(listener, pipe.model, name=name, upstream=pipes[-1])
 
 
 def check_width(listener: Model[Any, Any], encoder: Model[Any, Any], *, name: str, upstream: str) -> None:
@@ -44,7 +46,7 @@ def check_vectors(model: Model[Any, Any], docs: list[Doc], name: str) -> None:
     for doc in docs:
         if len(doc) and not doc.tensor.size:
             raise ValueError(
-                f"component {name!r}: a doc has no token vectors, since the pipe that its listener listens to did not run; "
+                f"component {name!r}: a doc has no token vectors, since the pipe its listener listens to did not run; "
                 "enable that pipe, or call replace_listeners to give this one an encoder of its own"
             )
 

@@ -22,8 +22,8 @@ def build_multitask_model(encoder: EncoderT, heads: Mapping[str, Head], weightin
         since a config that was saved and read back may list them in another order.
     weighting (Weighting): Merges the heads' gradients; its model, if it has one, is trained and saved along.
     """
-    extra = [] if weighting.model is None else [weighting.model]
-    layers = [encoder, *(heads[name].model for name in sorted(heads)), *extra]
+    extra: list[Model[Any, Any]] = [] if weighting.model is None else [weighting.model]
+    layers: list[Model[Any, Any]] = [encoder, *(heads[name].model for name in sorted(heads)), *extra]
     model: MultitaskModelT = Model(
         "multitask", partial(forward, heads=dict(heads), weighting=weighting), layers=layers, refs={"encoder": encoder}
     )
@@ -69,7 +69,7 @@ def run_heads(
 
     def backprop(d_scores: AllScoresT) -> GradientsT:
         d_scores, d_tokvecs = dict(d_scores), {}
-        for name in reversed(heads):
+        for name in reversed(list(heads)):
             if name not in d_scores:
                 continue
             d_input = bp_scores[name](d_scores[name])

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spacy import registry as spacy_registry
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import registry as spacy_registry
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
 
@@ -73,7 +73,9 @@ class Multitask(TrainablePipe):
         """
         check_heads(heads, name)
         if not isinstance(weighting, Weighting):
-            raise ValueError(f"component {name!r}: weighting is {weighting!r}, which is no weighting; use @mtl_weightings")
+            raise ValueError(
+                f"component {name!r}: weighting is {weighting!r}, which is no weighting; use @mtl_weightings"
+            )
         self.vocab = vocab
         self.name = name
         self.cfg: dict[str, Any] = {}
@@ -166,7 +168,7 @@ class Multitask(TrainablePipe):
                 losses[f"{self.name}/{key}"] += loss
         elif any(is_last_of_several(listener) for listener in find_listeners(self.model)):
             backprop({})
-        if sgd not in (None, False):
+        if sgd:
             self.finish_update(sgd)
         return losses
 
@@ -190,6 +192,7 @@ class Multitask(TrainablePipe):
             return losses
         set_dropout_rate(self.model, 0.0)
         teacher = self._rehearsal_model.predict(docs)
+        backprop: Callable[[AllScoresT], Any]
         if find_listeners(self.model):
             check_vectors(self.model, docs, self.name)
             tokvecs = self.encoder.predict(docs)
@@ -200,7 +203,7 @@ class Multitask(TrainablePipe):
         backprop({key: d_scores for key, (_, d_scores) in own.items()})
         self._with_gradient.update(own)
         losses[self.name] += sum(loss for loss, _ in own.values())
-        if sgd not in (None, False):
+        if sgd:
             self.finish_update(sgd)
         return losses
 
@@ -210,7 +213,8 @@ class Multitask(TrainablePipe):
         """
         if not self._with_gradient:
             return
-        layers = [self.encoder, *(self.heads[key].model for key in self._order if key in self._with_gradient)]
+        networks = [self.heads[key].model for key in self._order if key in self._with_gradient]
+        layers: list[Model[Any, Any]] = [self.encoder, *networks]
         if self.weighting.model is not None:
             layers.append(self.weighting.model)
         for layer in layers:
@@ -291,8 +295,8 @@ class Multitask(TrainablePipe):
             loss, gradient = head.get_loss(examples, scores[key])
             if not math.isfinite(loss):
                 raise ValueError(
-                    f"head {key!r}: its loss is {loss}, so this batch was not learned from and the weights are as before "
-                    "it; lower the learning rate or the head's weight, or check the encoder's vectors"
+                    f"head {key!r}: its loss is {loss}, so this batch was not learned from and the weights are as "
+                    "before it; lower the learning rate or the head's weight, or check the encoder's vectors"
                 )
             if gradient is not None:
                 own[key], d_scores[key] = loss, gradient
@@ -301,7 +305,9 @@ class Multitask(TrainablePipe):
     def _set_labels(self, examples: Sequence[Example], labels: Mapping[str, Sequence[str]]) -> None:
         unknown = sorted(set(labels) - set(self.heads))
         if unknown:
-            raise ValueError(f"component {self.name!r}: labels are given for {unknown}, the heads are {list(self.heads)}")
+            raise ValueError(
+                f"component {self.name!r}: labels are given for {unknown}, the heads are {list(self.heads)}"
+            )
         for key, head in self.heads.items():
             if key in labels:
                 for label in labels[key]:
@@ -347,7 +353,8 @@ def check_heads(heads: Mapping[str, Any], name: str) -> None:
     """Raise a ValueError if there are no heads, or if something else is among them."""
     if not heads:
         raise ValueError(
-            f"component {name!r}: it has no heads; add at least one section [components.{name}.heads.NAME] with @mtl_heads"
+            f"component {name!r}: it has no heads; add at least one section [components.{name}.heads.NAME] "
+            "with @mtl_heads"
         )
     for key, head in heads.items():
         if not isinstance(head, Head):

@@ -1,0 +1,144 @@
+"""A stack of residual convolutions over the tokens of each doc: the function of spaCy's `MaxoutWindowEncoder`."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from .kernels import ArrayT, Kernels
+from .maxout_block import Block, BlockWeights, GradsT, NodeT, begin_maxout_norm, maxout_norm, weight_grads
+from .tap_products import direct_products, looked_up_products, minimal_products
+from .window_rows import WindowPlan, plan_windows
+
+
+class WindowEncoder(NamedTuple):
+    """The nodes of the stack.
+
+    root (Model): The node whose attribute "boundary" says what a layer sees outside a doc: "padded", what the layer
+        before computed there, as in spaCy; "zero", zeros.
+    expand (list[Model]): One `expand_window` a layer.
+    blocks (list[Block]): One a layer.
+    """
+
+    root: NodeT
+    expand: list[NodeT]
+    blocks: list[Block]
+
+    @property
+    def padded(self) -> bool:
+        """Whether positions outside a doc are computed like those inside."""
+        return bool(self.root.attrs["boundary"] == "padded")
+
+    @property
+    def window(self) -> int:
+        """How many neighbours a layer sees on either side."""
+        return int(self.expand[0].attrs["window_size"])
+
+    @property
+    def n_taps(self) -> int:
+        """How many vectors a window has."""
+        return 2 * self.window + 1
+
+    def plan(self, lengths: Sequence[int], *, minimal: bool, look_up: bool = False) -> WindowPlan:
+        """The windows of docs of these lengths, in pairs for `minimal`, but not where products are looked up."""
+        tiles = [2 if minimal else 1] * len(self.blocks)
+        if look_up:
+            tiles[0] = 1
+        return plan_windows(lengths, window=self.window, tiles=tiles, padded=self.padded)
+
+
+def encode(
+    vectors: ArrayT,
+    products: ArrayT,
+    plan: WindowPlan,
+    encoder: WindowEncoder,
+    weights: Sequence[BlockWeights],
+    *,
+    minimal: bool,
+    kernels: Kernels,
+) -> ArrayT:
+    """Prediction: the vectors of words (n_words, width) and their products with the first layer's taps
+    (n_words, n_taps * n_out) -> the vectors of tokens (n_tokens, width).
+    """
+    windows = [kernels.index(index) for index in plan.windows]
+    Y = looked_up_products(products, windows[0].T, weights[0].bias, kernels=kernels)
+    X = maxout_norm(Y, weights[0], kernels=kernels)
+    X += kernels.take(vectors, windows[0][encoder.window])
+    multiply = minimal_products if minimal else direct_products
+    for index, layer in zip(windows[1:], weights[1:], strict=True):
+        if not encoder.padded:
+            X[-1] = 0.0
+        D = kernels.take(X, index if minimal else index.T)
+        Y, _ = multiply(D, layer.taps, layer.bias, kernels=kernels)
+        X = maxout_norm(Y, layer, kernels=kernels)
+        X += _centers(D, encoder.window, minimal=minimal)
+    return kernels.take(X, kernels.index(plan.tokens))
+
+
+def begin_encode(
+    X: ArrayT,
+    plan: WindowPlan,
+    encoder: WindowEncoder,
+    weights: Sequence[BlockWeights],
+    *,
+    minimal: bool,
+    kernels: Kernels,
+) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]]]:
+    """Training: a row of zeros and the input vectors (1 + n_rows, width) -> the vectors of tokens (n_tokens, width), and
+    the backprop, which gives the gradient of the input and those of the parameters.
+    """
+    backprops = []
+    for block, index, layer in zip(encoder.blocks, plan.windows, weights, strict=True):
+        X, backprop_layer = _begin_layer(X, kernels.index(index), encoder, block, layer, minimal, kernels)
+        backprops.append(backprop_layer)
+    tokens = kernels.index(plan.tokens)
+    n_rows = len(X)
+
+    def backprop(d_tokens: ArrayT) -> tuple[ArrayT, GradsT]:
+        grads: GradsT = []
+        dX = kernels.scatter_sum(d_tokens, tokens[:, None], n_rows)
+        for backprop_layer in reversed(backprops):
+            dX, layer_grads = backprop_layer(dX)
+            grads += layer_grads
+        return dX, grads
+
+    return kernels.take(X, tokens), backprop
+
+
+def _begin_layer(
+    X: ArrayT,
+    index: ArrayT,
+    encoder: WindowEncoder,
+    block: Block,
+    weights: BlockWeights,
+    minimal: bool,
+    kernels: Kernels,
+) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]]]:
+    rows = index if minimal else index.T
+    D = kernels.take(X, rows)
+    multiply = minimal_products if minimal else direct_products
+    Y, backprop_products = multiply(D, weights.taps, weights.bias, kernels=kernels)
+    H, backprop_norm = begin_maxout_norm(Y, weights, kernels=kernels)
+    mask = kernels.dropout_mask(H.shape, block.dropout_rate) if block.dropout_rate else None
+    if mask is not None:
+        H *= mask
+    H += _centers(D, encoder.window, minimal=minimal)
+    if not encoder.padded:
+        H[-1] = 0.0
+    n_rows, width = X.shape
+
+    def backprop(dH: ArrayT) -> tuple[ArrayT, GradsT]:
+        if not encoder.padded:
+            dH[-1] = 0.0
+        dY, d_gain, d_shift = backprop_norm(dH if mask is None else dH * mask)
+        dD, d_taps, d_bias = backprop_products(dY)
+        d_centers = _centers(dD, encoder.window, minimal=minimal)
+        d_centers += dH
+        d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
+        dX = kernels.scatter_sum(dD.reshape(-1, width), rows.reshape(-1, 1), n_rows)
+        return dX, weight_grads(block, d_weights, minimal=minimal, kernels=kernels)
+
+    return H, backprop
+
+
+def _centers(windows: ArrayT, window: int, *, minimal: bool) -> ArrayT:
+    """A view of the vectors that the windows are around, (n, width)."""
+    return windows[1:3].reshape(-1, windows.shape[2]) if minimal else windows[:, window]
