@@ -6,6 +6,7 @@ import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import registry
+from thinc.api import fix_random_seed
 
 import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.types import Head, HeadInput, Weighting
@@ -50,6 +51,7 @@ def full_doc(nlp, words, ents, intent):
 
 @pytest.fixture
 def nlp():
+    fix_random_seed(0)
     return spacy.blank("en")
 
 
