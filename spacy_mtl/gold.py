@@ -31,7 +31,7 @@ def token_values(example: Example, attr: str, attr_id: int) -> ValuesT:
     if is_same_tokenization(example):
         return cast(ValuesT, example.reference.to_array(attr_id))
     aligned = example.get_aligned(attr)
-    return np.array([0 if value is None else value for value in aligned]).astype("int64").astype("uint64")
+    return np.array([0 if value is None else int(value) for value in aligned], dtype="uint64")
 
 
 def is_annotated(doc: Doc, attr_id: int) -> bool:

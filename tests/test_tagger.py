@@ -9,7 +9,8 @@ from pipelines import ENCODER, heads_config, train
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_mtl.heads.tagger import make_tagger_v1
+from spacy_mtl.gold import token_values
+from spacy_mtl.heads.tagger import ATTR_IDS, make_tagger_v1
 
 WORDS = ["She", "sings", ".", "He", "slept", "."]
 VALUES = {
@@ -115,3 +116,14 @@ def test_tokens_that_do_not_align_are_not_annotated():
     _, gradient = head.get_loss([Example(predicted, reference)], zeros)
     assert gradient[0].any()
     assert head.get_loss([Example(merged, split)], zeros[:1]) == (0.0, None)
+
+
+@pytest.mark.parametrize("attr", list(VALUES))
+def test_aligned_values_keep_all_their_bits(attr):
+    """Values are 64-bit hashes, which a float would round."""
+    nlp = spacy.blank("en")
+    reference = gold_doc(nlp, attr)
+    split = Doc(nlp.vocab, words=["She", "si", "ngs", ".", "He", "slept", "."], spaces=[True, False, *[True] * 5])
+    values = token_values(Example(split, reference), attr.upper(), ATTR_IDS[attr])
+    gold = reference.to_array(attr.upper())
+    assert values[[0, 3, 4, 5, 6]].tolist() == gold[[0, 2, 3, 4, 5]].tolist()

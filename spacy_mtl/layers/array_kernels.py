@@ -8,7 +8,6 @@ from thinc.types import FloatsXd
 from .kernels import ArrayT
 
 EPSILON = 1e-8
-FEW_ROWS = 64
 
 
 class ArrayKernels:
@@ -50,8 +49,7 @@ class ArrayKernels:
         return total
 
     def affine(self, X: ArrayT, W: ArrayT, b: ArrayT) -> ArrayT:
-        # thinc's own product has no threads to wake, which is what a few rows would spend their time on.
-        Y = self.ops.gemm(X, W) if len(X) < FEW_ROWS else X @ W
+        Y = X @ W
         Y += b
         return Y
 

@@ -1,6 +1,5 @@
 """The few array operations that the fast encoder is made of, on whichever library is fastest where the arrays lie."""
 
-import os
 from typing import Any, Protocol
 
 import numpy
@@ -14,15 +13,13 @@ ArrayT = Any
 SavedT = Any
 
 # with fewer, numpy's quicker calls outweigh torch's faster arithmetic
-MIN_TOKENS = 64
-
-_IMPORTED_IN = os.getpid()
+MIN_TOKENS = 32
 
 
 class Kernels(Protocol):
     """Array operations of one library.
 
-    xp: The library's module: `add`, `subtract`, `multiply` and `matmul`, each with `out=`.
+    xp: The library's module: `add`, `subtract` and `matmul`, each with `out=`.
     """
 
     xp: Any
@@ -75,8 +72,7 @@ class Kernels(Protocol):
 
 def kernels_for(ops: Ops, n_tokens: int) -> Kernels:
     """Torch for many tokens in main memory if it can be imported; otherwise numpy, or cupy on a GPU."""
-    # The threads of torch's OpenMP pool do not survive a fork, as by nlp.pipe(n_process=2): the child would hang.
-    if n_tokens >= MIN_TOKENS and ops.xp is numpy and has_torch and os.getpid() == _IMPORTED_IN:
+    if n_tokens >= MIN_TOKENS and ops.xp is numpy and has_torch:
         from .torch_kernels import TorchKernels
 
         return TorchKernels()

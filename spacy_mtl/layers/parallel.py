@@ -4,6 +4,7 @@ Torch splits every single operation over its threads, which pays little for oper
 nothing when the cores are busy. Documents do not depend on each other, so their parts need to meet only at the end.
 """
 
+import os
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ PartT = TypeVar("PartT")
 # below this many tokens a part takes longer to hand over than it saves
 MIN_TOKENS = 128
 
-_pools: dict[int, ThreadPoolExecutor] = {}
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
 def split_evenly(ends: Sequence[int]) -> list[slice]:
@@ -32,20 +33,21 @@ def split_evenly(ends: Sequence[int]) -> list[slice]:
 
 
 def run_parts(function: Callable[[PartT], T], parts: Sequence[PartT]) -> list[T]:
-    """The function's result for each part. Torch runs a part on one thread; a lone part on all of its threads."""
-    if len(parts) == 1:
-        return [function(parts[0])]
+    """The function's result for each part, each with one of torch's threads."""
+    if not has_torch:
+        return [function(part) for part in parts]
     n_threads = torch.get_num_threads()
-    pool = _pool(n_threads - 1)
     torch.set_num_threads(1)
     try:
-        futures = [pool.submit(function, part) for part in parts[1:]]
+        futures = [_pool(n_threads - 1).submit(function, part) for part in parts[1:]]
         return [function(parts[0]), *(future.result() for future in futures)]
     finally:
         torch.set_num_threads(n_threads)
 
 
 def _pool(n_workers: int) -> ThreadPoolExecutor:
-    if n_workers not in _pools:
-        _pools[n_workers] = ThreadPoolExecutor(n_workers, "encoder", torch.set_num_threads, (1,))
-    return _pools[n_workers]
+    # Threads do not survive a fork, as by nlp.pipe(n_process=2), so each process has its own.
+    key = (os.getpid(), n_workers)
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(n_workers, "encoder", torch.set_num_threads, (1,))
+    return _pools[key]

@@ -37,9 +37,14 @@ class WindowEncoder(NamedTuple):
         """How many vectors a window has."""
         return 2 * self.window + 1
 
-    def plan(self, lengths: Sequence[int], *, minimal: bool, look_up: bool = False) -> WindowPlan:
-        """The windows of docs of these lengths, in pairs for `minimal`, but not where products are looked up."""
-        tiles = [2 if minimal else 1] * len(self.blocks)
+    @property
+    def minimal(self) -> bool:
+        """Whether windows are of the three vectors that `minimal_products` takes."""
+        return self.window == 1
+
+    def plan(self, lengths: Sequence[int], *, look_up: bool) -> WindowPlan:
+        """The windows of docs of these lengths. With `look_up`, the first layer's products are looked up."""
+        tiles = [2 if self.minimal else 1] * len(self.blocks)
         if look_up:
             tiles[0] = 1
         return plan_windows(lengths, window=self.window, tiles=tiles, padded=self.padded)
@@ -52,7 +57,6 @@ def encode(
     encoder: WindowEncoder,
     weights: Sequence[BlockWeights],
     *,
-    minimal: bool,
     kernels: Kernels,
 ) -> ArrayT:
     """Prediction: the vectors of words (n_words, width) and their products with the first layer's taps
@@ -62,14 +66,14 @@ def encode(
     Y = looked_up_products(products, windows[0].T, weights[0].bias, kernels=kernels)
     X = maxout_norm(Y, weights[0], kernels=kernels)
     X += kernels.take(vectors, windows[0][encoder.window])
-    multiply = minimal_products if minimal else direct_products
+    multiply = minimal_products if encoder.minimal else direct_products
     for index, layer in zip(windows[1:], weights[1:], strict=True):
         if not encoder.padded:
             X[-1] = 0.0
-        D = kernels.take(X, index if minimal else index.T)
+        D = kernels.take(X, index if encoder.minimal else index.T)
         Y, _ = multiply(D, layer.taps, layer.bias, kernels=kernels)
         X = maxout_norm(Y, layer, kernels=kernels)
-        X += _centers(D, encoder.window, minimal=minimal)
+        X += _centers(D, encoder)
     return kernels.take(X, kernels.index(plan.tokens))
 
 
@@ -79,7 +83,6 @@ def begin_encode(
     encoder: WindowEncoder,
     weights: Sequence[BlockWeights],
     *,
-    minimal: bool,
     kernels: Kernels,
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]]]:
     """Training: a row of zeros and the input vectors (1 + n_rows, width) -> the vectors of tokens (n_tokens, width), and
@@ -87,7 +90,7 @@ def begin_encode(
     """
     backprops = []
     for block, index, layer in zip(encoder.blocks, plan.windows, weights, strict=True):
-        X, backprop_layer = _begin_layer(X, kernels.index(index), encoder, block, layer, minimal, kernels)
+        X, backprop_layer = _begin_layer(X, kernels.index(index), encoder, block, layer, kernels)
         backprops.append(backprop_layer)
     tokens = kernels.index(plan.tokens)
     n_rows = len(X)
@@ -109,18 +112,17 @@ def _begin_layer(
     encoder: WindowEncoder,
     block: Block,
     weights: BlockWeights,
-    minimal: bool,
     kernels: Kernels,
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]]]:
-    rows = index if minimal else index.T
+    rows = index if encoder.minimal else index.T
     D = kernels.take(X, rows)
-    multiply = minimal_products if minimal else direct_products
+    multiply = minimal_products if encoder.minimal else direct_products
     Y, backprop_products = multiply(D, weights.taps, weights.bias, kernels=kernels)
     H, backprop_norm = begin_maxout_norm(Y, weights, kernels=kernels)
     mask = kernels.dropout_mask(H.shape, block.dropout_rate) if block.dropout_rate else None
     if mask is not None:
         H *= mask
-    H += _centers(D, encoder.window, minimal=minimal)
+    H += _centers(D, encoder)
     if not encoder.padded:
         H[-1] = 0.0
     n_rows, width = X.shape
@@ -130,15 +132,15 @@ def _begin_layer(
             dH[-1] = 0.0
         dY, d_gain, d_shift = backprop_norm(dH if mask is None else dH * mask)
         dD, d_taps, d_bias = backprop_products(dY)
-        d_centers = _centers(dD, encoder.window, minimal=minimal)
+        d_centers = _centers(dD, encoder)
         d_centers += dH
         d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
         dX = kernels.scatter_sum(dD.reshape(-1, width), rows.reshape(-1, 1), n_rows)
-        return dX, weight_grads(block, d_weights, minimal=minimal, kernels=kernels)
+        return dX, weight_grads(block, d_weights, minimal=encoder.minimal, kernels=kernels)
 
     return H, backprop
 
 
-def _centers(windows: ArrayT, window: int, *, minimal: bool) -> ArrayT:
+def _centers(windows: ArrayT, encoder: WindowEncoder) -> ArrayT:
     """A view of the vectors that the windows are around, (n, width)."""
-    return windows[1:3].reshape(-1, windows.shape[2]) if minimal else windows[:, window]
+    return windows[1:3].reshape(-1, windows.shape[2]) if encoder.minimal else windows[:, encoder.window]

@@ -24,8 +24,6 @@ from ..layers.word_vectors import Embedding, begin_embed, distinct_words, embed
 
 Tok2VecT = Model[list[Doc], list[Floats2d]]
 BoundaryT = Literal["padded", "zero"]
-# with fewer tokens, a direct product of whole windows takes fewer calls and no longer
-MIN_MINIMAL = 64
 
 
 def make_hash_embed_cnn_v1(
@@ -118,7 +116,10 @@ class Weights(NamedTuple):
 
     mix: BlockWeights
     layers: list[BlockWeights]
-    minimal_layers: list[BlockWeights]
+
+    def share(self, kernels: Kernels) -> "Weights":
+        """The kernels' view of them."""
+        return Weights(self.mix.share(kernels), [layer.share(kernels) for layer in self.layers])
 
 
 class Part(NamedTuple):
@@ -149,7 +150,7 @@ def _predict(model: Tok2VecT, parts: list[Part], tokvecs: Floats2d) -> Callable[
     network = read_network(model)
     params = [node.get_param(name) for node, name in network.params]
     weights = cache.read_weights(
-        params, lambda: _read_weights(network), ops=model.ops, width=tokvecs.shape[1]
+        params, lambda: _read_weights(network, look_up=True), ops=model.ops, width=tokvecs.shape[1]
     )
     if network.embedding.static is not None:
         # The vectors of the vocab can change without notice.
@@ -166,28 +167,27 @@ def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: Wor
     """RETURNS: The vectors of all tokens, (n_tokens, width)."""
     embedding, encoder, _ = network
     lengths = [len(doc) for doc in docs]
-    minimal = encoder.window == 1 and sum(lengths) >= MIN_MINIMAL
     kernels = kernels_for(ops, sum(lengths))
+    weights = weights.share(kernels)
     words = distinct_words(docs, embedding)
-    chosen = weights.layers[:1] + (weights.minimal_layers if minimal else weights.layers)[1:]
-    layers = [layer.share(kernels) for layer in chosen]
+    taps = weights.layers[0].taps
 
     def compute(missing: Any) -> tuple[Floats2d, Floats2d]:
-        X = embed(words.features[missing], embedding, weights.mix.share(kernels), docs[0].vocab, kernels)
-        return kernels.unshare(X), kernels.unshare(word_products(X, layers[0].taps))
+        X = embed(words.features[missing], embedding, weights.mix, docs[0].vocab, kernels)
+        return kernels.unshare(X), kernels.unshare(word_products(X, taps))
 
-    _, width, n_out = layers[0].taps.shape
-    rows, tables = cache.look_up(words.keys, compute, widths=[width, encoder.n_taps * n_out], ops=ops)
-    plan = encoder.plan(lengths, minimal=minimal, look_up=True)
+    n_taps, width, n_out = taps.shape
+    rows, tables = cache.look_up(words.keys, compute, widths=[width, n_taps * n_out], ops=ops)
+    plan = encoder.plan(lengths, look_up=True)
     word_of_row = numpy.concatenate([[0], rows[words.of_token]])
     plan = plan._replace(windows=[word_of_row[plan.windows[0]], *plan.windows[1:]])
     vectors, products = map(kernels.share, tables)
-    return kernels.unshare(encode(vectors, products, plan, encoder, layers, minimal=minimal, kernels=kernels))
+    return kernels.unshare(encode(vectors, products, plan, encoder, weights.layers, kernels=kernels))
 
 
 def _train(model: Tok2VecT, parts: list[Part], tokvecs: Floats2d) -> Callable[[list[Floats2d]], list[Doc]]:
     network = read_network(model)
-    weights = _read_weights(network)
+    weights = _read_weights(network, look_up=False)
 
     def begin_part(part: Part) -> Callable[[Floats2d], GradsT]:
         tokvecs[part.tokens], backprop_part = _begin_part(part.docs, network, weights, model.ops)
@@ -212,15 +212,13 @@ def _begin_part(
     """RETURNS: The vectors of all tokens, (n_tokens, width), and the backprop to the parameters."""
     embedding, encoder, _ = network
     lengths = [len(doc) for doc in docs]
-    minimal = encoder.window == 1
     kernels = kernels_for(ops, sum(lengths))
+    weights = weights.share(kernels)
     words = distinct_words(docs, embedding)
-    mix = weights.mix.share(kernels)
-    vectors, backprop_embed = begin_embed(words.features, embedding, mix, docs[0].vocab, kernels)
+    vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs[0].vocab, kernels)
     X, backprop_spread = _spread(vectors, words.of_token, embedding.mix.dropout_rate, kernels)
-    plan = encoder.plan(lengths, minimal=minimal)
-    layers = [layer.share(kernels) for layer in (weights.minimal_layers if minimal else weights.layers)]
-    Y, backprop_encode = begin_encode(X, plan, encoder, layers, minimal=minimal, kernels=kernels)
+    plan = encoder.plan(lengths, look_up=False)
+    Y, backprop_encode = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)
 
     def backprop(dY: Floats2d) -> GradsT:
         dX, grads = backprop_encode(kernels.share(dY))
@@ -229,9 +227,7 @@ def _begin_part(
     return kernels.unshare(Y), backprop
 
 
-def _spread(
-    vectors: ArrayT, of_token: Any, rate: float, kernels: Kernels
-) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
+def _spread(vectors: ArrayT, of_token: Any, rate: float, kernels: Kernels) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
     """The vectors of words (n_words, width) -> a row of zeros and the vectors of tokens (1 + n_tokens, width), of which
     dropout sets other numbers to 0 for each token.
     """
@@ -280,12 +276,13 @@ def _blocks(nodes: list[NodeT]) -> list[Block]:
     return [Block(*block) for block in zip(*(_named(name, nodes) for name in names), strict=True)]
 
 
-def _read_weights(network: Network) -> Weights:
+def _read_weights(network: Network, *, look_up: bool) -> Weights:
+    """With `look_up`, those of the first layer are for products that are looked up."""
     embedding, encoder, _ = network
     layers = [read_weights(block, encoder.n_taps) for block in encoder.blocks]
-    # The first layer's products are looked up in prediction.
-    minimal_layers = [layer.minimal() for layer in layers] if encoder.window == 1 else []
-    return Weights(read_weights(embedding.mix, embedding.n_taps), layers, minimal_layers)
+    if encoder.minimal:
+        layers = [layer if look_up and i == 0 else layer.minimal() for i, layer in enumerate(layers)]
+    return Weights(read_weights(embedding.mix, embedding.n_taps), layers)
 
 
 def _empty_backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:

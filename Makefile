@@ -1,0 +1,65 @@
+# make help lists the targets. PYTHON: the interpreter for .venv. EXTRAS: extras of setup.cfg to install there.
+# ARGS: further arguments for pytest. DATA: the folder of corpora for bench.
+PYTHON ?= python3
+EXTRAS ?= dev
+ARGS ?=
+DATA ?= $(or $(SPACY_MTL_DATA),../shared/data)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+DEPS := $(VENV)/deps-$(EXTRAS).stamp
+WHEEL := $(VENV)/wheel.stamp
+PACKAGE := $(shell find spacy_mtl -name '*.py') spacy_mtl/py.typed setup.cfg pyproject.toml MANIFEST.in README.md LICENSE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint bench docs clean
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(DEPS)  ## make .venv with pinned versions and an editable install of this folder
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@rm -f $(WHEEL)
+
+demo: $(WHEEL)  ## make data, train, evaluate, package; then print the scores
+	$(BIN)/python -m spacy project run all
+
+test: $(WHEEL)  ## install the wheel and run the tests that are not slow
+	SPACY_MTL_INSTALLED=1 $(BIN)/pytest -m "not slow" $(ARGS)
+
+test-all: $(WHEEL)  ## install the wheel and run all tests
+	SPACY_MTL_INSTALLED=1 $(BIN)/pytest $(ARGS)
+
+lint: $(DEPS)  ## check style (ruff) and types (mypy)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(WHEEL)  ## measure speed on SNIPS: the CRF's share of a step, words per second of the encoder
+	$(BIN)/python benchmarks/crf_cost.py $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/encoder.py --data $(DATA)/snips/train.spacy
+
+docs: $(DEPS)  ## write docs/project.md from project.yml
+	$(BIN)/python -m spacy project document --no-emoji --output docs/project.md
+	sed -i.bak 's|(project.yml)|(../project.yml)|' docs/project.md && rm docs/project.md.bak
+
+clean:  ## remove what was built, trained and cached; .venv and downloads stay
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache corpus training metrics packages project.lock
+	rm -f $(WHEEL)
+	find assets benchmarks spacy_mtl tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DEPS): setup.cfg constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) setuptools
+	$(PIP) --no-build-isolation --editable ".[$(EXTRAS)]"
+	rm -f $(WHEEL)
+	touch $@
+
+# The wheel is built from the sdist and takes the place of the editable install; setup puts that one back.
+$(WHEEL): $(DEPS) $(PACKAGE)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation > $(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }
+	$(PIP) --no-deps --force-reinstall dist/*.whl
+	touch $@
