@@ -36,7 +36,7 @@ def main() -> None:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(names, str(n_threads))}
         start = sys.argv.index("--threads") if "--threads" in sys.argv else len(sys.argv)
-        rest = [a for a in sys.argv[1:start]] + ["--threads", str(n_threads)]
+        rest = [*sys.argv[1:start], "--threads", str(n_threads)]
         subprocess.run([sys.executable, __file__, *rest], env=environment, check=True)
 
 

@@ -1,11 +1,12 @@
 """The encoder's array operations in numpy, or in cupy on a GPU."""
 
+# The methods are documented in `Kernels`.
+
 from typing import Any
 
 from thinc.api import Ops
-from thinc.types import FloatsXd
 
-from .kernels import ArrayT
+from .kernels import ArrayT, IndexT
 
 EPSILON = 1e-8
 
@@ -17,13 +18,13 @@ class ArrayKernels:
         self.ops = ops
         self.xp: Any = ops.xp
 
-    def share(self, array: FloatsXd) -> ArrayT:
+    def share(self, array: ArrayT) -> ArrayT:
         return array
 
-    def unshare(self, array: ArrayT) -> FloatsXd:
+    def unshare(self, array: ArrayT) -> ArrayT:
         return array
 
-    def index(self, rows: Any) -> ArrayT:
+    def index(self, rows: Any) -> IndexT:
         return self.xp.asarray(rows.astype("int32", copy=False))
 
     def empty(self, *shape: int) -> ArrayT:
@@ -32,21 +33,20 @@ class ArrayKernels:
     def zeros(self, *shape: int) -> ArrayT:
         return self.xp.zeros(shape, dtype="float32")
 
-    def take(self, X: ArrayT, rows: ArrayT) -> ArrayT:
-        return self.xp.take(X, rows, axis=0)
+    def take(self, X: ArrayT, rows: IndexT) -> ArrayT:
+        return X.take(rows, axis=0)
 
-    def take_sum(self, X: ArrayT, rows: ArrayT) -> ArrayT:
-        total = self.take(X, rows[:, 0])
+    def take_sum(self, X: ArrayT, rows: IndexT) -> ArrayT:
+        total = X.take(rows[:, 0], axis=0)
         for column in range(1, rows.shape[1]):
-            total += self.take(X, rows[:, column])
+            total += X.take(rows[:, column], axis=0)
         return total
 
-    def scatter_sum(self, X: ArrayT, rows: ArrayT, n_rows: int) -> ArrayT:
-        total = self.zeros(n_rows, X.shape[1])
+    def scatter_add(self, out: ArrayT, X: ArrayT, rows: IndexT) -> ArrayT:
         X = self.xp.ascontiguousarray(X)
         for column in self.xp.ascontiguousarray(rows.T):
-            self.ops.scatter_add(total, column, X)
-        return total
+            self.ops.scatter_add(out, column, X)
+        return out
 
     def affine(self, X: ArrayT, W: ArrayT, b: ArrayT) -> ArrayT:
         Y = X @ W
@@ -72,8 +72,10 @@ class ArrayKernels:
 
     def layer_norm(self, X: ArrayT, gain: ArrayT, shift: ArrayT) -> tuple[ArrayT, Any]:
         X -= X.mean(axis=1, keepdims=True)
-        variance = self.xp.einsum("ij,ij->i", X, X)[:, None] / X.shape[1]
-        scale = 1.0 / self.xp.sqrt(variance + EPSILON)
+        scale = self.xp.einsum("ij,ij->i", X, X)[:, None]
+        scale /= X.shape[1]
+        scale += EPSILON
+        scale **= -0.5
         X *= scale
         Y = X * gain
         Y += shift
@@ -81,8 +83,7 @@ class ArrayKernels:
 
     def backprop_layer_norm(self, dY: ArrayT, saved: Any, gain: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
         X, scale = saved
-        d_shift = dY.sum(axis=0)
-        d_gain = (dY * X).sum(axis=0)
+        d_gain, d_shift = (dY * X).sum(axis=0), dY.sum(axis=0)
         dX = dY * gain
         along = self.xp.einsum("ij,ij->i", dX, X)[:, None] / X.shape[1]
         dX -= dX.mean(axis=1, keepdims=True)

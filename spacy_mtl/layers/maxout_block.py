@@ -1,17 +1,16 @@
-"""What follows the products in each layer of the encoder: maxout, layer norm, dropout. Its weights lie in thinc nodes."""
+"""A layer's maxout, layer norm and dropout, which follow its products, and its weights, which lie in thinc nodes."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from thinc.api import Model
-from thinc.types import FloatsXd
 
-from .kernels import ArrayT, Kernels
+from .kernels import ArrayT, Kernels, ModelArrayT
 from .tap_products import backprop_minimal_taps, minimal_taps
 
 NodeT = Model[Any, Any]
-# the gradients of one part of a batch, each with the node and the name of its parameter
-GradsT = list[tuple[NodeT, str, FloatsXd]]
+# gradients, each with the node and the name of its parameter
+GradsT = list[tuple[NodeT, str, ModelArrayT]]
 
 
 class Block(NamedTuple):
@@ -24,7 +23,7 @@ class Block(NamedTuple):
     @property
     def dropout_rate(self) -> float:
         """The share of outputs that training sets to 0."""
-        return self.dropout.attrs["dropout_rate"] if self.dropout.attrs["is_enabled"] else 0.0
+        return float(self.dropout.attrs["dropout_rate"]) if self.dropout.attrs["is_enabled"] else 0.0
 
 
 class BlockWeights(NamedTuple):
@@ -35,10 +34,10 @@ class BlockWeights(NamedTuple):
     gain, shift (Floats1d): Of the layer norm, (n_out,).
     """
 
-    taps: Any
-    bias: Any
-    gain: Any
-    shift: Any
+    taps: ArrayT
+    bias: ArrayT
+    gain: ArrayT
+    shift: ArrayT
 
     def minimal(self) -> "BlockWeights":
         """The same for `minimal_products`."""
@@ -52,7 +51,8 @@ class BlockWeights(NamedTuple):
 def read_weights(block: Block, n_taps: int) -> BlockWeights:
     """Copy the nodes' parameters to the order of the products."""
     as_contig = block.maxout.ops.as_contig
-    W, b = block.maxout.get_param("W"), block.maxout.get_param("b")
+    W: Any = block.maxout.get_param("W")
+    b: Any = block.maxout.get_param("b")
     n_out, pieces, n_in = W.shape
     by_tap = W.reshape(n_out, pieces, n_taps, n_in // n_taps).transpose(2, 3, 1, 0)
     taps = as_contig(by_tap).reshape(n_taps, -1, pieces * n_out)
@@ -60,20 +60,15 @@ def read_weights(block: Block, n_taps: int) -> BlockWeights:
 
 
 def weight_grads(block: Block, d_weights: BlockWeights, *, minimal: bool, kernels: Kernels) -> GradsT:
-    """The gradients in the shapes of the nodes' parameters."""
+    """The gradients in the shapes of the nodes' parameters. With `minimal`, those given are for `minimal_products`."""
     d_taps, d_bias, d_gain, d_shift = map(kernels.unshare, d_weights)
     if minimal:
         d_taps = backprop_minimal_taps(d_taps)
     n_out, pieces = block.maxout.get_dim("nO"), block.maxout.get_dim("nP")
     n_taps, width = d_taps.shape[:2]
-    dW = d_taps.reshape(n_taps, width, pieces, n_out).transpose(3, 2, 0, 1)
+    dW = d_taps.reshape(n_taps, width, pieces, n_out).transpose(3, 2, 0, 1).reshape(n_out, pieces, n_taps * width)
     db = block.maxout.ops.as_contig(d_bias.reshape(pieces, n_out).T)
-    return [
-        (block.maxout, "W", dW.reshape(n_out, pieces, n_taps * width)),
-        (block.maxout, "b", db),
-        (block.norm, "G", d_gain),
-        (block.norm, "b", d_shift),
-    ]
+    return [(block.maxout, "W", dW), (block.maxout, "b", db), (block.norm, "G", d_gain), (block.norm, "b", d_shift)]
 
 
 def maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> ArrayT:
@@ -85,15 +80,16 @@ def maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> ArrayT
 def begin_maxout_norm(
     Y: ArrayT, weights: BlockWeights, *, kernels: Kernels
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]]:
-    """Training. RETURNS: (n, n_out) and the backprop, which gives the gradients of Y, gain and shift. Overwrites Y."""
-    Y = Y.reshape(len(Y), -1, len(weights.gain))
-    best = kernels.maxout(Y)
-    won = kernels.winners(Y, best)
+    """Training: products (n, pieces * n_out), which are overwritten -> (n, n_out), and the backprop, which gives the
+    gradients of the products, gain and shift.
+    """
+    pieces = Y.reshape(len(Y), -1, len(weights.gain))
+    best = kernels.maxout(pieces)
+    won = kernels.winners(pieces, best)
     H, saved = kernels.layer_norm(best, weights.gain, weights.shift)
 
     def backprop(dH: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
         d_best, d_gain, d_shift = kernels.backprop_layer_norm(dH, saved, weights.gain)
-        dY = won * d_best[:, None]
-        return dY.reshape(len(dY), -1), d_gain, d_shift
+        return (won * d_best[:, None]).reshape(len(dH), -1), d_gain, d_shift
 
     return H, backprop

@@ -1,7 +1,8 @@
-"""Work through the parts of a batch side by side, one part a thread.
+"""Work through the parts of a batch side by side, each with one of torch's threads.
 
-Torch splits every single operation over its threads, which pays little for operations of less than a millisecond, and
-nothing when the cores are busy. Documents do not depend on each other, so their parts need to meet only at the end.
+Torch on its own splits every single operation over its threads. That pays little for operations of less than a
+millisecond, and costs much where other programs use the cores, since each operation waits for its slowest thread.
+Documents do not depend on each other, so their parts need to meet only at the end.
 """
 
 import os
@@ -15,25 +16,25 @@ from thinc.compat import has_torch, torch
 
 T = TypeVar("T")
 PartT = TypeVar("PartT")
-# below this many tokens a part takes longer to hand over than it saves
-MIN_TOKENS = 128
+# fewer tokens than this take longer to hand to another thread than it saves
+PART_TOKENS = 128
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
 def split_evenly(ends: Sequence[int]) -> list[slice]:
-    """Slices of neighbouring docs with about as many tokens each, as many as torch has threads or fewer.
+    """Slices of neighbouring docs with about as many tokens each, at most one for each of torch's threads.
 
-    ends (Sequence[int]): 0, and how many tokens there are up to the end of each doc.
+    ends (Sequence[int]): 0, and for each doc how many tokens there are up to its end.
     """
-    n_docs, n_tokens = len(ends) - 1, ends[-1]
-    n_parts = min(torch.get_num_threads(), n_tokens // MIN_TOKENS) if has_torch else 1
+    n_tokens = ends[-1]
+    n_parts = min(torch.get_num_threads(), n_tokens // PART_TOKENS) if has_torch else 1
     cuts = [bisect_left(ends, n_tokens * i / n_parts) for i in range(1, n_parts)]
-    return [slice(start, end) for start, end in pairwise([0, *cuts, n_docs]) if ends[start] < ends[end]]
+    return [slice(start, end) for start, end in pairwise([0, *cuts, len(ends) - 1]) if ends[start] < ends[end]]
 
 
 def run_parts(function: Callable[[PartT], T], parts: Sequence[PartT]) -> list[T]:
-    """The function's result for each part, each with one of torch's threads."""
+    """The function's result for each part, in order."""
     if not has_torch:
         return [function(part) for part in parts]
     n_threads = torch.get_num_threads()

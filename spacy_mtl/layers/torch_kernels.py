@@ -1,9 +1,10 @@
-"""The encoder's array operations in torch, on the CPU: threaded, and with its layer norm in one pass."""
+"""The encoder's array operations in torch, on tensors that share the memory of numpy arrays."""
+
+# The methods are documented in `Kernels`.
 
 from typing import Any
 
 import torch
-from thinc.types import FloatsXd
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
@@ -11,14 +12,17 @@ EPSILON = 1e-8
 
 
 class TorchKernels:
-    """Kernels on torch tensors that share the memory of numpy arrays."""
+    """Kernels on the CPU. Layer norm is one pass over the data in each direction."""
 
     xp: Any = torch
 
-    def share(self, array: FloatsXd) -> Tensor:
+    def __init__(self, seed: int | None = None) -> None:
+        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
+
+    def share(self, array: Any) -> Tensor:
         return torch.from_numpy(array)
 
-    def unshare(self, array: Tensor) -> FloatsXd:
+    def unshare(self, array: Tensor) -> Any:
         return array.numpy()
 
     def index(self, rows: Any) -> Tensor:
@@ -36,11 +40,10 @@ class TorchKernels:
     def take_sum(self, X: Tensor, rows: Tensor) -> Tensor:
         return embedding_bag(rows, X, mode="sum")
 
-    def scatter_sum(self, X: Tensor, rows: Tensor, n_rows: int) -> Tensor:
-        total = torch.zeros(n_rows, X.shape[1])
+    def scatter_add(self, out: Tensor, X: Tensor, rows: Tensor) -> Tensor:
         for column in rows.unbind(1):
-            total.index_add_(0, column, X)
-        return total
+            out.index_add_(0, column, X)
+        return out
 
     def affine(self, X: Tensor, W: Tensor, b: Tensor) -> Tensor:
         return torch.addmm(b, X, W)
@@ -73,4 +76,4 @@ class TorchKernels:
     def dropout_mask(self, shape: tuple[int, ...], rate: float) -> Tensor:
         if rate >= 1.0:
             return torch.zeros(shape)
-        return torch.empty(shape).bernoulli_(1.0 - rate).div_(1.0 - rate)
+        return torch.empty(shape).bernoulli_(1.0 - rate, generator=self.generator).div_(1.0 - rate)

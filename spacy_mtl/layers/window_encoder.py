@@ -85,19 +85,19 @@ def begin_encode(
     *,
     kernels: Kernels,
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]]]:
-    """Training: a row of zeros and the input vectors (1 + n_rows, width) -> the vectors of tokens (n_tokens, width), and
-    the backprop, which gives the gradient of the input and those of the parameters.
+    """Training: a row of zeros and the vectors of tokens (1 + n_tokens, width) -> new ones (n_tokens, width), and the
+    backprop, which gives the gradients of the input and of the parameters.
     """
     backprops = []
     for block, index, layer in zip(encoder.blocks, plan.windows, weights, strict=True):
         X, backprop_layer = _begin_layer(X, kernels.index(index), encoder, block, layer, kernels)
         backprops.append(backprop_layer)
     tokens = kernels.index(plan.tokens)
-    n_rows = len(X)
+    shape = X.shape
 
     def backprop(d_tokens: ArrayT) -> tuple[ArrayT, GradsT]:
         grads: GradsT = []
-        dX = kernels.scatter_sum(d_tokens, tokens[:, None], n_rows)
+        dX = kernels.scatter_add(kernels.zeros(*shape), d_tokens, tokens[:, None])
         for backprop_layer in reversed(backprops):
             dX, layer_grads = backprop_layer(dX)
             grads += layer_grads
@@ -125,7 +125,7 @@ def _begin_layer(
     H += _centers(D, encoder)
     if not encoder.padded:
         H[-1] = 0.0
-    n_rows, width = X.shape
+    shape = X.shape
 
     def backprop(dH: ArrayT) -> tuple[ArrayT, GradsT]:
         if not encoder.padded:
@@ -135,7 +135,7 @@ def _begin_layer(
         d_centers = _centers(dD, encoder)
         d_centers += dH
         d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
-        dX = kernels.scatter_sum(dD.reshape(-1, width), rows.reshape(-1, 1), n_rows)
+        dX = kernels.scatter_add(kernels.zeros(*shape), dD.reshape(-1, shape[1]), rows.reshape(-1, 1))
         return dX, weight_grads(block, d_weights, minimal=encoder.minimal, kernels=kernels)
 
     return H, backprop

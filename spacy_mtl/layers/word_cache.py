@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy
 from thinc.api import Ops
-from thinc.types import FloatsXd
+
+from .kernels import ModelArrayT
 
 MAX_BYTES = 2**25
 # parameters with no more numbers than this are compared in full
@@ -23,7 +24,7 @@ class WordCache:
     def __init__(self) -> None:
         self.lock = Lock()
         self.network: Any = None
-        self.params: list[FloatsXd] = []
+        self.params: list[ModelArrayT] = []
         self.sample: Any = None
         self.weights: Any = None
         self.clear()
@@ -39,7 +40,7 @@ class WordCache:
         self.rows: dict[int, int] = {}
         self.tables: list[Any] = []
 
-    def read_weights(self, params: list[FloatsXd], read: Callable[[], Any], *, ops: Ops, width: int) -> Any:
+    def read_weights(self, params: list[ModelArrayT], read: Callable[[], Any], *, ops: Ops, width: int) -> Any:
         """What `read` gave, called anew if a parameter is another array or has changed.
 
         width (int): Of the vectors. No large parameter has shorter rows.
@@ -53,7 +54,7 @@ class WordCache:
                 self.clear()
             return self.weights
 
-    def _is_fresh(self, params: list[FloatsXd], sample: Any) -> bool:
+    def _is_fresh(self, params: list[ModelArrayT], sample: Any) -> bool:
         if len(params) != len(self.params) or any(a is not b for a, b in zip(params, self.params, strict=True)):
             return False
         return bool((sample == self.sample).all())

@@ -1,6 +1,4 @@
-"""The encoder's embedding stage, once for each distinct word of a batch: hash embeddings of the word's features and its
-static vector, mixed by a maxout block.
-"""
+"""The encoder's embedding stage, once for each distinct word of a batch: the function of spaCy's `MultiHashEmbed`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -12,21 +10,21 @@ from spacy.vectors import Mode, Vectors
 from spacy.vocab import Vocab
 from thinc.api import NumpyOps
 
-from .kernels import ArrayT, Kernels
+from .kernels import ArrayT, IndexT, Kernels
 from .maxout_block import Block, BlockWeights, GradsT, NodeT, begin_maxout_norm, maxout_norm, weight_grads
 from .tap_products import direct_products
 
 NUMPY_OPS = NumpyOps()
-# an odd number without pattern, to mix the 64-bit hashes of a word's features into one
+# an odd number without pattern, to make one 64-bit hash of the hashes of a word's features
 MIXER = numpy.uint64(0x9E3779B97F4A7C15)
 
 
 class Embedding(NamedTuple):
-    """The nodes of spaCy's `MultiHashEmbed`.
+    """The nodes of the embedding stage.
 
-    extract (Model): Its `FeatureExtractor`.
-    tables (list[Model]): Its hash embeddings, one an attribute.
-    static (Model | None): Its static vectors.
+    extract (Model): Says which attributes of a token are its features.
+    tables (list[Model]): One hash embedding a feature.
+    static (Model | None): The projection of static vectors, if there are any.
     mix (Block): The maxout that makes one vector of them all.
     """
 
@@ -36,20 +34,15 @@ class Embedding(NamedTuple):
     mix: Block
 
     @property
-    def columns(self) -> list[int]:
-        """The token attributes to embed."""
-        return [intify_attr(column) for column in self.extract.attrs["columns"]]
-
-    @property
     def n_taps(self) -> int:
-        """How many vectors the mix reads."""
+        """How many vectors are mixed."""
         return len(self.tables) + (self.static is not None)
 
 
 class Words(NamedTuple):
     """The distinct words of a batch.
 
-    features (Ints2d): (n_words, n_columns), and in a last column the key of the static vector if there is one.
+    features (Ints2d): (n_words, n_features), and in a last column the key of the static vector if there are any.
     keys (Ints1d): One hash of all features, (n_words,).
     of_token (Ints1d): Which word each token is, (n_tokens,).
     """
@@ -59,11 +52,21 @@ class Words(NamedTuple):
     of_token: Any
 
 
+class TableGrad(NamedTuple):
+    """The gradient of a few rows of a hash embedding's table: that of each word (n_words, width) counts in each of its
+    rows (n_words, 4).
+    """
+
+    node: NodeT
+    d_vectors: ArrayT
+    rows: IndexT
+
+
 def distinct_words(docs: Sequence[Doc], embedding: Embedding) -> Words:
-    """Words differ if one of their features does: a token's own NORM counts, not its lexeme's."""
-    columns = embedding.columns
+    """Words differ if a feature does, so a token whose own NORM is set differs from others of its lexeme."""
+    columns = [intify_attr(column) for column in embedding.extract.attrs["columns"]]
     if embedding.static is not None:
-        columns = [*columns, getattr(docs[0].vocab.vectors, "attr", ORTH)]
+        columns.append(getattr(docs[0].vocab.vectors, "attr", ORTH))
     features = numpy.concatenate([doc.to_array(columns).reshape(len(doc), -1) for doc in docs])
     keys = features[:, 0]
     for column in range(1, features.shape[1]):
@@ -73,57 +76,54 @@ def distinct_words(docs: Sequence[Doc], embedding: Embedding) -> Words:
 
 
 def embed(features: Any, embedding: Embedding, weights: BlockWeights, vocab: Vocab, kernels: Kernels) -> ArrayT:
-    """Prediction: features (n_words, n_columns) -> (n_words, width)."""
-    D, _ = _embed_features(features, embedding, vocab, kernels, is_train=False)
-    Y, _ = direct_products(D, weights.taps, weights.bias, kernels=kernels)
+    """Prediction: features (n_words, n_features) -> (n_words, width)."""
+    vectors = [_hash_embed(node, features[:, i], kernels)[0] for i, node in enumerate(embedding.tables)]
+    if embedding.static is not None:
+        vectors.append(_static_embed(embedding.static, features[:, -1], vocab, kernels)[0])
+    Y, _ = direct_products(_side_by_side(vectors, kernels), weights.taps, weights.bias, kernels=kernels)
     return maxout_norm(Y, weights, kernels=kernels)
 
 
 def begin_embed(
     features: Any, embedding: Embedding, weights: BlockWeights, vocab: Vocab, kernels: Kernels
-) -> tuple[ArrayT, Callable[[ArrayT], GradsT]]:
-    """Training. RETURNS: (n_words, width), before the dropout of the mix, and the backprop to the parameters."""
-    D, backprop_features = _embed_features(features, embedding, vocab, kernels, is_train=True)
-    Y, backprop_products = direct_products(D, weights.taps, weights.bias, kernels=kernels)
-    X, backprop_norm = begin_maxout_norm(Y, weights, kernels=kernels)
-
-    def backprop(dX: ArrayT) -> GradsT:
-        dY, d_gain, d_shift = backprop_norm(dX)
-        dD, d_taps, d_bias = backprop_products(dY)
-        d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
-        return [*weight_grads(embedding.mix, d_weights, minimal=False, kernels=kernels), *backprop_features(dD)]
-
-    return X, backprop
-
-
-def _embed_features(
-    features: Any, embedding: Embedding, vocab: Vocab, kernels: Kernels, *, is_train: bool
-) -> tuple[ArrayT, Callable[[ArrayT], GradsT]]:
-    """RETURNS: The vectors of all tables, (n_words, n_tables, width), and the backprop."""
-    D = kernels.empty(len(features), embedding.n_taps, embedding.mix.maxout.get_dim("nO"))
-    backprops = []
-    for i, node in enumerate(embedding.tables):
-        D[:, i], backprop_table = _hash_embed(node, features[:, i], kernels)
-        backprops.append(backprop_table)
+) -> tuple[ArrayT, Callable[[ArrayT], tuple[GradsT, list[TableGrad]]]]:
+    """Training: (n_words, width), before the dropout of the mix, and the backprop to the parameters."""
+    looked_up = [_hash_embed(node, features[:, i], kernels) for i, node in enumerate(embedding.tables)]
+    vectors, rows = [v for v, _ in looked_up], [r for _, r in looked_up]
+    masks = [_mask_dimensions(v, node, kernels) for v, node in zip(vectors, embedding.tables, strict=True)]
     if embedding.static is not None:
-        D[:, -1], backprop_static = _static_embed(embedding.static, features[:, -1], vocab, kernels)
-        backprops.append(backprop_static)
-    nodes = [*embedding.tables, *([embedding.static] if embedding.static is not None else [])]
-    masks = [_mask_dimensions(D[:, i], node, kernels) if is_train else None for i, node in enumerate(nodes)]
+        static_vectors, V = _static_embed(embedding.static, features[:, -1], vocab, kernels)
+        vectors.append(static_vectors)
+        masks.append(_mask_dimensions(static_vectors, embedding.static, kernels))
+    X = _side_by_side(vectors, kernels)
+    Y, backprop_products = direct_products(X, weights.taps, weights.bias, kernels=kernels)
+    H, backprop_norm = begin_maxout_norm(Y, weights, kernels=kernels)
 
-    def backprop(dD: ArrayT) -> GradsT:
-        grads: GradsT = []
-        for i, (node, mask, backprop_node) in enumerate(zip(nodes, masks, backprops, strict=True)):
-            d_vectors = dD[:, i] if mask is None else dD[:, i] * mask
-            grads.append((node, *backprop_node(d_vectors)))
-        return grads
+    def backprop(dH: ArrayT) -> tuple[GradsT, list[TableGrad]]:
+        dY, d_gain, d_shift = backprop_norm(dH)
+        dX, d_taps, d_bias = backprop_products(dY)
+        d_vectors = [dX[:, i] if mask is None else dX[:, i] * mask for i, mask in enumerate(masks)]
+        d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
+        grads = weight_grads(embedding.mix, d_weights, minimal=False, kernels=kernels)
+        if embedding.static is not None:
+            # As in spaCy's layer, a word without a vector counts here with the table's last one.
+            grads.append((embedding.static, "W", kernels.unshare(d_vectors[-1].T @ V)))
+        return grads, [TableGrad(*grad) for grad in zip(embedding.tables, d_vectors, rows, strict=False)]
 
-    return D, backprop
+    return H, backprop
+
+
+def _side_by_side(vectors: Sequence[ArrayT], kernels: Kernels) -> ArrayT:
+    """(n_words, width) each -> (n_words, n_vectors, width)."""
+    X = kernels.empty(len(vectors[0]), len(vectors), vectors[0].shape[1])
+    for i, v in enumerate(vectors):
+        X[:, i] = v
+    return X
 
 
 def _mask_dimensions(vectors: ArrayT, node: NodeT, kernels: Kernels) -> ArrayT | None:
-    """Drop the same dimensions for all words, as spaCy's embeddings do."""
-    rate = node.attrs.get("dropout_rate") or 0.0
+    """Drop the same dimensions of all words, as spaCy's embeddings do."""
+    rate = node.attrs.get("dropout_rate")
     if not rate:
         return None
     mask = kernels.dropout_mask((vectors.shape[1],), rate)
@@ -131,34 +131,22 @@ def _mask_dimensions(vectors: ArrayT, node: NodeT, kernels: Kernels) -> ArrayT |
     return mask
 
 
-def _hash_embed(node: NodeT, ids: Any, kernels: Kernels) -> tuple[ArrayT, Callable[[ArrayT], tuple[str, Any]]]:
+def _hash_embed(node: NodeT, ids: Any, kernels: Kernels) -> tuple[ArrayT, IndexT]:
+    """RETURNS: The words' vectors, and of which rows of the table they are the sums, (n_words, 4)."""
     table = kernels.share(node.get_param("E"))
-    keys = NUMPY_OPS.hash(numpy.ascontiguousarray(ids), node.attrs["seed"]) % len(table)
-    rows = kernels.index(keys)
-
-    def backprop(d_vectors: ArrayT) -> tuple[str, Any]:
-        return "E", kernels.unshare(kernels.scatter_sum(d_vectors, rows, len(table)))
-
-    return kernels.take_sum(table, rows), backprop
+    rows = kernels.index(NUMPY_OPS.hash(numpy.ascontiguousarray(ids), node.attrs["seed"]) % len(table))
+    return kernels.take_sum(table, rows), rows
 
 
-def _static_embed(
-    node: NodeT, keys: Any, vocab: Vocab, kernels: Kernels
-) -> tuple[ArrayT, Callable[[ArrayT], tuple[str, Any]]]:
-    W = kernels.share(node.get_param("W"))
-    vectors = vocab.vectors
-    found = None
+def _static_embed(node: NodeT, keys: Any, vocab: Vocab, kernels: Kernels) -> tuple[ArrayT, ArrayT]:
+    """RETURNS: The words' projected vectors, zeros for a word that has none, and the vectors of the vocab."""
+    vectors, found = vocab.vectors, None
     if isinstance(vectors, Vectors) and vectors.mode == Mode.default:
         found = vectors.find(keys=keys)
         V = kernels.share(node.ops.asarray2f(vectors.data[found]))
     else:
         V = kernels.share(node.ops.asarray2f(vectors.get_batch(keys)))
-    Y = V @ W.T
+    Y = V @ kernels.share(node.get_param("W")).T
     if found is not None:
-        Y *= kernels.share(node.ops.asarray2f(found >= 0, dtype="float32").reshape(-1, 1))
-
-    def backprop(dY: ArrayT) -> tuple[str, Any]:
-        # As in spaCy's layer, a word without a vector counts here with the table's last one.
-        return "W", kernels.unshare(dY.T @ V)
-
-    return Y, backprop
+        Y *= kernels.share(node.ops.asarray2f((found >= 0)[:, None], dtype="float32"))
+    return Y, V

@@ -20,10 +20,13 @@ from ..layers.parallel import run_parts, split_evenly
 from ..layers.tap_products import word_products
 from ..layers.window_encoder import WindowEncoder, begin_encode, encode
 from ..layers.word_cache import WordCache
-from ..layers.word_vectors import Embedding, begin_embed, distinct_words, embed
+from ..layers.word_vectors import Embedding, TableGrad, begin_embed, distinct_words, embed
 
 Tok2VecT = Model[list[Doc], list[Floats2d]]
 BoundaryT = Literal["padded", "zero"]
+BackpropT = Callable[[list[Floats2d]], list[Doc]]
+# gradient of the vectors of a part's tokens -> gradients of the parameters
+PartBackpropT = Callable[[Floats2d], tuple[GradsT, list[TableGrad]]]
 
 
 def make_hash_embed_cnn_v1(
@@ -63,7 +66,7 @@ def make_hash_embed_cnn_v1(
 
 def make_multi_hash_embed_cnn_v1(
     width: int,
-    attrs: list[str | int],
+    attrs: Sequence[str | int],
     rows: list[int],
     include_static_vectors: bool,
     depth: int,
@@ -82,7 +85,7 @@ def make_multi_hash_embed_cnn_v1(
     if boundary not in ("padded", "zero"):
         raise ValueError(f"HashEmbedCNN: boundary is {boundary!r}, expected 'padded' or 'zero'")
     model: Tok2VecT = build_Tok2Vec_model(
-        embed=MultiHashEmbed(width, attrs, rows, include_static_vectors),
+        embed=MultiHashEmbed(width, list(attrs), rows, include_static_vectors),
         encode=MaxoutWindowEncoder(width, window_size, maxout_pieces, depth),
     )
     model.replace_callbacks(forward, init=model.init)
@@ -129,23 +132,21 @@ class Part(NamedTuple):
     tokens: slice
 
 
-def forward(
-    model: Tok2VecT, docs: Sequence[Doc], is_train: bool
-) -> tuple[list[Floats2d], Callable[[list[Floats2d]], list[Doc]]]:
+def forward(model: Tok2VecT, docs: Sequence[Doc], is_train: bool) -> tuple[list[Floats2d], BackpropT]:
     """RETURNS: For each doc its token vectors (n_tokens, width), slices of one array, and backprop."""
     ends = numpy.cumsum([0, *map(len, docs)]).tolist()
     tokvecs = model.ops.xp.empty((ends[-1], model.get_dim("nO")), dtype="float32")
-    backprop = _empty_backprop
+    backprop: BackpropT = _empty_backprop
     if ends[-1]:
         parts = [
             Part([doc for doc in docs[part] if len(doc)], slice(ends[part.start], ends[part.stop]))
-            for part in split_evenly(ends)
+            for part in (split_evenly(ends) if model.ops.xp is numpy else [slice(0, len(docs))])
         ]
         backprop = (_train if is_train else _predict)(model, parts, tokvecs)
     return [tokvecs[start:end] for start, end in pairwise(ends)], backprop
 
 
-def _predict(model: Tok2VecT, parts: list[Part], tokvecs: Floats2d) -> Callable[[list[Floats2d]], list[Doc]]:
+def _predict(model: Tok2VecT, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
     cache: WordCache = model.attrs["words"]
     network = read_network(model)
     params = [node.get_param(name) for node, name in network.params]
@@ -157,17 +158,18 @@ def _predict(model: Tok2VecT, parts: list[Part], tokvecs: Floats2d) -> Callable[
         cache = WordCache()
 
     def encode_part(part: Part) -> None:
-        tokvecs[part.tokens] = _encode_part(part.docs, network, weights, cache, model.ops)
+        kernels = kernels_for(model.ops, len(tokvecs))
+        tokvecs[part.tokens] = _encode_part(part.docs, network, weights, cache, model.ops, kernels)
 
     run_parts(encode_part, parts)
     return _empty_backprop
 
 
-def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: WordCache, ops: Ops) -> Floats2d:
+def _encode_part(
+    docs: list[Doc], network: Network, weights: Weights, cache: WordCache, ops: Ops, kernels: Kernels
+) -> Floats2d:
     """RETURNS: The vectors of all tokens, (n_tokens, width)."""
     embedding, encoder, _ = network
-    lengths = [len(doc) for doc in docs]
-    kernels = kernels_for(ops, sum(lengths))
     weights = weights.share(kernels)
     words = distinct_words(docs, embedding)
     taps = weights.layers[0].taps
@@ -178,53 +180,65 @@ def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: Wor
 
     n_taps, width, n_out = taps.shape
     rows, tables = cache.look_up(words.keys, compute, widths=[width, n_taps * n_out], ops=ops)
-    plan = encoder.plan(lengths, look_up=True)
+    plan = encoder.plan([len(doc) for doc in docs], look_up=True)
     word_of_row = numpy.concatenate([[0], rows[words.of_token]])
     plan = plan._replace(windows=[word_of_row[plan.windows[0]], *plan.windows[1:]])
     vectors, products = map(kernels.share, tables)
     return kernels.unshare(encode(vectors, products, plan, encoder, weights.layers, kernels=kernels))
 
 
-def _train(model: Tok2VecT, parts: list[Part], tokvecs: Floats2d) -> Callable[[list[Floats2d]], list[Doc]]:
+def _train(model: Tok2VecT, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
     network = read_network(model)
     weights = _read_weights(network, look_up=False)
+    seeds = numpy.random.randint(2**31, size=len(parts)).tolist()
 
-    def begin_part(part: Part) -> Callable[[Floats2d], GradsT]:
-        tokvecs[part.tokens], backprop_part = _begin_part(part.docs, network, weights, model.ops)
+    def begin_part(job: tuple[Part, int]) -> PartBackpropT:
+        part, seed = job
+        kernels = kernels_for(model.ops, len(tokvecs), seed=seed)
+        tokvecs[part.tokens], backprop_part = _begin_part(part.docs, network, weights, kernels)
         return backprop_part
 
-    backprops = run_parts(begin_part, parts)
+    backprops = run_parts(begin_part, list(zip(parts, seeds, strict=True)))
 
     def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
-        flat = model.ops.flatten(d_tokvecs)
-        jobs = [(backprop_part, flat[part.tokens]) for backprop_part, part in zip(backprops, parts, strict=True)]
-        for grads in run_parts(lambda job: job[0](job[1]), jobs):
-            for node, name, grad in grads:
-                node.inc_grad(name, grad)
+        dY = model.ops.flatten(d_tokvecs)
+        jobs = [(backprop_part, dY[part.tokens]) for backprop_part, part in zip(backprops, parts, strict=True)]
+        _add_grads(run_parts(lambda job: job[0](job[1]), jobs), network.embedding, kernels_for(model.ops, len(dY)))
         return []
 
     return backprop
 
 
 def _begin_part(
-    docs: list[Doc], network: Network, weights: Weights, ops: Ops
-) -> tuple[Floats2d, Callable[[Floats2d], GradsT]]:
+    docs: list[Doc], network: Network, weights: Weights, kernels: Kernels
+) -> tuple[Floats2d, PartBackpropT]:
     """RETURNS: The vectors of all tokens, (n_tokens, width), and the backprop to the parameters."""
     embedding, encoder, _ = network
-    lengths = [len(doc) for doc in docs]
-    kernels = kernels_for(ops, sum(lengths))
     weights = weights.share(kernels)
     words = distinct_words(docs, embedding)
     vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs[0].vocab, kernels)
     X, backprop_spread = _spread(vectors, words.of_token, embedding.mix.dropout_rate, kernels)
-    plan = encoder.plan(lengths, look_up=False)
+    plan = encoder.plan([len(doc) for doc in docs], look_up=False)
     Y, backprop_encode = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)
 
-    def backprop(dY: Floats2d) -> GradsT:
+    def backprop(dY: Floats2d) -> tuple[GradsT, list[TableGrad]]:
         dX, grads = backprop_encode(kernels.share(dY))
-        return [*grads, *backprop_embed(backprop_spread(dX))]
+        embed_grads, table_grads = backprop_embed(backprop_spread(dX))
+        return [*grads, *embed_grads], table_grads
 
     return kernels.unshare(Y), backprop
+
+
+def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], embedding: Embedding, kernels: Kernels) -> None:
+    """Add the gradients of all parts to those of the nodes."""
+    for grads, _ in parts:
+        for node, name, grad in grads:
+            node.inc_grad(name, grad)
+    for i, node in enumerate(embedding.tables):
+        dE = kernels.zeros(*node.get_param("E").shape)
+        for _, table_grads in parts:
+            kernels.scatter_add(dE, table_grads[i].d_vectors, table_grads[i].rows)
+        node.inc_grad("E", kernels.unshare(dE))
 
 
 def _spread(vectors: ArrayT, of_token: Any, rate: float, kernels: Kernels) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
@@ -241,7 +255,7 @@ def _spread(vectors: ArrayT, of_token: Any, rate: float, kernels: Kernels) -> tu
 
     def backprop(dX: ArrayT) -> ArrayT:
         d_tokens = dX[1:] if mask is None else dX[1:] * mask
-        return kernels.scatter_sum(d_tokens, rows[:, None], len(vectors))
+        return kernels.scatter_add(kernels.zeros(*vectors.shape), d_tokens, rows[:, None])
 
     return X, backprop
 
