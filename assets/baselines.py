@@ -1,7 +1,7 @@
 """Score word-level baselines on an intent and slot data set: python assets/baselines.py DATA_DIR
 
-Intent: logistic regression on a bag of words. Slots: a gazetteer of the training values. Both learn from train.spacy and are
-scored on test.spacy. They show how much of the data is solved by looking words up.
+Intent: logistic regression on a bag of words. Slots: a gazetteer of the training values. Both learn from train.spacy
+and are scored on test.spacy. They show how much of the data is solved by looking words up.
 """
 
 import argparse
@@ -24,8 +24,8 @@ def score_baselines(train: list[Doc], test: list[Doc]) -> dict[str, float]:
 
     train (list[Doc]): Docs with `cats` and `ents` to learn from.
     test (list[Doc]): Docs with `cats` and `ents` to score on.
-    RETURNS (dict[str, float]): Fractions: `intent_acc`, `slots_f` (exact spans, micro), and `exact`, the share of docs with
-        the right intent and all slots right.
+    RETURNS (dict[str, float]): Fractions: `intent_acc`, `slots_f` (exact spans, micro), and `exact`, the share of docs
+        with the right intent and all slots right.
     """
     guessed_intents = predict_intents(train, test)
     gazetteer = read_gazetteer(train)
@@ -117,7 +117,8 @@ def main() -> None:
     parser.add_argument("data_dir", type=Path, help="folder with train.spacy and test.spacy")
     args = parser.parse_args()
     vocab = spacy.blank("xx").vocab
-    train, test = (list(DocBin().from_disk(args.data_dir / f"{name}.spacy").get_docs(vocab)) for name in ("train", "test"))
+    paths = (args.data_dir / f"{name}.spacy" for name in ("train", "test"))
+    train, test = (list(DocBin().from_disk(path).get_docs(vocab)) for path in paths)
     scores = score_baselines(train, test)
     print(f"intent accuracy, bag of words  {100 * scores['intent_acc']:5.1f}")
     print(f"slot F1, gazetteer             {100 * scores['slots_f']:5.1f}")

@@ -1,7 +1,8 @@
 """Make the intent and slot data set from a grammar: python assets/make_intents.py OUT_DIR [--lang en|zh] [--seed 0]
 
-Writes train.spacy, dev.spacy and test.spacy: one utterance a Doc, its intent in `doc.cats`, its slots in `doc.ents`. The same
-seed gives the same bytes. A slot value of one split never occurs in the text of an earlier split (train, dev, test).
+Writes train.spacy, dev.spacy and test.spacy: one utterance a Doc, its intent in `doc.cats`, its slots in `doc.ents`.
+The same seed gives the same bytes. A slot value of one split never occurs in the text of an earlier split (train, dev,
+test).
 """
 
 import argparse
@@ -90,7 +91,8 @@ def draw_utterance(
 def draw_value(nlp: Language, grammar: Grammar, slot: str, split: str, seen: str, rng: random.Random) -> str:
     """Draw a value of the slot that belongs to the split and does not occur in the text of the earlier splits.
 
-    A value made of a word that has splits of its own is held out by that word; any other value, such as a time, by its hash.
+    A value made of a word that has splits of its own is held out by that word; any other value, such as a time, by
+    its hash.
     """
     while True:
         pattern = rng.choice(grammar["slots"][slot])
