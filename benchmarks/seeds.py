@@ -2,7 +2,7 @@
 
     python benchmarks/seeds.py configs/cpu.cfg ../shared/data/snips --scores slots_f intent_acc multitask_exact
 
-Settings after `--` go to `spacy train`, such as `-- --training.dropout 0.1`. Gold tokens are used in the test.
+Other settings go to `spacy train`, such as `--training.dropout 0.1`. Gold tokens are used in the test.
 """
 
 import argparse
@@ -50,13 +50,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("training/seeds"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--scores", nargs="+", required=True)
-    parser.add_argument("overrides", nargs="*", help="after --: settings for spacy train")
-    args = parser.parse_args()
+    args, overrides = parser.parse_known_args()
     args.output.mkdir(parents=True, exist_ok=True)
     rows = {}
     for seed in args.seeds:
         output = args.output / f"{args.config.stem}-{args.data.name}-{seed}"
-        best = train(args.config, args.data, output, seed=seed, overrides=args.overrides)
+        best = train(args.config, args.data, output, seed=seed, overrides=overrides)
         rows[f"seed {seed}"] = evaluate(best, args.data / "test.spacy")
         print(
             json.dumps({"seed": seed} | {name: round(rows[f"seed {seed}"][name], 2) for name in args.scores}),
