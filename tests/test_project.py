@@ -103,17 +103,21 @@ def test_documentation_is_current(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_workflow_all(project: Path) -> None:
-    options = ["--vars.max_steps", "8", "--vars.eval_frequency", "4"]
-    printed = run_spacy("project", "run", "all", project, *options, cwd=project)
+@pytest.mark.parametrize(
+    ("workflow", "language", "text"), [("all", "en", "play some jazz"), ("zh", "zh", "播放周杰伦的歌")]
+)
+def test_workflow_on_made_data(project: Path, workflow: str, language: str, text: str) -> None:
+    options = ["--vars.max_steps", "8", "--vars.zh_max_steps", "8", "--vars.eval_frequency", "4"]
+    printed = run_spacy("project", "run", workflow, project, *options, cwd=project)
     assert "Skipping" not in printed
     assert "exact match" in printed
-    nlp = spacy.load(project / "training" / "intents" / "model-best")
-    assert nlp("play some jazz").cats.keys() == set(nlp.get_pipe("multitask").label_data["intent"])
-    assert len(list(project.glob("packages/*/dist/*.whl"))) == 1
+    nlp = spacy.load(next(project.glob("training/*/model-best")))
+    assert nlp.lang == language
+    assert nlp(text).cats.keys() == set(nlp.get_pipe("multitask").label_data["intent"])
+    assert len(list(project.glob("packages/*/dist/*.whl"))) == (workflow == "all")
 
-    printed = run_spacy("project", "run", "all", project, *options, cwd=project)
-    for step in PROJECT["workflows"]["all"]:
+    printed = run_spacy("project", "run", workflow, project, *options, cwd=project)
+    for step in PROJECT["workflows"][workflow]:
         always = commands_by_name()[step].get("no_skip", False)
         assert (f"Skipping '{step}': nothing changed" in printed) != always
 

@@ -40,6 +40,8 @@ def run_parts(function: Callable[[PartT], T], parts: Sequence[PartT]) -> list[T]
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        if n_threads == 1 or len(parts) == 1:
+            return [function(part) for part in parts]
         futures = [_pool(n_threads - 1).submit(function, part) for part in parts[1:]]
         return [function(parts[0]), *(future.result() for future in futures)]
     finally:

@@ -1,11 +1,11 @@
-"""What prediction keeps from one batch to the next: weights in the order of the products, and the vectors of words."""
+"""What the fast encoder keeps from one batch to the next: its nodes, its weights, and the vectors of words."""
 
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
 import numpy
-from thinc.api import Ops
+from thinc.api import Model, Ops
 
 from .kernels import ModelArrayT
 
@@ -24,9 +24,9 @@ class WordCache:
     def __init__(self) -> None:
         self.lock = Lock()
         self.network: Any = None
+        self.weights: Any = None
         self.params: list[ModelArrayT] = []
         self.sample: Any = None
-        self.weights: Any = None
         self.clear()
 
     def __deepcopy__(self, memo: Any) -> "WordCache":
@@ -39,6 +39,12 @@ class WordCache:
         """Forget all words."""
         self.rows: dict[int, int] = {}
         self.tables: list[Any] = []
+
+    def read_network(self, model: Model[Any, Any], find: Callable[[Model[Any, Any]], Any]) -> Any:
+        """What `find` gave for this model, which is the node that the cache belongs to."""
+        if self.network is None or self.network.root is not model:
+            self.network = find(model)
+        return self.network
 
     def read_weights(self, params: list[ModelArrayT], read: Callable[[], Any], *, ops: Ops, width: int) -> Any:
         """What `read` gave, called anew if a parameter is another array or has changed.
