@@ -1,8 +1,11 @@
 """The sets that assets/make_intents.py draws: reproducible, held out, and not solved by looking words up."""
 
 import importlib.util
+import random
+import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from spacy.tokens import Doc, DocBin
@@ -15,6 +18,7 @@ ENGLISH_SIZES = {"train": 2000, "dev": 200, "test": 300}
 MIN_SIZES = {"en": {"train": 3000, "dev": 300, "test": 500}, "zh": {"train": 600, "dev": 100, "test": 150}}
 MIN_INTENTS = {"en": 8, "zh": 5}
 MIN_SLOTS = {"en": 15, "zh": 8}
+SEEN = ("train", "dev")
 
 
 def load_script(name: str) -> ModuleType:
@@ -32,6 +36,13 @@ def draw(script: ModuleType, lang: str, seed: int, sizes: dict[str, int] | None 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(script, "load_grammar", lambda lang: grammar)
         return script.make_corpus(lang, seed)
+
+
+def pattern(script: ModuleType, grammar: dict[str, Any], template: str) -> str:
+    """An expression for every wording of a template; its slots stay names."""
+    pieces = script.FIELD.split(template)
+    options = [grammar["carriers"].get(piece, [f"{{{piece}}}"]) if i % 2 else [piece] for i, piece in enumerate(pieces)]
+    return "".join(f"(?:{'|'.join(map(re.escape, words))})" for words in options)
 
 
 def slot_values(docs: list[Doc]) -> set[str]:
@@ -95,6 +106,30 @@ def test_no_slot_value_is_in_two_splits(corpora: dict[str, Corpus], lang: str) -
     train, dev, test = (slot_values(docs) for docs in corpora[lang].values())
     assert not test & (train | dev)
     assert not dev & train
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_no_slot_value_occurs_in_the_text_of_an_earlier_split(
+    script: ModuleType, corpora: dict[str, Corpus], lang: str
+) -> None:
+    seen = ""
+    for docs in corpora[lang].values():
+        values = {script.token_text(ent) for doc in docs for ent in doc.ents}
+        assert [value for value in values if value in seen] == []
+        seen += "".join(script.token_text(doc) for doc in docs)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_no_template_reads_like_one_of_an_earlier_split(script: ModuleType, lang: str) -> None:
+    grammar = script.load_grammar(lang)
+    rng = random.Random(0)
+    for templates in grammar["intents"].values():
+        train, dev = (re.compile("|".join(pattern(script, grammar, text) for text in templates[s])) for s in SEEN)
+        wordings = {
+            s: [script.fill(text, grammar["carriers"], rng) for text in templates[s] * 3] for s in script.SPLITS
+        }
+        assert [text for text in wordings["dev"] + wordings["test"] if train.fullmatch(text)] == []
+        assert [text for text in wordings["test"] if dev.fullmatch(text)] == []
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

@@ -196,17 +196,22 @@ def test_finite_differences(docs, boundary, dropout, engine):
         Y, backprop = model.begin_update(docs)
         return sum(float((w.astype("d") * y).sum()) for w, y in zip(weights, Y, strict=True)), backprop
 
-    _, backprop = run()
-    backprop(weights)
-    for name, param, grad in params_and_grads(model):
-        direction = grad / numpy.linalg.norm(grad)
-        step = 1e-3 * direction
+    def slope(param, step):
         param += step
         above, _ = run()
         param -= 2 * step
         below, _ = run()
         param += step
-        assert (above - below) / 2e-3 == pytest.approx(float((grad * direction).sum()), rel=2e-2), name
+        return (above - below) / 2
+
+    _, backprop = run()
+    backprop(weights)
+    for name, param, grad in params_and_grads(model):
+        direction = grad / numpy.linalg.norm(grad)
+        # A maximum that changes its piece on the way spoils one step size, a wrong gradient spoils all.
+        slopes = [slope(param, size * direction) / size for size in (1e-3, 3e-4, 1e-4)]
+        expected = float((grad * direction).sum())
+        assert min(abs(found - expected) for found in slopes) < 2e-2 * abs(expected), name
 
 
 def test_a_doc_does_not_depend_on_its_batch(docs, engine):

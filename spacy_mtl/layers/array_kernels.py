@@ -48,10 +48,10 @@ class ArrayKernels:
             self.ops.scatter_add(out, column, X)
         return out
 
-    def affine(self, X: ArrayT, W: ArrayT, b: ArrayT) -> ArrayT:
-        Y = X @ W
-        Y += b
-        return Y
+    def affine(self, X: ArrayT, W: ArrayT, b: ArrayT, *, out: ArrayT) -> ArrayT:
+        self.xp.matmul(X, W, out=out)
+        out += b
+        return out
 
     def add_product(self, out: ArrayT, X: ArrayT, W: ArrayT) -> None:
         out += X @ W

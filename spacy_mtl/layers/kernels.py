@@ -51,8 +51,8 @@ class Kernels(Protocol):
     def scatter_add(self, out: ArrayT, X: ArrayT, rows: IndexT) -> ArrayT:
         """The backprop of `take_sum`: add X (n, width) to rows (n, k) of out. RETURNS: out."""
 
-    def affine(self, X: ArrayT, W: ArrayT, b: ArrayT) -> ArrayT:
-        """X @ W + b, for X (n, n_in), W (n_in, n_out), b (n_out,)."""
+    def affine(self, X: ArrayT, W: ArrayT, b: ArrayT, *, out: ArrayT) -> ArrayT:
+        """Set out to X @ W + b, for X (n, n_in), W (n_in, n_out), b (n_out,). RETURNS: out."""
 
     def add_product(self, out: ArrayT, X: ArrayT, W: ArrayT) -> None:
         """Add X @ W to out."""

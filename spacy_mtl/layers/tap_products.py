@@ -30,14 +30,14 @@ def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) 
     def backprop(dY: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
         return (dY @ W.T).reshape(X.shape), (windows.T @ dY).reshape(taps.shape), dY.sum(0)
 
-    return kernels.affine(windows, W, bias), backprop
+    return kernels.affine(windows, W, bias, out=kernels.empty(len(X), n_out)), backprop
 
 
 def minimal_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, BackpropT]:
     """Windows of three, two neighbours at a time, in four products instead of six: the minimal filter F(2, 3) of
     Winograd 1980 (https://doi.org/10.1137/1.9781611970364), as in Lavin and Gray 2016 (https://arxiv.org/abs/1509.09308).
 
-    X (Floats3d): (4, n, width), the vectors before, at the two neighbours, and after.
+    X (Floats3d): (4, n, width), the vectors before, at the two neighbours, and after. The outer two are overwritten.
     taps (Floats3d): (4, width, n_out), as from `minimal_taps`.
     bias (Floats1d): (n_out,).
     RETURNS: (2 * n, n_out), all first neighbours before all second, and the backprop.
@@ -46,19 +46,22 @@ def minimal_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels)
     n, width = X.shape[1:]
     n_out = taps.shape[2]
     before, first, second, after = X
-    U0, U1, U2, U3 = taps
-    V0, V1, V2, V3 = before - second, first + second, second - first, after - first
+    before -= second
+    after -= first
+    V = (before, first + second, second - first, after)
     Y = kernels.empty(2, n, n_out)
-    even, odd = kernels.affine(V1, U1, bias), V2 @ U2
-    for y, combine, v, u in zip(Y, (xp.add, xp.subtract), (V0, V3), (U0, U3), strict=True):
-        combine(even, odd, out=y)
-        kernels.add_product(y, v, u)
+    kernels.affine(V[1], taps[1], bias, out=Y[0])
+    odd = V[2] @ taps[2]
+    xp.subtract(Y[0], odd, out=Y[1])
+    xp.add(Y[0], odd, out=Y[0])
+    kernels.add_product(Y[0], V[0], taps[0])
+    kernels.add_product(Y[1], V[3], taps[3])
 
     def backprop(dY: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
         d0, d3 = dY.reshape(2, n, n_out)
         d1, d2 = d0 + d3, d0 - d3
         dX, d_taps = kernels.empty(4, n, width), kernels.empty(*taps.shape)
-        for v, u, d, dx, du in zip((V0, V1, V2, V3), taps, (d0, d1, d2, d3), dX, d_taps, strict=True):
+        for v, u, d, dx, du in zip(V, taps, (d0, d1, d2, d3), dX, d_taps, strict=True):
             xp.matmul(d, u.T, out=dx)
             xp.matmul(v.T, d, out=du)
         first = dX[1] - dX[2]

@@ -45,8 +45,8 @@ class TorchKernels:
             out.index_add_(0, column, X)
         return out
 
-    def affine(self, X: Tensor, W: Tensor, b: Tensor) -> Tensor:
-        return torch.addmm(b, X, W)
+    def affine(self, X: Tensor, W: Tensor, b: Tensor, *, out: Tensor) -> Tensor:
+        return torch.addmm(b, X, W, out=out)
 
     def add_product(self, out: Tensor, X: Tensor, W: Tensor) -> None:
         out.addmm_(X, W)
