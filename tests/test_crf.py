@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from spacy_mtl.layers import viterbi as viterbi_module
 from spacy_mtl.layers.crf import CRFScores, constrain, forward_backward, pack, path_scores
 from spacy_mtl.layers.tag_scheme import make_tag_scheme
 from spacy_mtl.layers.viterbi import viterbi
@@ -49,8 +50,10 @@ def scheme(request):
     return make_tag_scheme(*request.param)
 
 
+@pytest.mark.parametrize("few_pairs", [0, 2**15], ids=["pruned", "every pair"])
 @pytest.mark.parametrize("seed", range(3))
-def test_log_partition_and_viterbi_equal_enumeration(scheme, seed):
+def test_log_partition_and_viterbi_equal_enumeration(scheme, seed, few_pairs, monkeypatch):
+    monkeypatch.setattr(viterbi_module, "FEW_PAIRS", few_pairs)
     scores = random_scores(scheme, seed=seed)
     constrained = constrain(scores, scheme)
     lattice = forward_backward(constrained)

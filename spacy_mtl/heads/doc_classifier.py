@@ -237,22 +237,21 @@ class DocClassifier:
         cats = example.reference.cats
         positive = [key for key, value in cats.items() if value > 0 and key.startswith(self.label_prefix)]
         unknown = [key for key in positive if key not in known]
-        where = f"in doc {snippet(example.reference.text)}"
         if unknown and (self.label_prefix or self.model.attrs["owns_all_keys"]):
             label = unknown[0][len(self.label_prefix) :]
             raise ValueError(
-                f"head {self.name!r}: label {label!r} {where} was not seen at initialisation; add it with "
+                f"head {self.name!r}: label {label!r} {_where(example)} was not seen at initialisation; add it with "
                 f"add_label({label!r}, head={self.name!r}), or initialise with examples or labels that have it"
             )
         owned = [key for key in positive if key in known]
         if self.exclusive and sum(cats[key] for key in owned) > 1.0 + 1e-3:
             raise ValueError(
-                f"head {self.name!r}: {len(owned)} classes are positive {where}: {owned}; its classes are exclusive, "
+                f"head {self.name!r}: {len(owned)} classes are positive {_where(example)}: {owned}; its classes are exclusive, "
                 "so keep one, or set exclusive = false"
             )
         if self.exclusive and not positive and known <= cats.keys():
             raise ValueError(
-                f"head {self.name!r}: no class is positive {where}; its classes are exclusive, so set one to 1.0, "
+                f"head {self.name!r}: no class is positive {_where(example)}; its classes are exclusive, so set one to 1.0, "
                 "leave the head's keys out of cats if the doc is not annotated, or set exclusive = false"
             )
 
@@ -287,6 +286,10 @@ class DocClassifier:
             )
         weights = [self.class_weights.get(label, 1.0) for label in self.labels]
         return get_array_module(scores).asarray(weights, dtype="f")
+
+
+def _where(example: Example) -> str:
+    return f"in doc {snippet(example.reference.text)}"
 
 
 def _cross_entropy(target: ArrayT, logits: ArrayT) -> ArrayT:

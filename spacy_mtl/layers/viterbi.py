@@ -2,10 +2,13 @@
 
 Two things make a step cheap. Tags that few others can precede (in BIO an I has two) are looked up one by one. For the
 others, a tag before can only win if its score is near the best one's: not further below it than the transitions from
-the best tag can be worse than the best transitions. Trained models leave a few such tags a token.
+the best tag can be worse than the best transitions. Trained models leave a few such tags a token. For a few short
+texts, trying every pair takes less time than to find out what can be left out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,8 @@ from .crf import CRFScores, Packing, pack
 FloatsT = NDArray[np.float32]
 IntsT = NDArray[np.int64]
 FEW = 2
+# sequences times pairs of tags, up to which every pair is tried
+FEW_PAIRS = 2**15
 
 
 @dataclass
@@ -53,20 +58,33 @@ def viterbi(scores: CRFScores) -> IntsT:
     emissions, transitions, starts, ends = (to_numpy(part) for part in scores.potentials)
     packing = pack(to_numpy(scores.lengths))
     best = emissions[packing.rows]
-    ordered = order_transitions(transitions)
+    arrive = _find_arrive(len(packing.order), transitions)
     here = slice(0, 0)
     for index, size in enumerate(packing.sizes.tolist()):
         before, here = slice(here.start, here.start + size), slice(here.stop, here.stop + size)
         if index:
-            best[here] += arrive(best[before], ordered)
+            best[here] += arrive(best[before])
         else:
             best[here] += starts
     last_tags = (best[packing.last] + ends).argmax(axis=1)
     return follow_back(packing, best, transitions, last_tags)
 
 
-def arrive(before: FloatsT, transitions: Transitions) -> FloatsT:
-    """The best score with which each tag can be reached. before (n, n_tags). RETURNS: (n, n_tags)."""
+def _find_arrive(n_sequences: int, transitions: FloatsT) -> Callable[[FloatsT], FloatsT]:
+    """The function from the scores of sequences that end in each tag, (n, n_tags), to those with which they can reach
+    each next one, (n, n_tags).
+    """
+    if n_sequences * transitions.size <= FEW_PAIRS:
+        return partial(_arrive_from_all, into=np.ascontiguousarray(transitions.T))
+    return partial(_arrive_from_some, transitions=order_transitions(transitions))
+
+
+def _arrive_from_all(before: FloatsT, into: FloatsT) -> FloatsT:
+    arriving: FloatsT = (before[:, None] + into).max(axis=2)
+    return arriving
+
+
+def _arrive_from_some(before: FloatsT, transitions: Transitions) -> FloatsT:
     arriving = np.empty_like(before)
     top = before.argmax(axis=1)
     floor = before[np.arange(len(before)), top] - transitions.slack[top]

@@ -41,14 +41,13 @@ def check_width(listener: Model[Any, Any], encoder: Model[Any, Any], *, name: st
 
 def check_vectors(model: Model[Any, Any], docs: list[Doc], name: str) -> None:
     """Raise a ValueError if a doc did not pass the pipe that spaCy's listener listens to: it would see zeros."""
-    if not any(node.name == "tok2vec-listener" for node in find_listeners(model)):
+    if not any(len(doc) and not doc.tensor.size for doc in docs):
         return
-    for doc in docs:
-        if len(doc) and not doc.tensor.size:
-            raise ValueError(
-                f"component {name!r}: a doc has no token vectors, since the pipe its listener listens to did not run; "
-                "enable that pipe, or call replace_listeners to give this one an encoder of its own"
-            )
+    if any(node.name == "tok2vec-listener" for node in find_listeners(model)):
+        raise ValueError(
+            f"component {name!r}: a doc has no token vectors, since the pipe its listener listens to did not run; "
+            "enable that pipe, or call replace_listeners to give this one an encoder of its own"
+        )
 
 
 def is_last_of_several(listener: Model[Any, Any]) -> bool:
