@@ -4,8 +4,8 @@
     python benchmarks/pipelines.py configs/tagging.cfg benchmarks/native_tagging.cfg --data ../shared/data/ewt
 
 Both are trained for some steps first (or taken from `--output`, if they are there). Then they run in turn on the same
-docs, in one process for each number of threads: A B A B. Ratios are medians over rounds, with the least and the greatest.
-Words per second depend on the machine and on what else it does; the ratios much less.
+docs, in one process for each number of threads: A B A B. Ratios are medians over rounds, with the least and the
+greatest. Words per second depend on the machine and on what else it does; the ratios much less.
 """
 
 import argparse

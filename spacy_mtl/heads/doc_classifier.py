@@ -246,13 +246,13 @@ class DocClassifier:
         owned = [key for key in positive if key in known]
         if self.exclusive and sum(cats[key] for key in owned) > 1.0 + 1e-3:
             raise ValueError(
-                f"head {self.name!r}: {len(owned)} classes are positive {_where(example)}: {owned}; its classes are exclusive, "
-                "so keep one, or set exclusive = false"
+                f"head {self.name!r}: {len(owned)} classes are positive {_where(example)}: {owned}; its classes are "
+                "exclusive, so keep one, or set exclusive = false"
             )
         if self.exclusive and not positive and known <= cats.keys():
             raise ValueError(
-                f"head {self.name!r}: no class is positive {_where(example)}; its classes are exclusive, so set one to 1.0, "
-                "leave the head's keys out of cats if the doc is not annotated, or set exclusive = false"
+                f"head {self.name!r}: no class is positive {_where(example)}; its classes are exclusive, so set one to "
+                "1.0, leave the head's keys out of cats if the doc is not annotated, or set exclusive = false"
             )
 
     def _exclusive_loss(self, gold: ArrayT, scores: ArrayT) -> tuple[ArrayT, ArrayT]:
