@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from spacy.scorer import Scorer
 from spacy.tokens import Doc
 from spacy.training import Example
-from thinc.api import Dropout, Model, chain
+from thinc.api import Model, chain
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
 from ..gold import snippet
+from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
@@ -55,7 +56,7 @@ def make_doc_classifier_v1(
 def build_model(kinds: Sequence[PoolingKindT]) -> HeadModelT:
     """Token vectors -> pooled -> logits (n_docs, n_labels)."""
     output = linear()
-    pool: Model[Ragged, Floats2d] = chain(build_pooling(kinds), Dropout(0.0))
+    pool: Model[Ragged, Floats2d] = chain(build_pooling(kinds), dropout())
     model: HeadModelT = Model(
         "doc_classifier", forward, init=init, layers=[pool, output], attrs={"labels": [], "owns_all_keys": True}
     )

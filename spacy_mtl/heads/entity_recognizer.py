@@ -10,13 +10,14 @@ from spacy.attrs import IS_SPACE
 from spacy.scorer import PRFScore
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from thinc.api import Dropout, Model
+from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module
 
 from ..gold import entity_values, look_up, snippet
 from ..layers.crf import CRFScores, constrain, crf, forward_backward, path_scores
 from ..layers.crf import grown as grown_crf
+from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.span_probability import span_probabilities
@@ -58,7 +59,7 @@ def make_entity_recognizer_v1(
 
 def build_model(n_conditions: int, scheme: SchemeT) -> HeadModelT:
     """Token vectors and conditions -> CRF scores over the tokens that are not white space."""
-    drop: Model[Floats2d, Floats2d] = Dropout(0.0)
+    drop = dropout()
     layers: list[Model[Any, Any]] = [drop, crf(), linear()]
     layers.extend(linear(bias=False) for _ in range(n_conditions))
     return Model("entity_recognizer", forward, init=init, layers=layers, attrs={"labels": [], "scheme": scheme})

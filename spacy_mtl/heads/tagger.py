@@ -11,11 +11,12 @@ from spacy.scorer import Scorer
 from spacy.tokens import Doc, Token
 from spacy.training import Example
 from spacy.vocab import Vocab
-from thinc.api import Dropout, Model
+from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
 from ..gold import is_annotated, look_up, snippet, token_values
+from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
 from ..types import ArrayT, HeadInput, HeadModelT
@@ -50,7 +51,7 @@ def make_tagger_v1(attr: AttrT = "tag", overwrite: bool = False, label_smoothing
 
 def build_model() -> HeadModelT:
     """Token vectors -> logits (n_tokens, n_labels)."""
-    drop: Model[Floats2d, Floats2d] = Dropout(0.0)
+    drop = dropout()
     output = linear()
     model: HeadModelT = Model("tagger", forward, init=init, layers=[drop, output], attrs={"labels": []})
     model.set_ref("output", output)

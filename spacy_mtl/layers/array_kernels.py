@@ -4,8 +4,9 @@
 
 from typing import Any
 
-from thinc.api import Ops
+from thinc.api import NumpyOps, Ops
 
+from .dropout import draw_mask, make_generator
 from .kernels import ArrayT, IndexT
 
 EPSILON = 1e-8
@@ -14,8 +15,9 @@ EPSILON = 1e-8
 class ArrayKernels:
     """Kernels on the arrays of `ops.xp`."""
 
-    def __init__(self, ops: Ops) -> None:
+    def __init__(self, ops: Ops, seed: int | None = None) -> None:
         self.ops = ops
+        self.generator = make_generator(seed) if seed is not None and isinstance(ops, NumpyOps) else None
         self.xp: Any = ops.xp
 
     def share(self, array: ArrayT) -> ArrayT:
@@ -92,4 +94,6 @@ class ArrayKernels:
         return dX, d_gain, d_shift
 
     def dropout_mask(self, shape: tuple[int, ...], rate: float) -> ArrayT:
-        return self.ops.get_dropout_mask(shape, rate)
+        if self.generator is None:
+            return self.ops.get_dropout_mask(shape, rate)
+        return draw_mask(self.generator, shape, rate)

@@ -76,7 +76,7 @@ class Kernels(Protocol):
 def kernels_for(ops: Ops, n_tokens: int, *, seed: int | None = None) -> Kernels:
     """Torch for arrays in main memory if it can be imported; otherwise numpy, or cupy on a GPU.
 
-    seed (int | None): Of torch's dropout masks, so that they do not depend on which thread comes first.
+    seed (int | None): Of the dropout masks, so that they do not depend on which thread comes first; None in prediction.
     """
     if n_tokens >= FEW_TOKENS and ops.xp is numpy and has_torch:
         from .torch_kernels import TorchKernels
@@ -84,4 +84,4 @@ def kernels_for(ops: Ops, n_tokens: int, *, seed: int | None = None) -> Kernels:
         return TorchKernels(seed)
     from .array_kernels import ArrayKernels
 
-    return ArrayKernels(ops)
+    return ArrayKernels(ops, seed)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from .dropout import draw_mask, make_generator
+
 EPSILON = 1e-8
 
 
@@ -17,7 +19,7 @@ class TorchKernels:
     xp: Any = torch
 
     def __init__(self, seed: int | None = None) -> None:
-        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self.generator = None if seed is None else make_generator(seed)
 
     def share(self, array: Any) -> Tensor:
         return torch.from_numpy(array)
@@ -74,6 +76,5 @@ class TorchKernels:
         return backprop(dY, X, X.shape[1:], mean, scale, gain, shift, (True, True, True))
 
     def dropout_mask(self, shape: tuple[int, ...], rate: float) -> Tensor:
-        if rate >= 1.0:
-            return torch.zeros(shape)
-        return torch.empty(shape).bernoulli_(1.0 - rate, generator=self.generator).div_(1.0 - rate)
+        assert self.generator is not None
+        return torch.from_numpy(draw_mask(self.generator, shape, rate))
