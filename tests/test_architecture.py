@@ -18,6 +18,7 @@ ALLOWED = {
     "weightings": {"types"},
     "samplers": {"types"},
     "sharing": {"types", "layers"},
+    "optimizers": {"types"},
     "readers": {"types", "registry", "samplers"},
     "converters": {"converters"},
     "models": {"types", "layers", "models"},
