@@ -26,6 +26,7 @@ class WordCache:
         self.network: Any = None
         self.weights: Any = None
         self.params: list[ModelArrayT] = []
+        self.views: list[Any] = []
         self.sample: Any = None
         self.clear()
 
@@ -51,19 +52,16 @@ class WordCache:
 
         width (int): Of the vectors. No large parameter has shorter rows.
         """
-        step = max(1, width - 1)
-        sample = ops.xp.concatenate([p.reshape(-1)[:: step if p.size > SMALL else 1] for p in params])
         with self.lock:
-            if not self._is_fresh(params, sample):
-                self.params, self.sample = params, sample
+            if len(params) != len(self.params) or any(a is not b for a, b in zip(params, self.params, strict=True)):
+                self.params, self.sample = params, None
+                self.views = [_view(param, width) for param in params]
+            sample = ops.xp.concatenate(self.views)
+            if self.sample is None or not (sample == self.sample).all():
+                self.sample = sample
                 self.weights = read()
                 self.clear()
             return self.weights
-
-    def _is_fresh(self, params: list[ModelArrayT], sample: Any) -> bool:
-        if len(params) != len(self.params) or any(a is not b for a, b in zip(params, self.params, strict=True)):
-            return False
-        return bool((sample == self.sample).all())
 
     def look_up(
         self, keys: Any, compute: Callable[[Any], Sequence[Any]], *, widths: Sequence[int], ops: Ops
@@ -93,3 +91,9 @@ class WordCache:
                     table[start:end] = values
                 self.rows.update(zip(keys[missing].tolist(), range(start, end), strict=True))
             return rows, self.tables
+
+
+def _view(param: ModelArrayT, width: int) -> ModelArrayT:
+    """A sample that changes with the parameter, whose rows, if it is large, are at least `width` long."""
+    flat = param.ravel(order="K")
+    return flat if param.size <= SMALL else flat[:: max(1, width - 1)]
