@@ -131,7 +131,7 @@ def test_workflow_snips(project: Path, data_dir: Path) -> None:
     for asset in PROJECT["assets"]:
         (project / asset["dest"]).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / Path(asset["dest"]).relative_to("assets/snips"), project / asset["dest"])
-    options = ["--vars.snips_max_epochs", "1", "--vars.snips_eval_frequency", "100"]
+    options = ["--vars.snips_max_steps", "400", "--vars.snips_eval_frequency", "200"]
     printed = run_spacy("project", "run", "snips", project, *options, cwd=project)
     assert printed.count("Skipping download with matching checksum") == len(PROJECT["assets"])
     scores = json.loads((project / "metrics" / "snips.json").read_text(encoding="utf8"))["multitask"]
