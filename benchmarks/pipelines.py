@@ -1,142 +1,230 @@
 """Speed of a pipeline beside spaCy's own components for the same tasks, on one encoder of the same size.
 
-    python benchmarks/pipelines.py configs/cpu.cfg benchmarks/native_joint.cfg --data ../shared/data/snips
-    python benchmarks/pipelines.py configs/tagging.cfg benchmarks/native_tagging.cfg --data ../shared/data/ewt
+    python benchmarks/pipelines.py snips
+    python benchmarks/pipelines.py ewt
 
-Both are trained for some steps first (or taken from `--output`, if they are there). Then they run in turn on the same
-docs, in one process for each number of threads: A B A B. Ratios are medians over rounds, with the least and the
-greatest. Words per second depend on the machine and on what else it does; the ratios much less.
+Both configs are trained for some steps first (or taken from `--output`, if they are there). Then four systems run in
+turn on the same docs in one process: spaCy's joint pipeline; one spaCy pipeline a task; ours with spaCy's encoder;
+ours. Ratios are medians over rounds, with the least and the greatest. Words per second depend on the machine and on
+what else it does, the ratios much less. Results go to docs/benchmarks.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-DATA = Path(os.environ.get("SPACY_MTL_DATA") or Path(__file__).parents[2] / "shared" / "data")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+import spacy
+from alternate import (
+    DATA,
+    compare,
+    in_turn,
+    peak_megabytes,
+    print_rows,
+    read_docs,
+    run_with_threads,
+    unannotated,
+    write_results,
+)
+from spacy.language import Language
+from spacy.ml.models.tok2vec import build_hash_embed_cnn_tok2vec
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.training.batchers import minibatch_by_words
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = {
+    "snips": (ROOT / "configs" / "cpu.cfg", ROOT / "benchmarks" / "native_joint.cfg"),
+    "ewt": (ROOT / "configs" / "tagging.cfg", ROOT / "benchmarks" / "native_tagging.cfg"),
+}
+NATIVE, SEPARATE, SLOW, OURS = "spaCy, joint", "spaCy, one pipeline a task", "ours, spaCy's encoder", "ours"
 BATCH_WORDS = 500
 DROPOUT = 0.1
+# pipelines that run one after the other
+SystemT = list[Language]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ours", type=Path, help="a config")
-    parser.add_argument("native", type=Path, help="a config")
-    parser.add_argument("--data", type=Path, default=DATA / "snips", help="folder with train.spacy and dev.spacy")
-    parser.add_argument("--output", type=Path, default=Path("training") / "bench")
+    parser.add_argument("task", choices=CONFIGS)
+    parser.add_argument("--data", type=Path, help="folder with train.spacy and dev.spacy")
+    parser.add_argument("--output", type=Path, default=ROOT / "training" / "bench")
     parser.add_argument("--steps", type=int, default=1500, help="of training, before the measurement")
-    parser.add_argument("--docs", type=int, default=3072)
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count()])
+    parser.add_argument("--docs", type=int, default=2048)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 256, 1024])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, os.cpu_count() or 1}))
+    parser.add_argument("--child", choices=["speed", "footprint"], help=argparse.SUPPRESS)
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    models = [train(config, args) for config in (args.ours, args.native)]
-    if len(args.threads) == 1:
-        measure(models, args)
-        return
+    args.data = args.data or DATA / args.task
+    if args.child == "speed":
+        print(json.dumps(measure_speed(args)))
+    elif args.child == "footprint":
+        print(json.dumps(measure_footprint(args)))
+    else:
+        measure(args)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Train both, then measure in processes of their own."""
+    models = {name: train(config, args) for name, config in zip((OURS, NATIVE), CONFIGS[args.task], strict=True)}
+    arguments = [*sys.argv[1:], "--child"]
+    results: dict[str, Any] = {"footprint": {}}
     for n_threads in args.threads:
-        # Thread pools take their size when they are first used, so each setting gets a process.
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(n_threads))}
-        start = sys.argv.index("--threads") if "--threads" in sys.argv else len(sys.argv)
-        rest = [*sys.argv[1:start], "--threads", str(n_threads)]
-        subprocess.run([sys.executable, __file__, *rest], env=environment, check=True)
+        print(f"\n{args.task}, {n_threads} thread(s)", flush=True)
+        results[f"{n_threads} threads"] = run_with_threads(__file__, n_threads, [*arguments, "speed"])
+    for name, model in models.items():
+        footprint = run_with_threads(__file__, args.threads[-1], [*arguments, "footprint", "--model", model])
+        results["footprint"][name] = footprint
+        print(name, json.dumps(footprint))
+    write_results(f"pipelines-{args.task}", results)
 
 
 def train(config: Path, args: argparse.Namespace) -> Path:
     """RETURNS: where the trained pipeline lies."""
-    output = Path(args.output) / f"{config.stem}-{args.data.name}"
-    if not (output / "model-last").exists():
+    model = model_path(config, args)
+    if not model.exists():
         steps = ["--training.max_steps", str(args.steps), "--training.eval_frequency", str(args.steps)]
         paths = ["--paths.train", str(args.data / "train.spacy"), "--paths.dev", str(args.data / "dev.spacy")]
-        command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(output), *paths, *steps]
-        print(f"training {config} for {args.steps} steps", flush=True)
+        command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(model.parent), *paths, *steps]
+        print(f"training {config.name} for {args.steps} steps", flush=True)
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return output / "model-last"
+    return model
 
 
-def measure(models: list[Path], args: argparse.Namespace) -> None:
-    import spacy
-    from spacy.tokens import DocBin
+def model_path(config: Path, args: argparse.Namespace) -> Path:
+    return Path(args.output) / f"{config.stem}-{args.data.name}" / "model-last"
 
-    pipelines = [spacy.load(model) for model in models]
-    gold = list(DocBin().from_disk(args.data / "train.spacy").get_docs(spacy.blank("en").vocab))[: args.docs]
+
+def load_systems(args: argparse.Namespace) -> dict[str, SystemT]:
+    ours, native = (model_path(config, args) for config in CONFIGS[args.task])
+    tasks = [name for name in spacy.load(native).pipe_names if name != "tok2vec"]
+    separate = [spacy.load(native, exclude=[other for other in tasks if other != task]) for task in tasks]
+    return {
+        NATIVE: [spacy.load(native)],
+        SEPARATE: separate,
+        SLOW: [with_spacy_encoder(spacy.load(ours))],
+        OURS: [spacy.load(ours)],
+    }
+
+
+def with_spacy_encoder(nlp: Language) -> Language:
+    """The same pipeline, whose encoder has the same weights and is computed by spaCy's layers."""
+    pipe: Any = nlp.get_pipe("tok2vec")
+    settings = {key: value for key, value in nlp.config["components"]["tok2vec"]["model"].items() if key[0] != "@"}
+    settings.pop("boundary")
+    fast = pipe.model
+    pipe.model = build_hash_embed_cnn_tok2vec(**settings)
+    pipe.model.initialize(X=[nlp.make_doc("a sample")])
+    pipe.model.from_bytes(fast.to_bytes())
+    return nlp
+
+
+def measure_speed(args: argparse.Namespace) -> dict[str, Any]:
+    """Prediction, the encoder alone, one text at a time, and training."""
+    systems = load_systems(args)
+    gold = read_docs(args.data / "train.spacy", limit=args.docs)
     n_words = sum(map(len, gold))
-    singles = gold[:300]
-    n_single = sum(map(len, singles))
-    print(f"\n{args.data}, {n_words} words in {len(gold)} docs, batches of {args.batch_size} docs; ours: {args.ours}")
-    print(f"{args.threads[0]} thread(s), words/s{'':8}{'native':>10}{'ours':>10}   ratio (least, greatest)")
-    compare("predict", [lambda nlp=nlp: predict(nlp, gold, args.batch_size) for nlp in pipelines], n_words, args)
-    encoders = [lambda nlp=nlp: predict(nlp, gold, args.batch_size, pipes=["tok2vec"]) for nlp in pipelines]
-    compare("predict, encoder alone", encoders, n_words, args)
-    compare("one text at a time", [lambda nlp=nlp: predict(nlp, singles, 1) for nlp in pipelines], n_single, args)
-    for nlp, (total, encoder) in zip(pipelines, SPENT.values(), strict=True):
-        print(f"{', '.join(nlp.pipe_names[1:])}: {100 * (total / encoder - 1):.0f} % on top of the encoder")
-    learners = [learner(nlp, gold[: len(gold) // 3]) for nlp in pipelines]
-    compare("train", learners, sum(map(len, gold[: len(gold) // 3])), args)
+    results: dict[str, Any] = {"words": n_words, "predict": {}}
+    for batch_size in args.batch_sizes:
+        runs = {name: predictor(system, gold, batch_size) for name, system in systems.items()}
+        if batch_size == 256:
+            encoders = {name: predictor(systems[name], gold, batch_size, pipes=["tok2vec"]) for name in (NATIVE, OURS)}
+            runs |= {f"{name}, encoder alone": run for name, run in encoders.items()}
+        rows = compare(in_turn(runs, rounds=args.rounds), n_words, base=NATIVE)
+        results["predict"][batch_size] = rows
+        print_rows(f"prediction, batches of {batch_size} docs", rows)
+    results["heads"] = {name: heads_share(results["predict"][256], name) for name in (NATIVE, OURS)}
+    print("cost on top of the encoder:", {name: f"{share:.0%}" for name, share in results["heads"].items()})
+    results["latency"] = latency({name: systems[name] for name in (NATIVE, OURS)}, gold[:300])
+    results["train"] = measure_training(systems, gold[: args.docs // 2], args.rounds)
+    return results
 
 
-# seconds of each pipeline in prediction: of the whole, and of the encoder alone
-SPENT: dict[str, list[float]] = {"ours": [], "native": []}
+def heads_share(rows: Mapping[str, Any], name: str) -> float:
+    """What all but the encoder costs, as a share of the encoder's cost."""
+    return float(rows[f"{name}, encoder alone"]["words_per_second"] / rows[name]["words_per_second"] - 1)
 
 
-def compare(name: str, runs: list[Callable[[], float]], n_words: int, args: argparse.Namespace) -> None:
-    """Run both in turn and print a row of the table."""
-    for run in runs:
-        run()
-    times = [(runs[0](), runs[1]()) for _ in range(args.rounds)]
-    ours, native = (median(side) for side in zip(*times, strict=True))
-    if name.startswith("predict"):
-        SPENT["ours"].append(ours)
-        SPENT["native"].append(native)
-    ratios = [theirs / mine for mine, theirs in times]
-    spread = f"({min(ratios):.2f}, {max(ratios):.2f})"
-    print(f"{name:<28}{n_words / native:>10,.0f}{n_words / ours:>10,.0f}   {median(ratios):5.2f} {spread}", flush=True)
+def predictor(
+    system: SystemT, gold: list[Doc], batch_size: int, *, pipes: list[str] | None = None
+) -> Callable[[], Callable[[], object]]:
+    """What prepares docs without annotation, and gives what annotates them."""
+
+    def prepare() -> Callable[[], object]:
+        docs = [[unannotated(doc, nlp) for doc in gold] for nlp in system]
+
+        def run() -> None:
+            for nlp, batch in zip(system, docs, strict=True):
+                with nlp.select_pipes(enable=pipes or nlp.pipe_names):
+                    for _ in nlp.pipe(batch, batch_size=batch_size):
+                        pass
+
+        return run
+
+    return prepare
 
 
-def predict(nlp: Any, gold: list[Any], batch_size: int, *, pipes: list[str] | None = None) -> float:
-    """RETURNS: seconds, from docs without annotation to annotated ones."""
-    docs = [blank(doc, nlp.vocab) for doc in gold]
-    with nlp.select_pipes(enable=pipes or nlp.pipe_names):
-        start = time.perf_counter()
-        if batch_size == 1:
-            for doc in docs:
-                nlp(doc)
-        else:
-            for _ in nlp.pipe(docs, batch_size=batch_size):
-                pass
-        return time.perf_counter() - start
+def latency(systems: Mapping[str, SystemT], gold: list[Doc]) -> dict[str, dict[str, float]]:
+    """Milliseconds for one text, in turn: median and 99th percentile; and the share of spaCy's median."""
+    times: dict[str, list[float]] = {name: [] for name in systems}
+    for index, doc in enumerate([*gold[:50], *gold]):
+        for name, (nlp,) in systems.items():
+            text = unannotated(doc, nlp)
+            start = time.perf_counter()
+            nlp(text)
+            if index >= 50:
+                times[name].append(1000 * (time.perf_counter() - start))
+    results = {}
+    for name, mine in times.items():
+        ordered = sorted(mine)
+        results[name] = {"p50": ordered[len(ordered) // 2], "p99": ordered[int(0.99 * len(ordered))]}
+    results["share"] = {key: results[OURS][key] / results[NATIVE][key] for key in ("p50", "p99")}
+    print("milliseconds for one text:", json.dumps(results), flush=True)
+    return results
 
 
-def learner(nlp: Any, gold: list[Any]) -> Callable[[], float]:
-    """RETURNS: what trains on the docs once, in batches by words as `spacy train` makes them, and gives the seconds."""
-    from spacy.tokens import Doc
-    from spacy.training import Example
-    from spacy.training.batchers import minibatch_by_words
-
-    docs = [Doc(nlp.vocab).from_bytes(doc.to_bytes()) for doc in gold]
-    examples = [Example(blank(doc, nlp.vocab), doc) for doc in docs]
-    batches = [list(batch) for batch in minibatch_by_words(examples, size=BATCH_WORDS)]
-    optimizer = nlp.resume_training()
-
-    def run() -> float:
-        start = time.perf_counter()
-        for batch in batches:
-            nlp.update(batch, sgd=optimizer, drop=DROPOUT)
-        return time.perf_counter() - start
-
-    return run
+def measure_training(systems: Mapping[str, SystemT], gold: list[Doc], rounds: int) -> dict[str, Any]:
+    """nlp.update on the same batches, as `spacy train` calls it."""
+    runs = {name: learner(system, gold) for name, system in systems.items()}
+    rows = compare(in_turn(runs, rounds=rounds), sum(map(len, gold)), base=NATIVE)
+    print_rows(f"training, batches of {BATCH_WORDS} words", rows)
+    return rows
 
 
-def blank(doc: Any, vocab: Any) -> Any:
-    from spacy.tokens import Doc
+def learner(system: SystemT, gold: list[Doc]) -> Callable[[], Callable[[], object]]:
+    """What gives what trains on the docs once."""
 
-    return Doc(vocab, words=[token.text for token in doc], spaces=[bool(token.whitespace_) for token in doc])
+    def run() -> None:
+        for nlp, batches, optimizer in prepared:
+            for batch in batches:
+                nlp.update(batch, sgd=optimizer, drop=DROPOUT)
+
+    prepared = []
+    for nlp in system:
+        references = [Doc(nlp.vocab).from_bytes(doc.to_bytes()) for doc in gold]
+        examples = [Example(unannotated(doc, nlp), doc) for doc in references]
+        batches = [list(batch) for batch in minibatch_by_words(examples, size=BATCH_WORDS)]
+        prepared.append((nlp, batches, nlp.create_optimizer()))
+    return lambda: run
+
+
+def measure_footprint(args: argparse.Namespace) -> dict[str, float]:
+    """Seconds to load, megabytes on disk and the most in memory while it predicts."""
+    base = peak_megabytes()
+    start = time.perf_counter()
+    nlp = spacy.load(args.model)
+    seconds = time.perf_counter() - start
+    for doc in read_docs(args.data / "train.spacy", limit=args.docs):
+        nlp(unannotated(doc, nlp))
+    size = sum(path.stat().st_size for path in args.model.rglob("*") if path.is_file()) / 2**20
+    return {"load_seconds": seconds, "disk_megabytes": size, "peak_megabytes_added": peak_megabytes() - base}
 
 
 if __name__ == "__main__":
