@@ -37,9 +37,14 @@ lint: $(DEPS)  ## check style (ruff) and types (mypy)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(WHEEL)  ## measure speed on SNIPS: the CRF's share of a step, words per second of the encoder
-	$(BIN)/python benchmarks/crf_cost.py $(DATA)/snips/train.spacy
+bench: $(WHEEL)  ## measure speed beside spaCy's own pipelines; results and pictures go to docs/benchmarks
+	$(PIP) matplotlib
 	$(BIN)/python benchmarks/encoder.py --data $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/crf_cost.py $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/pipelines.py snips --data $(DATA)/snips
+	$(BIN)/python benchmarks/pipelines.py ewt --data $(DATA)/ewt
+	$(BIN)/python benchmarks/scaling.py --data $(DATA)/ewt/train.spacy
+	$(BIN)/python benchmarks/plot.py
 
 docs: $(DEPS)  ## write docs/project.md from project.yml
 	$(BIN)/python -m spacy project document --no-emoji --output docs/project.md
