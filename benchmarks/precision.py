@@ -2,25 +2,20 @@
 
     python benchmarks/precision.py
 
-Each row is a shape: (rows, width) @ (width, outputs). The first column is what the encoder uses now, float32 in torch;
-the others are its time over theirs, so that more than 1 is faster, in turns, in CPU time of one thread, as medians over rounds with
-the least and the greatest. Each variant takes and gives float32, since the steps in between (maxout, layer norm) need
-it: what it costs to convert counts.
+Each row is a shape: (rows, width) @ (width, outputs). The first column is what the encoder uses, float32 in torch; the
+others are its time over theirs, so that more than 1 is faster: CPU time of one thread, in turns, as medians over rounds
+with the least and the greatest. Each variant takes and gives float32, since the steps in between (maxout, layer norm)
+need it: what it costs to convert counts.
 """
 
 import argparse
 import io
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable
 from statistics import median
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-
-import numpy
 import torch
 from torch import Tensor
 
@@ -95,8 +90,9 @@ def onnx_session(W: Tensor, b: Tensor, *, int8: bool) -> ProductT:
 
     weights = [onnx.numpy_helper.from_array(a.numpy(), n) for n, a in {"W": W, "b": b}.items()]
     nodes = [helper.make_node("MatMul", ["X", "W"], ["XW"]), helper.make_node("Add", ["XW", "b"], ["Y"])]
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", a.shape[i]]) for n, a, i in (("X", W, 0), ("Y", W, 1))]
-    graph = helper.make_graph(nodes, "product", ends[:1], ends[1:], weights)
+    X = helper.make_tensor_value_info("X", TensorProto.FLOAT, ["n", len(W)])
+    Y = helper.make_tensor_value_info("Y", TensorProto.FLOAT, ["n", len(b)])
+    graph = helper.make_graph(nodes, "product", [X], [Y], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     content = io.BytesIO(model.SerializeToString())
     if int8:

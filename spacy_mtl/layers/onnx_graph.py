@@ -15,6 +15,8 @@ TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
 class Graph:
     """A graph that grows. Inputs, weights and what nodes give are named by strings."""
 
+    FLOAT: int = TensorProto.FLOAT
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.inputs: list[Any] = []
@@ -23,8 +25,9 @@ class Graph:
         self.nodes: list[Any] = []
 
     def input(self, name: str, shape: Sequence[int | str], dtype: str = "float32") -> str:
-        """An array that the caller gives; sizes that vary have names."""
-        self.inputs.append(helper.make_tensor_value_info(name, TYPES[dtype], list(shape)))
+        """An array that the caller gives; sizes that vary have names. Asked for again, it is the same."""
+        if all(known.name != name for known in self.inputs):
+            self.inputs.append(helper.make_tensor_value_info(name, TYPES[dtype], list(shape)))
         return name
 
     def weight(self, array: Any) -> str:

@@ -72,14 +72,14 @@ def write_embedding(graph: Graph, network: Network, mix: BlockWeights, rows: str
     """Rows of each hash table (n_words, n_tables, 4), and the input "static" if there are static vectors
     -> (n_words, width).
     """
-    tables = [node.get_param("E") for node in network.embedding.tables]
+    tables: list[Any] = [node.get_param("E") for node in network.embedding.tables]
     starts = numpy.cumsum([0, *map(len, tables[:-1])])
     rows = graph.node("Add", rows, graph.weight(starts[None, :, None]))
     hashed = graph.node("Gather", graph.weight(numpy.concatenate(tables)), rows)
     summed = graph.node("ReduceSum", hashed, graph.weight(numpy.array([2])), keepdims=0)
     X = reshaped(graph, summed, [-1, len(tables) * tables[0].shape[1]])
     if network.embedding.static is not None:
-        W = network.embedding.static.get_param("W")
+        W: Any = network.embedding.static.get_param("W")
         static = graph.input("static", [n_words, W.shape[1]])
         X = graph.node("Concat", X, graph.node("MatMul", static, graph.weight(W.T)), axis=1)
     taps = graph.weight(mix.taps.reshape(-1, mix.taps.shape[2]))

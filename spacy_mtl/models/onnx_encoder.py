@@ -34,7 +34,7 @@ def forward(
             "name its pipe in both training.frozen_components and training.annotating_components"
         )
     ends = numpy.cumsum([0, *map(len, docs)]).tolist()
-    tokvecs = numpy.empty((ends[-1], model.get_dim("nO")), dtype="float32")
+    tokvecs: Any = numpy.empty((ends[-1], model.get_dim("nO")), dtype="float32")
     if ends[-1]:
         encode_into(model, split_docs(docs, ends, side_by_side=True), tokvecs)
     tokvecs = model.ops.asarray2f(tokvecs)
