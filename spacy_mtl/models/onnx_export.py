@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
-from spacy.util import load_model
+from spacy.util import load_model, replace_model_node
 from spacy.vocab import Vocab
 from thinc.api import Model
 
@@ -57,7 +57,7 @@ def export_encoders(nlp: Language) -> dict[str, int]:
             if pipe.model is encoder:
                 pipe.model = exported
             else:
-                pipe.model.replace_node(encoder, exported)
+                replace_model_node(pipe.model, encoder, exported)
             section.clear()
             section.update({"@architectures": "spacy_mtl.OnnxEncoder.v1", "width": exported.get_dim("nO")})
             sizes[name] = sizes.get(name, 0) + sum(map(len, exported.attrs["graphs"].values()))
