@@ -37,9 +37,11 @@ lint: $(DEPS)  ## check style (ruff) and types (mypy)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(WHEEL)  ## measure speed on SNIPS: the CRF's share of a step, words per second of the encoder
+bench: $(WHEEL)  ## measure speed on SNIPS: the CRF's share of a step, the encoder in its forms, float32 and less
 	$(BIN)/python benchmarks/crf_cost.py $(DATA)/snips/train.spacy
 	$(BIN)/python benchmarks/encoder.py --data $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/onnx_encoder.py --data $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/precision.py
 
 docs: $(DEPS)  ## write docs/project.md from project.yml
 	$(BIN)/python -m spacy project document --no-emoji --output docs/project.md

@@ -59,7 +59,7 @@ def main() -> None:
     }
     print(f"{args.data}, batches of {args.batch_size} docs, boundary {args.boundary}, one thread")
     print(f"{'':<16}{'words/s':>10}" + "".join(f"{name:>24}" for name in list(runners)[1:]))
-    singly = [[doc] for doc in docs[:200]]
+    singly = [[doc] for doc in docs[:50]]
     modes: ModesT = {"warm": (batches, False), "cold": (batches, True), "one doc": (singly, False)}
     for name, (mode_batches, cold) in modes.items():
         caches = [fast.attrs["words"], *(network_of(model).cache for model in (exported, in_int8))]
