@@ -23,6 +23,7 @@ def encoder_graphs(network: Network, vocab: Vocab) -> dict[str, bytes]:
 def read_settings(network: Network, vocab: Vocab) -> Settings:
     """What the caller of the graphs has to know about them."""
     embedding, encoder = network.embedding, network.encoder
+    maxout = encoder.blocks[0].maxout
     return Settings(
         columns=embedding.columns(vocab),
         seeds=[int(node.attrs["seed"]) for node in embedding.tables],
@@ -31,8 +32,8 @@ def read_settings(network: Network, vocab: Vocab) -> Settings:
         window=encoder.window,
         tiles=encoder.tiles(look_up=True),
         padded=encoder.padded,
-        width=int(encoder.blocks[0].norm.get_dim("nO")),
-        n_out=len(network_weights(network, look_up=True).layers[0].bias),
+        width=maxout.get_dim("nO"),
+        n_out=maxout.get_dim("nO") * maxout.get_dim("nP"),
     )
 
 
