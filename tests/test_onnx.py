@@ -3,6 +3,7 @@
 import builtins
 import json
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -296,6 +297,15 @@ def test_without_onnxruntime_the_error_names_the_extra(exported, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ImportError, match=r"pip install 'spacy-mtl\[onnx\]'"):
         loaded("play some jazz")
+
+
+def test_without_onnx_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "spacy_mtl.models.onnx_export")
+    monkeypatch.delitem(sys.modules, "spacy_mtl.layers.onnx_graph")
+    result = CliRunner().invoke(mtl_cli, ["export-onnx", "model", "out"])
+    assert result.exit_code == 1
+    assert "pip install 'spacy-mtl[onnx]'" in result.output
 
 
 def test_snips_dev_is_annotated_the_same(data_dir):

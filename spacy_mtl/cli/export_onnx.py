@@ -14,7 +14,7 @@ def export_onnx_cli(
     """Export a trained pipeline to ONNX.
 
     OUTPUT is a pipeline for spacy.load that gives the same annotations. Its encoder, a HashEmbedCNN of spacy_mtl or of
-    spaCy, becomes spacy_mtl.OnnxEncoder.v1: graphs that onnxruntime runs, as fast as with torch, and without torch.
+    spaCy, becomes spacy_mtl.OnnxEncoder.v1: graphs that onnxruntime runs, as fast as with torch, without torch.
     It can only predict; to go on training, train MODEL and export again.
 
     OUTPUT/onnx/multitask.onnx holds encoder and heads in one graph, for other programs than spaCy: token vectors and

@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+try:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+except ImportError as error:
+    raise ImportError("onnx, which writes the graphs, is not installed: pip install 'spacy-mtl[onnx]'") from error
 
 # LayerNormalization came with opset 17; IR version 8 is what runtimes of that time read
 OPSET = 17
