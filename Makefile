@@ -40,6 +40,8 @@ lint: $(DEPS)  ## check style (ruff) and types (mypy)
 bench: $(WHEEL)  ## measure speed beside spaCy's own pipelines; results and pictures go to docs/benchmarks
 	$(PIP) matplotlib
 	$(BIN)/python benchmarks/encoder.py --data $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/onnx_encoder.py --data $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/crf_cost.py $(DATA)/snips/train.spacy
 	$(BIN)/python benchmarks/pipelines.py snips --data $(DATA)/snips
 	$(BIN)/python benchmarks/pipelines.py ewt --data $(DATA)/ewt

@@ -19,6 +19,8 @@ SharingT = Model[Ragged, dict[str, Ragged]]
 ScoresT = Any
 # what a head's `decode` gives and its `set_annotations` takes
 AnnotationsT = Any
+# an `onnx_graph.Graph`, whose module needs the extra `onnx`
+GraphT = Any
 # per token of the batch a distribution over another head's labels, (n_tokens, n_labels)
 ConditionT = Floats2d
 T = TypeVar("T")
@@ -39,6 +41,20 @@ class HeadInput:
 
 
 HeadModelT = Model[HeadInput, ScoresT]
+
+
+@dataclass
+class GraphInput:
+    """The `HeadInput` of a head's network in an ONNX graph: names of arrays.
+
+    tokvecs (str): Token vectors of all docs end to end, (n_tokens, width).
+    docs (GraphDocs): Which tokens belong to which doc.
+    conditions (list[str]): For each head in `condition_on`, (n_tokens, n_labels of that head).
+    """
+
+    tokvecs: str
+    docs: Any
+    conditions: list[str]
 
 
 @runtime_checkable
@@ -102,6 +118,17 @@ class Head(Protocol):
 
     def is_correct(self, example: Example) -> bool | None:
         """Whether the whole gold annotation of the doc is predicted; None if the doc carries none."""
+
+
+@runtime_checkable
+class OnnxHead(Protocol):
+    """A head that can write its network into an ONNX graph. A head need not; it is then left out of the graph."""
+
+    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
+        """Write the network, and its scores as an output of the head's name. RETURNS (str): The scores' array."""
+
+    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
+        """What `condition` gives, (n_tokens, n_labels)."""
 
 
 @runtime_checkable

@@ -15,9 +15,10 @@ from thinc.util import get_array_module, to_numpy
 from ..gold import snippet
 from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
+from ..layers.onnx_heads import write_linear, write_pooling
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
-from ..types import ArrayT, HeadInput, HeadModelT
+from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
 
 PoolingKindT = Literal["mean", "max", "attention"]
 
@@ -155,6 +156,18 @@ class DocClassifier:
             return gradient * probabilities * (1.0 - probabilities)
 
         return repeated, backprop
+
+    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
+        """Logits (n_docs, n_labels)."""
+        pooled = write_pooling(graph, self.model.layers[0].layers[0], X.tokvecs, X.docs)
+        logits = write_linear(graph, self.model.get_ref("output"), pooled)
+        graph.output(logits, self.name, ["n_docs", len(self.labels)])
+        return logits
+
+    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
+        """The doc's class probabilities at each of its tokens."""
+        probabilities = graph.node("Softmax", scores, axis=1) if self.exclusive else graph.node("Sigmoid", scores)
+        return str(graph.node("Gather", probabilities, X.docs.of_token))
 
     def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
         """Negative log-likelihood of the gold classes, in nats: cross-entropy, or the sum of the classes' binary ones.

@@ -19,11 +19,12 @@ from ..layers.crf import CRFScores, constrain, crf, forward_backward, path_score
 from ..layers.crf import grown as grown_crf
 from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
+from ..layers.onnx_heads import write_linear
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.span_probability import span_probabilities
 from ..layers.tag_scheme import BEGIN, INSIDE, MISSING, OUTSIDE, TagScheme, make_tag_scheme
 from ..layers.viterbi import viterbi
-from ..types import ArrayT, HeadInput, HeadModelT
+from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
 
@@ -215,6 +216,26 @@ class EntityRecognizer:
             return scores.with_potentials([d_emissions, *others])
 
         return _scatter(probabilities, scores.kept, n_tokens), backprop
+
+    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
+        """Emissions (n_tokens, n_tags), those of white space to be left out, and the CRF's other potentials as
+        "NAME.transitions", "NAME.starts" and "NAME.ends".
+        """
+        _, crf_layer, *projections = self.model.layers
+        inputs = zip(projections, (X.tokvecs, *X.conditions), strict=True)
+        emissions, *others = [write_linear(graph, layer, array) for layer, array in inputs]
+        for other in others:
+            emissions = graph.node("Add", emissions, other)
+        graph.output(emissions, self.name, ["n_tokens", self.tag_scheme.n_tags])
+        for name in crf_layer.param_names:
+            potentials = crf_layer.get_param(name)
+            graph.output(graph.weight(potentials), f"{self.name}.{name}", potentials.shape)
+        return emissions
+
+    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
+        """The softmax of the emissions at each token; zeros where the input "is_word" (n_tokens, 1) is 0."""
+        is_word = graph.input("is_word", ["n_tokens", 1])
+        return str(graph.node("Mul", graph.node("Softmax", scores, axis=1), is_word))
 
     def get_loss(self, examples: Sequence[Example], scores: CRFScores) -> tuple[float, CRFScores | None]:
         """Negative log-likelihood in nats of the annotation, summed over all tag sequences that agree with it."""

@@ -18,8 +18,9 @@ from thinc.util import get_array_module, to_numpy
 from ..gold import is_annotated, look_up, snippet, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
+from ..layers.onnx_heads import write_linear
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
-from ..types import ArrayT, HeadInput, HeadModelT
+from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
 
 AttrT = Literal["tag", "pos", "morph", "sent_start"]
 
@@ -142,6 +143,16 @@ class Tagger:
         """The probabilities of the values at each token."""
         probabilities = softmax(scores)
         return probabilities, lambda gradient: backprop_softmax(probabilities, gradient)
+
+    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
+        """Logits (n_tokens, n_labels)."""
+        logits = write_linear(graph, self.model.get_ref("output"), X.tokvecs)
+        graph.output(logits, self.name, ["n_tokens", len(self.labels)])
+        return logits
+
+    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
+        """The probabilities of the values at each token."""
+        return str(graph.node("Softmax", scores, axis=1))
 
     def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
         """Cross-entropy in nats, with the smoothed target if asked for."""

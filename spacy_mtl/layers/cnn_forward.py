@@ -39,10 +39,18 @@ def forward(model: Tok2VecT, docs: Sequence[Doc], is_train: bool) -> tuple[list[
     if ends[-1]:
         cache: WordCache = model.attrs["words"]
         network = cache.read_network(model, find_network)
-        slices = split_evenly(ends) if model.ops.xp is numpy else [slice(0, len(docs))]
-        parts = [Part([d for d in docs[s] if len(d)], slice(ends[s.start], ends[s.stop])) for s in slices]
+        parts = split_docs(docs, ends, side_by_side=model.ops.xp is numpy)
         backprop = _train(network, parts, tokvecs) if is_train else _predict(network, cache, parts, tokvecs)
     return [tokvecs[start:end] for start, end in pairwise(ends)], backprop
+
+
+def split_docs(docs: Sequence[Doc], ends: Sequence[int], *, side_by_side: bool) -> list[Part]:
+    """The parts of a batch: one for each thread, or a single one.
+
+    ends (Sequence[int]): 0, and for each doc how many tokens there are up to its end.
+    """
+    slices = split_evenly(ends) if side_by_side else [slice(0, len(docs))]
+    return [Part([d for d in docs[s] if len(d)], slice(ends[s.start], ends[s.stop])) for s in slices]
 
 
 def _predict(network: Network, cache: WordCache, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
@@ -65,7 +73,7 @@ def _predict(network: Network, cache: WordCache, parts: list[Part], tokvecs: Flo
 def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: WordCache, kernels: Kernels) -> Floats2d:
     """RETURNS: The vectors of all tokens, (n_tokens, width)."""
     weights = weights.share(kernels)
-    words = distinct_words(docs, network.embedding)
+    words = distinct_words(docs, network.embedding.columns(docs[0].vocab))
     taps = weights.layers[0].taps
 
     def compute(missing: Any) -> tuple[Floats2d, Floats2d]:
@@ -109,7 +117,7 @@ def _begin_part(
     """RETURNS: The vectors of all tokens, (n_tokens, width), and the backprop to the parameters."""
     embedding, encoder = network.embedding, network.encoder
     weights = weights.share(kernels)
-    words = distinct_words(docs, embedding)
+    words = distinct_words(docs, embedding.columns(docs[0].vocab))
     vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs[0].vocab, kernels)
     X, backprop_spread = _spread(vectors, words.of_token, embedding.mix.dropout_rate, kernels)
     plan = encoder.plan([len(doc) for doc in docs], look_up=False)

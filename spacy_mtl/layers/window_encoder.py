@@ -13,7 +13,7 @@ class WindowEncoder(NamedTuple):
     """The nodes of the stack.
 
     root (Model): The node whose attribute "boundary" says what a layer sees outside a doc: "padded", what the layer
-        before computed there, as in spaCy; "zero", zeros.
+        before computed there, as in spaCy, whose own nodes have no such attribute; "zero", zeros.
     expand (list[Model]): One `expand_window` a layer.
     blocks (list[Block]): One a layer.
     """
@@ -25,7 +25,7 @@ class WindowEncoder(NamedTuple):
     @property
     def padded(self) -> bool:
         """Whether positions outside a doc are computed like those inside."""
-        return bool(self.root.attrs["boundary"] == "padded")
+        return bool(self.root.attrs.get("boundary", "padded") == "padded")
 
     @property
     def window(self) -> int:
@@ -44,10 +44,12 @@ class WindowEncoder(NamedTuple):
 
     def plan(self, lengths: Sequence[int], *, look_up: bool) -> WindowPlan:
         """The windows of docs of these lengths. With `look_up`, the first layer's products are looked up."""
+        return plan_windows(lengths, window=self.window, tiles=self.tiles(look_up=look_up), padded=self.padded)
+
+    def tiles(self, *, look_up: bool) -> list[int]:
+        """How many neighbouring positions each layer computes at a time."""
         tiles = [2 if self.minimal else 1] * len(self.blocks)
-        if look_up:
-            tiles[0] = 1
-        return plan_windows(lengths, window=self.window, tiles=tiles, padded=self.padded)
+        return [1, *tiles[1:]] if look_up else tiles
 
 
 def encode(

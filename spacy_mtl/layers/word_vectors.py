@@ -38,6 +38,11 @@ class Embedding(NamedTuple):
         """How many vectors are mixed."""
         return len(self.tables) + (self.static is not None)
 
+    def columns(self, vocab: Vocab) -> list[int]:
+        """The ids of the features' attributes, and last that of the key of the static vector if there are any."""
+        columns = [intify_attr(column) for column in self.extract.attrs["columns"]]
+        return columns if self.static is None else [*columns, getattr(vocab.vectors, "attr", ORTH)]
+
 
 class Words(NamedTuple):
     """The distinct words of a batch.
@@ -62,12 +67,12 @@ class TableGrad(NamedTuple):
     rows: IndexT
 
 
-def distinct_words(docs: Sequence[Doc], embedding: Embedding) -> Words:
-    """Words differ if a feature does, so a token whose own NORM is set differs from others of its lexeme."""
-    columns = [intify_attr(column) for column in embedding.extract.attrs["columns"]]
-    if embedding.static is not None:
-        columns.append(getattr(docs[0].vocab.vectors, "attr", ORTH))
-    features = numpy.concatenate([doc.to_array(columns).reshape(len(doc), -1) for doc in docs])
+def distinct_words(docs: Sequence[Doc], columns: Sequence[int]) -> Words:
+    """Words differ if a feature does, so a token whose own NORM is set differs from others of its lexeme.
+
+    columns (Sequence[int]): As from `Embedding.columns`.
+    """
+    features = numpy.concatenate([doc.to_array(list(columns)).reshape(len(doc), -1) for doc in docs])
     keys = features[:, 0]
     for column in range(1, features.shape[1]):
         keys = (keys * MIXER) ^ features[:, column]
@@ -131,22 +136,31 @@ def _mask_dimensions(vectors: ArrayT, node: NodeT, kernels: Kernels) -> ArrayT |
     return mask
 
 
+def table_rows(ids: Any, seed: int, n_rows: int) -> Any:
+    """The rows of a hash table whose sum is the vector of a feature, (n_words,) -> (n_words, 4)."""
+    return NUMPY_OPS.hash(numpy.ascontiguousarray(ids), seed) % n_rows
+
+
+def static_vectors(vectors: Any, keys: Any) -> tuple[Any, Any]:
+    """RETURNS: The vectors of the vocab for the keys (n_words,), and whether each has one; None if all have."""
+    if isinstance(vectors, Vectors) and vectors.mode == Mode.default:
+        found = vectors.find(keys=keys)
+        return vectors.data[found], found >= 0
+    return vectors.get_batch(keys), None
+
+
 def _hash_embed(node: NodeT, ids: Any, kernels: Kernels) -> tuple[ArrayT, IndexT]:
     """RETURNS: The words' vectors, and of which rows of the table they are the sums, (n_words, 4)."""
     table = kernels.share(node.get_param("E"))
-    rows = kernels.index(NUMPY_OPS.hash(numpy.ascontiguousarray(ids), node.attrs["seed"]) % len(table))
+    rows = kernels.index(table_rows(ids, node.attrs["seed"], len(table)))
     return kernels.take_sum(table, rows), rows
 
 
 def _static_embed(node: NodeT, keys: Any, vocab: Vocab, kernels: Kernels) -> tuple[ArrayT, ArrayT]:
     """RETURNS: The words' projected vectors, zeros for a word that has none, and the vectors of the vocab."""
-    vectors, found = vocab.vectors, None
-    if isinstance(vectors, Vectors) and vectors.mode == Mode.default:
-        found = vectors.find(keys=keys)
-        V = kernels.share(node.ops.asarray2f(vectors.data[found]))
-    else:
-        V = kernels.share(node.ops.asarray2f(vectors.get_batch(keys)))
+    array, found = static_vectors(vocab.vectors, keys)
+    V = kernels.share(node.ops.asarray2f(array))
     Y = V @ kernels.share(node.get_param("W")).T
     if found is not None:
-        Y *= kernels.share(node.ops.asarray2f((found >= 0)[:, None], dtype="float32"))
+        Y *= kernels.share(node.ops.asarray2f(found[:, None], dtype="float32"))
     return Y, V
