@@ -234,6 +234,8 @@ def test_add_label_that_can_not_be():
     [
         ("DocClassifier", {"pooling": []}, ("DocClassifier", "pooling", "'mean'")),
         ("Tagger", {"label_smoothing": 1.0}, ("Tagger", "label_smoothing", "1.0")),
+        ("DocClassifier", {"label_smoothing": -0.1}, ("DocClassifier", "label_smoothing", "-0.1")),
+        ("DocClassifier", {"label_smoothing": 0.1, "exclusive": False}, ("label_smoothing", "not exclusive")),
     ],
 )
 def test_settings_out_of_range(kind, settings, parts):

@@ -54,6 +54,14 @@ def test_classes_that_are_ruled_out_leave_the_others():
     assert gradient == pytest.approx(np.array([[p[0], p[1] - p[1] / rest, p[2] - p[2] / rest]]), abs=1e-6)
 
 
+def test_loss_with_label_smoothing_equals_the_formula():
+    gold = examples({"a": 1.0, "b": 0.0, "c": 0.0})
+    loss, gradient = head(label_smoothing=0.1, class_weights={"a": 2.0}).get_loss(gold, SCORES[:1])
+    p, target = softmax(SCORES[0]), np.array([0.9, 0.05, 0.05])
+    assert loss == pytest.approx(-2.0 * (target * np.log(p)).sum())
+    assert gradient == pytest.approx(2.0 * np.array([p - target]), abs=1e-6)
+
+
 def test_multilabel_loss_leaves_absent_keys_out():
     loss, gradient = head(exclusive=False).get_loss(examples({"a": 1.0, "c": 0.0}), SCORES[:1])
     p = 1 / (1 + np.exp(-SCORES[0]))

@@ -32,6 +32,7 @@ def make_doc_classifier_v1(
     pooling: list[PoolingKindT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
     label_prefix: str = "",
     class_weights: dict[str, float] | None = None,
+    label_smoothing: float = 0.0,
 ) -> "DocClassifier":
     """Build a document classifier.
 
@@ -42,7 +43,15 @@ def make_doc_classifier_v1(
     label_prefix (str): Only keys of `doc.cats` that start so belong to this head, and it writes them so. Its labels
         are the keys without it. Two heads may have equal labels if their prefixes differ.
     class_weights (dict[str, float] | None): Factor of a class's loss by label; 1.0 for those that are not named.
+    label_smoothing (float): For exclusive classes: the share of the probability that the target gives to the other
+        classes, in equal parts (Szegedy et al. 2016).
     """
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ValueError(f"DocClassifier: label_smoothing is {label_smoothing}, expected at least 0 and less than 1")
+    if label_smoothing and not exclusive:
+        raise ValueError(
+            f"DocClassifier: label_smoothing is {label_smoothing}, but the classes are not exclusive; set it to 0.0"
+        )
     if not pooling:
         raise ValueError("DocClassifier: pooling is empty; name at least one of 'mean', 'max', 'attention'")
     return DocClassifier(
@@ -51,6 +60,7 @@ def make_doc_classifier_v1(
         threshold=threshold,
         label_prefix=label_prefix,
         class_weights=class_weights or {},
+        label_smoothing=label_smoothing,
     )
 
 
@@ -103,6 +113,7 @@ class DocClassifier:
         threshold: float,
         label_prefix: str,
         class_weights: Mapping[str, float],
+        label_smoothing: float,
     ) -> None:
         self.name = "doc_classifier"
         self.model = model
@@ -110,6 +121,7 @@ class DocClassifier:
         self.threshold = threshold
         self.label_prefix = label_prefix
         self.class_weights = class_weights
+        self.label_smoothing = label_smoothing
         self.main_score = "acc" if exclusive else "macro_f"
 
     @property
@@ -278,11 +290,19 @@ class DocClassifier:
         probabilities = softmax(scores)
         open_mass = xp.where(absent, probabilities, 0.0)
         shared = open_mass / xp.maximum(open_mass.sum(axis=1, keepdims=True), 1e-30)
-        target = xp.where(total > 0, values / xp.maximum(total, 1e-30), shared)
+        shares = values / xp.maximum(total, 1e-30)
+        target = xp.where(total > 0, self._smooth(shares), shared)
         log_open = -xp.log(xp.maximum(open_mass.sum(axis=1), 1e-30))
         losses = xp.where(total[:, 0] > 0, _cross_entropy(target, scores), log_open)
-        factor = (~absent).any(axis=1) * xp.where(total[:, 0] > 0, target @ self._class_weights(scores), 1.0)
+        factor = (~absent).any(axis=1) * xp.where(total[:, 0] > 0, shares @ self._class_weights(scores), 1.0)
         return losses * factor, ((probabilities - target) * factor[:, None]).astype(scores.dtype)
+
+    def _smooth(self, target: ArrayT) -> ArrayT:
+        """Give a share of each row's probability to the other classes."""
+        n_others = target.shape[1] - 1
+        if not n_others:
+            return target
+        return target * (1.0 - self.label_smoothing) + (1.0 - target) * (self.label_smoothing / n_others)
 
     def _multilabel_loss(self, gold: ArrayT, scores: ArrayT) -> tuple[ArrayT, ArrayT]:
         """Per-doc losses (n_docs,) and the gradient of their sum."""
