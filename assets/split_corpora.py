@@ -4,8 +4,8 @@
     OUT_DIR/slots/     other commands with their slots in `doc.ents`, and no intent
     OUT_DIR/topics/    others again, with one of three topics in `doc.cats`, and dates and times alone, as DATE and TIME
 
-The test set of topics calls them date and time, as a pipeline does that was trained with label_map. Each has train.spacy,
-dev.spacy and test.spacy. No text is in two of the corpora. The same seed gives the same bytes.
+The test set of topics calls them date and time, as a pipeline does that was trained with label_map. Each has
+train.spacy, dev.spacy and test.spacy. No text is in two of the corpora. The same seed gives the same bytes.
 """
 
 import argparse
