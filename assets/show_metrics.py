@@ -18,6 +18,7 @@ from wasabi import msg
 ROWS = (
     ("intent", "accuracy", "intent_acc", "intent_acc"),
     ("intent", "macro F1", "intent_macro_f", ""),
+    ("topic", "accuracy", "topic_acc", ""),
     ("slots", "precision", "slots_p", ""),
     ("slots", "recall", "slots_r", ""),
     ("slots", "F1", "slots_f", "slots_f"),
@@ -42,8 +43,12 @@ def read_baselines(data_dir: Path) -> dict[str, float]:
 
 
 def make_rows(scores: Mapping[str, Any], baselines: Mapping[str, float]) -> list[tuple[str, ...]]:
-    """Percentages, "-" where there is none. The column of the baselines is left out if there are none."""
-    rows = [(task, metric, percent(scores.get(key)), percent(baselines.get(base))) for task, metric, key, base in ROWS]
+    """Percentages of what was scored. The column of the baselines is left out if there are none."""
+    rows = [
+        (task, metric, percent(scores[key]), percent(baselines.get(base)))
+        for task, metric, key, base in ROWS
+        if scores.get(key) is not None
+    ]
     return rows if baselines else [row[:3] for row in rows]
 
 

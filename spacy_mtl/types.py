@@ -1,8 +1,8 @@
 """Array aliases and the Protocols that the component knows heads, weightings, samplers and sharing layers by."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -23,7 +23,6 @@ AnnotationsT = Any
 GraphT = Any
 # per token of the batch a distribution over another head's labels, (n_tokens, n_labels)
 ConditionT = Floats2d
-T = TypeVar("T")
 
 
 @dataclass
@@ -150,9 +149,57 @@ class Weighting(Protocol):
         """One gradient for the encoder from the heads' weighted gradients at the shared vectors, (n_tokens, width)."""
 
 
+@dataclass
+class Mix:
+    """What a sampler knows when it chooses the corpus of the next doc. Everything is by the corpus's name.
+
+    weights (dict[str, float]): The corpora's weights, in the order of the config.
+    sizes (dict[str, int | None]): Docs in each; None where nobody has counted them yet.
+    drawn (dict[str, int]): Docs drawn in this pass.
+    total (int): Docs drawn in all passes.
+    epoch_size (int | None): Docs in a pass; None if it ends when each corpus has come to its end.
+    ended (set[str]): The corpora that came to their end in this pass.
+    scores (dict[str, dict[str, float]]): Corpus -> head -> the head's main score on the corpus at the last evaluation.
+    """
+
+    weights: dict[str, float]
+    sizes: dict[str, int | None]
+    drawn: dict[str, int]
+    total: int = 0
+    epoch_size: int | None = None
+    ended: set[str] = field(default_factory=set)
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def size_of(self, name: str) -> float:
+        """Docs in the corpus; while nobody has counted them, the mean of the corpora that were, else 1."""
+        size = self.sizes[name]
+        if size is not None:
+            return float(size)
+        known = [other for other in self.sizes.values() if other is not None]
+        return sum(known) / len(known) if known else 1.0
+
+
 @runtime_checkable
 class Sampler(Protocol):
-    """In which proportion to draw from several corpora."""
+    """In which proportion to draw from several corpora. The reader draws; a sampler only says how likely each is.
 
-    def __call__(self, corpora: Mapping[str, Iterable[T]]) -> Iterator[tuple[str, T]]:
-        """Yield (corpus name, item) pairs."""
+    changes (bool): Whether the proportion moves in the course of the training, so that a draw that spaCy repeats
+        in each epoch would make it meaningless.
+    """
+
+    changes: bool
+
+    def probabilities(self, mix: Mix) -> Mapping[str, float]:
+        """How likely each corpus is to give the next doc, up to a common factor; at least one is above 0."""
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """A component that keeps its last scores, so that a sampler can look at them.
+
+    main_scores (Mapping[str, float | None]): Each head's main score.
+    corpus_scores (Mapping[str, Mapping[str, float]]): Corpus -> head -> main score on the docs of the corpus.
+    """
+
+    main_scores: Mapping[str, float | None]
+    corpus_scores: Mapping[str, Mapping[str, float]]

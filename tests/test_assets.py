@@ -3,6 +3,7 @@
 import importlib.util
 import random
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -157,3 +158,28 @@ def test_looking_words_up_does_not_solve_it(corpora: dict[str, Corpus]) -> None:
     assert 0.2 < scores["intent_acc"] < 0.85
     assert scores["slots_f"] < 0.2
     assert scores["exact"] < 0.2
+
+
+def test_split_corpora_have_different_labels(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammar = script.load_grammar("en")
+    grammar["sizes"] = {"train": 600, "dev": 60, "test": 60}
+    monkeypatch.syspath_prepend(str(ROOT / "assets"))
+    split_corpora = load_script("split_corpora")
+    monkeypatch.setattr(sys.modules["make_intents"], "load_grammar", lambda lang: grammar)
+    first, again = (split_corpora.make_corpora(0, {"train": 100}) for _ in range(2))
+    texts: list[str] = []
+    for name, splits in first.items():
+        for split, docs in splits.items():
+            assert [doc.to_bytes() for doc in docs] == [doc.to_bytes() for doc in again[name][split]]
+            texts.extend(doc.text for doc in docs)
+    assert len(set(texts)) == len(texts) > 300
+    intents, slots, topics = (splits["train"] for splits in first.values())
+    assert len(intents) == len(slots) == 100
+    assert not any(doc.has_annotation("ENT_IOB") for doc in intents)
+    assert not any(doc.cats for doc in slots)
+    assert {ent.label_ for doc in topics for ent in doc.ents} == {"DATE", "TIME"}
+    assert {ent.label_ for doc in first["topics"]["test"] for ent in doc.ents} == {"date", "time"}
+    assert all(sorted(doc.cats.values()) == [0.0, 0.0, 1.0] for doc in topics)
+    assert any(token.ent_iob == 0 for doc in topics for token in doc)

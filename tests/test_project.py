@@ -123,6 +123,19 @@ def test_workflow_on_made_data(project: Path, workflow: str, language: str, text
 
 
 @pytest.mark.slow
+def test_workflow_corpora(project: Path) -> None:
+    options = ["--vars.corpora_max_steps", "8", "--vars.eval_frequency", "4"]
+    printed = run_spacy("project", "run", "corpora", project, *options, cwd=project)
+    assert "Nothing to say against it" in printed
+    heads = {"intents": "intent_acc", "slots": "slots_f", "topics": "topic_acc"}
+    for corpus, score in heads.items():
+        metrics = json.loads((project / "metrics" / f"three_{corpus}.json").read_text(encoding="utf8"))
+        assert metrics["multitask"][score] is not None
+    nlp = spacy.load(project / "training" / "three" / "model-best")
+    assert set(nlp.meta["spacy_mtl"]["mix"]) == set(heads)
+
+
+@pytest.mark.slow
 def test_workflow_snips(project: Path, data_dir: Path) -> None:
     """The real workflow, with the download's files put where it would put them."""
     folder = data_dir / "raw" / "snips"

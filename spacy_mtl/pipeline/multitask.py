@@ -17,6 +17,8 @@ from .. import registry  # noqa: F401  (the config's registries)
 from ..models.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
 from ..models.multitask import AllScoresT, build_multitask_model, run_heads
 from ..types import AnnotationsT, EncoderT, Head, HeadInput, Weighting
+from .scoring import score_corpora, score_heads
+from .views import Views, check_corpora, check_head_names
 
 DEFAULT_MODEL = Config().from_str("""
 [model]
@@ -88,6 +90,8 @@ class Multitask(TrainablePipe):
         self.model = build_multitask_model(model, {key: self.heads[key] for key in self._order}, weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
+        self.main_scores: dict[str, float | None] = {}
+        self.corpus_scores: dict[str, dict[str, float]] = {}
 
     @property
     def encoder(self) -> EncoderT:
@@ -237,8 +241,10 @@ class Multitask(TrainablePipe):
         if nlp is not None:
             check_listeners(self.model, nlp, self.name)
         examples = list(get_examples())
+        check_head_names(self.heads, examples)
         self._set_labels(examples, labels or {})
         check_overlap(self.heads, self.name)
+        check_corpora(self.heads, examples)
         filled = [eg.predicted for eg in examples if len(eg.predicted)]
         if not filled:
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
@@ -247,21 +253,20 @@ class Multitask(TrainablePipe):
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Each head's metrics as "head_metric"; spaCy's own key too where one head alone owns the annotation;
         `multitask_score`, the mean of the heads' main scores; `multitask_exact`, the share of docs on which every head
-        that has gold is right.
+        that has gold is right. Where docs carry the name of their corpus, also "corpus/head_metric".
         """
         examples = list(examples)
         validate_examples(examples, "Multitask.score")
-        result: dict[str, Any] = {}
-        main: list[float] = []
-        for key, head in self.heads.items():
-            scores = head.score(examples)
-            result.update({f"{key}_{metric}": value for metric, value in scores.items()})
-            if scores[head.main_score] is not None:
-                main.append(scores[head.main_score])
-            if sum(other.attribute == head.attribute for other in self.heads.values()) == 1:
-                result.update({name: scores[metric] for name, metric in head.standard_scores.items()})
-        result["multitask_score"] = sum(main) / len(main) if main else None
-        result["multitask_exact"] = self._share_exact(examples)
+        result = score_heads(self.heads, examples)
+        by_corpus = score_corpora(self.heads, examples)
+        for corpus, heads in by_corpus.items():
+            for key, scores in heads.items():
+                result.update({f"{corpus}/{key}_{metric}": value for metric, value in scores.items()})
+        self.main_scores = {key: result[f"{key}_{head.main_score}"] for key, head in self.heads.items()}
+        self.corpus_scores = {
+            corpus: {key: scores[self.heads[key].main_score] for key, scores in heads.items()}
+            for corpus, heads in by_corpus.items()
+        }
         return result
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "Multitask":
@@ -289,10 +294,11 @@ class Multitask(TrainablePipe):
 
     def _get_losses(self, examples: Sequence[Example], scores: AllScoresT) -> tuple[dict[str, float], AllScoresT]:
         """RETURNS: loss and gradient of the heads that found gold in the batch."""
+        views = Views(examples)
         own: dict[str, float] = {}
         d_scores: AllScoresT = {}
         for key, head in self.heads.items():
-            loss, gradient = head.get_loss(examples, scores[key])
+            loss, gradient = head.get_loss(views.of(key), scores[key])
             if not math.isfinite(loss):
                 raise ValueError(
                     f"head {key!r}: its loss is {loss}, so this batch was not learned from and the weights are as "
@@ -308,13 +314,14 @@ class Multitask(TrainablePipe):
             raise ValueError(
                 f"component {self.name!r}: labels are given for {unknown}, the heads are {list(self.heads)}"
             )
+        views = Views(examples)
         for key, head in self.heads.items():
             if key in labels:
                 for label in labels[key]:
                     head.add_label(label)
             else:
                 added = head.labels
-                head.collect_labels(examples)
+                head.collect_labels(views.of(key))
                 for label in added:
                     head.add_label(label)
             if not head.labels:
@@ -339,14 +346,6 @@ class Multitask(TrainablePipe):
             head_input = HeadInput(docs, views[key], conditions)
             head.model.initialize(head_input)
             scores[key] = head.model.predict(head_input)
-
-    def _share_exact(self, examples: Sequence[Example]) -> float | None:
-        exact = []
-        for eg in examples:
-            found = [correct for head in self.heads.values() if (correct := head.is_correct(eg)) is not None]
-            if found:
-                exact.append(all(found))
-        return sum(exact) / len(exact) if exact else None
 
 
 def check_heads(heads: Mapping[str, Any], name: str) -> None:

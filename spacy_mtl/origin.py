@@ -1,0 +1,42 @@
+"""Where a gold doc comes from: its corpus and the heads that may learn from it, in the doc's `user_data`.
+
+Readers write it; the component and the batcher read it. `Language.update` and `evaluate` copy the predicted doc and
+keep the gold one, so it is still there when the component sees the example.
+"""
+
+from collections.abc import Sequence
+
+from spacy.tokens import Doc
+
+CORPUS_KEY = "spacy_mtl.corpus"
+HEADS_KEY = "spacy_mtl.heads"
+
+
+def mark(doc: Doc, corpus: str, heads: Sequence[str] | None = None) -> Doc:
+    """Write a gold doc's origin. A doc that another corpus has marked already is copied first.
+
+    corpus (str): The name of the corpus.
+    heads (Sequence[str] | None): The heads that may learn from it; None for all.
+    RETURNS (Doc): The doc that carries the mark.
+    """
+    wanted = (corpus, None if heads is None else tuple(heads))
+    if CORPUS_KEY in doc.user_data and (corpus_of(doc), heads_of(doc)) != wanted:
+        doc = doc.copy()
+    doc.user_data[CORPUS_KEY], doc.user_data[HEADS_KEY] = wanted
+    return doc
+
+
+def corpus_of(doc: Doc) -> str | None:
+    """The name of the gold doc's corpus; None if no reader has written one."""
+    return doc.user_data.get(CORPUS_KEY)
+
+
+def heads_of(doc: Doc) -> tuple[str, ...] | None:
+    """The heads that may learn from the gold doc; None for all."""
+    return doc.user_data.get(HEADS_KEY)
+
+
+def may_learn(head: str, doc: Doc) -> bool:
+    """Whether the head may learn from the gold doc."""
+    heads = heads_of(doc)
+    return heads is None or head in heads

@@ -1,0 +1,217 @@
+"""Several corpora as one: each with its own labels, drawn in the proportions of a sampler."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from spacy.language import Language
+from spacy.training import Example
+from spacy.util import logger
+
+from ..types import Mix, Sampler
+from .shuffle import shuffled
+from .source import Source, make_source
+from .survey import Survey, survey
+from .training_state import READER, is_being_initialized, max_epochs, repeats_one_pass, scores_of
+
+# The number of examples with which spaCy initialises a pipeline from a stream.
+N_SPACY_SAMPLE = 100
+
+
+def make_multi_corpus_v1(
+    corpora: dict[str, Any],
+    sampler: Any = None,
+    seed: int = 0,
+    buffer_size: int = 2000,
+    epoch_size: int | None = None,
+    read_first: bool = True,
+) -> "MultiCorpus":
+    """Build a reader of several corpora.
+
+    corpora (dict[str, dict]): By name a section with `reader` (any spaCy reader), and what is needed of `heads` (names:
+        only these learn from the corpus; null: all), `weight` (1.0), `limit` (0: all), `label_map` (old label to new
+        one, or to null, which drops it) and `augmenter`.
+    sampler (Sampler | None): How to draw; `@mtl_samplers`. None gives one corpus after the other, in their order: for
+        dev and test sets.
+    seed (int): Seed of the draw and of the shuffling.
+    buffer_size (int): Examples of each corpus that are held in memory to shuffle it; 0 keeps the corpus's order.
+    epoch_size (int | None): Examples in a pass; None for as many as the corpora have together, or, if nobody has
+        counted them, until each corpus has come to its end.
+    read_first (bool): Whether to read everything once before the first example is given. That finds broken files and
+        empty corpora, counts docs for the sampler, and finds examples of all labels to initialise a stream with. It is
+        done in any case for a fixed number of epochs, and never without a sampler.
+    """
+    if not corpora:
+        raise ValueError(f"{READER}: it has no corpora; add at least one section corpora.NAME with a reader")
+    if sampler is not None and not isinstance(sampler, Sampler):
+        raise ValueError(f"{READER}: sampler is {sampler!r}, which is no sampler; use @mtl_samplers")
+    if epoch_size is not None and epoch_size < 1:
+        raise ValueError(f"{READER}: epoch_size is {epoch_size}; it must be at least 1, or null for all examples")
+    if buffer_size < 0:
+        raise ValueError(f"{READER}: buffer_size is {buffer_size}; it must be at least 0")
+    sources = [make_source(name, settings) for name, settings in corpora.items()]
+    return MultiCorpus(
+        sources, sampler, seed=seed, buffer_size=buffer_size, epoch_size=epoch_size, read_first=read_first
+    )
+
+
+class MultiCorpus:
+    """The reader. Each call is a pass. A corpus goes on in the next pass where it stopped in this one, and starts again
+    when it has come to its end, so that no doc comes twice before all docs of its corpus came once.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        sampler: Sampler | None,
+        *,
+        seed: int,
+        buffer_size: int,
+        epoch_size: int | None,
+        read_first: bool,
+    ) -> None:
+        self.sources = {source.name: source for source in sources}
+        self.sampler = sampler
+        self.seed = seed
+        self.buffer_size = buffer_size
+        self.epoch_size = epoch_size
+        self.read_first = read_first
+        self.n_passes = 0
+        self._survey: Survey | None = None
+        self._sizes: dict[str, int | None] = dict.fromkeys(self.sources)
+        self._rng = random.Random(seed)
+        self._streams: dict[str, Iterator[Example | None]] = {}
+        self._drawn = dict.fromkeys(self.sources, 0)
+        self._nlp: Language | None = None
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        """Give the examples of a pass; while the pipeline is being initialised, all of them, new labels first.
+
+        The docs drawn in all passes are counted in `nlp.meta["spacy_mtl"]["mix"]`, which is saved with the model. What
+        a pass has drawn is logged when it ends.
+        """
+        if self.sampler is None:
+            yield from self._one_after_another(nlp)
+            return
+        if self._survey is None and (self.read_first or repeats_one_pass(nlp)):
+            self._survey = survey(self.sources.values(), nlp)
+            self._sizes.update(self._survey.sizes)
+        if is_being_initialized(nlp):
+            yield from self._for_initialization(nlp)
+            return
+        self._check_epochs(nlp, self.sampler)
+        yield from self._draw(nlp, self.sampler)
+
+    def _one_after_another(self, nlp: Language) -> Iterator[Example]:
+        for source in self.sources.values():
+            yield from source(nlp)
+
+    def _for_initialization(self, nlp: Language) -> Iterator[Example]:
+        cover = [] if self._survey is None else self._survey.cover
+        if max_epochs(nlp) == -1 and len(cover) > N_SPACY_SAMPLE:
+            logger.warning(
+                "%s: the labels of all corpora are spread over %d docs, but spaCy initialises a stream from %d. Write "
+                "them to a file with: spacy init labels CONFIG DIR --training.max_epochs 0, and set "
+                "initialize.components.multitask.labels",
+                READER,
+                len(cover),
+                N_SPACY_SAMPLE,
+            )
+        yield from cover
+        yield from self._one_after_another(nlp)
+
+    def _draw(self, nlp: Language, sampler: Sampler) -> Iterator[Example]:
+        if nlp is not self._nlp:
+            self._nlp, self._streams = nlp, {}
+        self.n_passes += 1
+        mix = self._make_mix()
+        nlp.meta.setdefault("spacy_mtl", {})["mix"] = self._drawn
+        names = list(self.sources)
+        while not self._is_over(mix):
+            if sampler.changes:
+                mix.scores = scores_of(nlp, self.sources)
+            chances = sampler.probabilities(mix)
+            name = self._rng.choices(names, [chances[name] for name in names])[0]
+            eg = self._next(name, nlp, mix)
+            if eg is not None:
+                mix.drawn[name] += 1
+                mix.total += 1
+                self._drawn[name] += 1
+                yield eg
+        logger.info("%s, pass %d: %s", READER, self.n_passes, describe(mix.drawn))
+
+    def _make_mix(self) -> Mix:
+        known = [size for size in self._sizes.values() if size is not None]
+        epoch_size = sum(known) if self.epoch_size is None and len(known) == len(self._sizes) else self.epoch_size
+        return Mix(
+            weights={name: source.weight for name, source in self.sources.items()},
+            sizes=self._sizes,
+            drawn=dict.fromkeys(self.sources, 0),
+            total=sum(self._drawn.values()),
+            epoch_size=epoch_size,
+        )
+
+    def _is_over(self, mix: Mix) -> bool:
+        if mix.epoch_size is None:
+            return len(mix.ended) == len(self.sources)
+        return sum(mix.drawn.values()) >= mix.epoch_size
+
+    def _next(self, name: str, nlp: Language, mix: Mix) -> Example | None:
+        """The corpus's next example. None at its end, if the sampler may then want another corpus."""
+        if name not in self._streams:
+            self._streams[name] = self._stream(self.sources[name], nlp)
+        eg = next(self._streams[name])
+        if eg is None:
+            mix.ended.add(name)
+            return None if mix.epoch_size is None else next(self._streams[name])
+        return eg
+
+    def _stream(self, source: Source, nlp: Language) -> Iterator[Example | None]:
+        """The corpus again and again, each time in another order, with None after each time."""
+        rng = random.Random(f"{self.seed}/{source.name}")
+        while True:
+            count = 0
+            for eg in shuffled(source(nlp), self.buffer_size, rng):
+                count += 1
+                yield eg
+            self._sizes[source.name] = count
+            yield None
+
+    def _check_epochs(self, nlp: Language, sampler: Sampler) -> None:
+        """With a fixed number of epochs spaCy lists one pass and repeats it. Refuse that for a proportion that shall
+        move, and say so where docs are left out or come twice.
+        """
+        if not repeats_one_pass(nlp):
+            return
+        name = type(sampler).__name__
+        if sampler.changes:
+            raise ValueError(
+                f"{READER}: the proportions of the sampler {name} move in the course of the training, but with "
+                f"training.max_epochs = {max_epochs(nlp)} spaCy draws once and repeats this draw in each epoch; set "
+                "training.max_epochs = -1, and training.max_steps"
+            )
+        if not self._draws_each_once(sampler):
+            logger.warning(
+                "%s: with training.max_epochs = %d spaCy draws once, and each epoch repeats the same docs: those that "
+                "%s leaves out are never learned from. Set training.max_epochs = -1, and training.max_steps, to draw "
+                "anew in each pass",
+                READER,
+                max_epochs(nlp),
+                name,
+            )
+
+    def _draws_each_once(self, sampler: Sampler) -> bool:
+        """Whether a pass has each doc exactly once."""
+        mix = self._make_mix()
+        if len(self.sources) == 1 and self.epoch_size is None:
+            return True
+        sizes = {name: mix.size_of(name) for name in mix.weights}
+        chances = sampler.probabilities(mix)
+        exact = all(abs(chances[name] - sizes[name]) < 1e-3 for name in sizes)
+        return exact and mix.epoch_size == sum(sizes.values())
+
+
+def describe(drawn: Mapping[str, int]) -> str:
+    """The mix in words."""
+    total = max(sum(drawn.values()), 1)
+    return ", ".join(f"{name} {count} ({100 * count / total:.1f} %)" for name, count in drawn.items())

@@ -1,0 +1,106 @@
+"""One corpus of several: its reader, and what is changed in the examples that it gives."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import DocBin
+from spacy.training import Example
+
+from ..origin import mark
+from .label_map import LabelMapT, with_labels
+
+ReaderT = Callable[[Language], Iterable[Example]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A named corpus.
+
+    name (str): Its name in scores, in the mix and in messages.
+    reader (Callable[[Language], Iterable[Example]]): Any spaCy reader; each call reads the corpus from its beginning.
+    heads (Sequence[str] | None): Only these heads learn from it; None for all.
+    weight (float): Its factor in the sampler's proportions.
+    limit (int): At most so many examples of the reader; 0 for all.
+    label_map (Mapping[str, str | None] | None): Labels to rename, or to drop (None).
+    augmenter (Callable[[Language, Example], Iterator[Example]] | None): A spaCy augmenter.
+    """
+
+    name: str
+    reader: ReaderT
+    heads: tuple[str, ...] | None = None
+    weight: float = 1.0
+    limit: int = 0
+    label_map: LabelMapT | None = None
+    augmenter: Callable[[Language, Example], Iterable[Example]] | None = None
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        """The corpus from beginning to end. Raises a ValueError that names the corpus, and the file where there is
+        one, if it can't be read, or if it is empty.
+        """
+        count = 0
+        try:
+            for eg in self._examples(nlp):
+                yield eg
+                count += 1
+        except Exception as error:
+            raise ValueError(
+                f"corpus {self.name!r}: reading stopped after {count} docs{self._where()}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if not count:
+            raise ValueError(f"corpus {self.name!r}: its reader gives no docs{self._where()}; fill it or leave it out")
+
+    def _examples(self, nlp: Language) -> Iterator[Example]:
+        examples = iter(self.reader(nlp))
+        for eg in islice(examples, self.limit) if self.limit else examples:
+            mapped = eg if self.label_map is None else self._mapped(eg)
+            for changed in [mapped] if self.augmenter is None else self.augmenter(nlp, mapped):
+                reference = mark(changed.reference, self.name, self.heads)
+                yield changed if reference is changed.reference else Example(changed.predicted, reference)
+
+    def _mapped(self, eg: Example) -> Example:
+        assert self.label_map is not None
+        reference = with_labels(eg.reference, self.label_map)
+        return eg if reference is eg.reference else Example(eg.predicted, reference)
+
+    def _where(self) -> str:
+        """The broken file, if the reader has a path to `.spacy` files and one can't be loaded; else the path."""
+        path = getattr(self.reader, "path", None)
+        if path is None:
+            return ""
+        path = Path(path)
+        files = sorted(path.rglob("*.spacy")) if path.is_dir() else [path] if path.suffix == ".spacy" else []
+        broken = [file for file in files if not _loads(file)]
+        return f" (in {broken[0] if broken else path})"
+
+
+def make_source(name: str, settings: Mapping[str, Any]) -> Source:
+    """Check a corpus's section in the config and make a Source of it."""
+    known = [field.name for field in fields(Source) if field.name != "name"]
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise ValueError(f"corpus {name!r}: it has the settings {unknown}, but the settings are {known}")
+    if not callable(settings.get("reader")):
+        raise ValueError(
+            f"corpus {name!r}: reader is {settings.get('reader')!r}; give it a section reader with @readers"
+        )
+    source = Source(name, **settings)
+    if isinstance(source.heads, str) or (source.heads is not None and not source.heads):
+        raise ValueError(f"corpus {name!r}: heads is {source.heads!r}; give a list of head names, or null for all")
+    if not 0 < source.weight < float("inf"):
+        raise ValueError(f"corpus {name!r}: weight is {source.weight}; it must be above 0")
+    if source.limit < 0:
+        raise ValueError(f"corpus {name!r}: limit is {source.limit}; it must be a number of docs, or 0 for all")
+    return source
+
+
+def _loads(file: Path) -> bool:
+    try:
+        DocBin().from_disk(file)
+    except Exception:
+        return False
+    return True

@@ -1,0 +1,40 @@
+"""From proportional towards uniform in the course of the training (Stickland and Murray 2019)."""
+
+from ..types import Mix
+
+
+def make_annealed_v1(n_docs: int, start: float = 1.0, end: float = 5.0) -> "Annealed":
+    """Build the sampler of Stickland and Murray (2019, "BERT and PALs"), which draws a corpus in proportion to weight
+    times size ** alpha, while alpha moves in a straight line. Their alpha goes from 1 to 0.2, as here by default.
+
+    n_docs (int): Over how many drawn docs alpha moves; after them it stays. A reader sees docs, not steps: take the
+        steps of the training times the docs in a batch.
+    start (float): The temperature at the beginning, above 0: alpha is 1 / start.
+    end (float): The temperature at the end, above 0.
+    """
+    for name, value in (("n_docs", n_docs), ("start", start), ("end", end)):
+        if not 0 < value < float("inf"):
+            raise ValueError(f"spacy_mtl.Annealed.v1: {name} is {value}; it must be a number above 0")
+    return Annealed(n_docs, start, end)
+
+
+class Annealed:
+    """The sampler."""
+
+    changes = True
+
+    def __init__(self, n_docs: int, start: float, end: float) -> None:
+        self.n_docs = n_docs
+        self.start = start
+        self.end = end
+
+    def alpha(self, n_drawn: int) -> float:
+        """The power of the sizes after so many docs."""
+        share = min(n_drawn / self.n_docs, 1.0)
+        return (1 - share) / self.start + share / self.end
+
+    def probabilities(self, mix: Mix) -> dict[str, float]:
+        """weight * (size / largest size) ** alpha."""
+        alpha = self.alpha(mix.total)
+        largest = max(mix.size_of(name) for name in mix.weights)
+        return {name: weight * (mix.size_of(name) / largest) ** alpha for name, weight in mix.weights.items()}

@@ -1,0 +1,22 @@
+"""The corpora in turn."""
+
+from ..types import Mix
+
+
+def make_round_robin_v1() -> "RoundRobin":
+    """Build the sampler that takes a doc of each corpus in turn; a corpus of weight 2 has two turns to one of weight 1.
+
+    The order of the corpora is that of the config. Nothing is drawn by chance, so that shares are exact at any time.
+    """
+    return RoundRobin()
+
+
+class RoundRobin:
+    """The sampler."""
+
+    changes = False
+
+    def probabilities(self, mix: Mix) -> dict[str, float]:
+        """All for the corpus with the fewest docs for its weight, the first one if several have."""
+        name = min(mix.weights, key=lambda name: mix.drawn[name] / mix.weights[name])
+        return {other: float(other == name) for other in mix.weights}

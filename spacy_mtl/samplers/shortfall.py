@@ -1,0 +1,95 @@
+"""More docs for the corpora whose heads lag behind."""
+
+from collections.abc import Mapping
+
+from ..types import Mix
+
+# A corpus that lags by nothing still has a share beside others that do, also without the floor.
+EPSILON = 0.01
+
+
+def make_shortfall_v1(
+    targets: dict[str, float] | None = None, floor: float = 0.3, smoothing: float = 0.5, power: float = 1.0
+) -> "Shortfall":
+    """Build the sampler that draws more from corpora whose heads fall short, after Gottumukkala et al. (2020, "Dynamic
+    sampling strategies for multi-task reading comprehension").
+
+    After each evaluation, with s[c,h] the main score of head h on the dev docs of corpus c, and t[c,h] its target:
+
+        lag[c]  = mean over h of max(0, 1 - s[c,h] / t[c,h])
+        lag'[c] = smoothing * lag'[c] + (1 - smoothing) * lag[c]
+        p[c]    = floor * w[c] / sum w  +  (1 - floor) * w[c] * (0.01 + lag'[c]) ** power / (sum of the same)
+
+    Before the first evaluation the draw follows the weights w alone. The scores are those of the dev corpus that has
+    the same name, or the heads' overall scores if there is none. A corpus without any score lags like the mean of the
+    others. Safeguards: `floor` keeps every corpus alive, `smoothing` keeps one odd evaluation from turning the mix
+    over, and the lag is relative, so that a head on a harder scale does not take everything.
+
+    targets (dict[str, float] | None): Target by head ("slots") or by corpus and head ("snips/slots"), above 0. Without
+        one the target is the best score so far: then what has got worse than it was is drawn more.
+    floor (float): Share of the draw, from 0 to 1, that follows the weights alone.
+    smoothing (float): From 0 (the last evaluation alone) to below 1.
+    power (float): Above 1 sharpens the differences.
+    """
+    maker = "spacy_mtl.Shortfall.v1"
+    if not 0 <= floor <= 1:
+        raise ValueError(f"{maker}: floor is {floor}; it must be from 0 to 1")
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"{maker}: smoothing is {smoothing}; it must be at least 0 and less than 1")
+    if not 0 < power < float("inf"):
+        raise ValueError(f"{maker}: power is {power}; it must be above 0")
+    wrong = {name: target for name, target in (targets or {}).items() if not 0 < target <= 1}
+    if wrong:
+        raise ValueError(f"{maker}: targets must be scores above 0 and up to 1, but there is {wrong}")
+    return Shortfall(targets or {}, floor, smoothing, power)
+
+
+class Shortfall:
+    """The sampler. It remembers the best scores and the smoothed lags."""
+
+    changes = True
+
+    def __init__(self, targets: Mapping[str, float], floor: float, smoothing: float, power: float) -> None:
+        self.targets = targets
+        self.floor = floor
+        self.smoothing = smoothing
+        self.power = power
+        self.best: dict[tuple[str, str], float] = {}
+        self.lags: dict[str, float] = {}
+        self._seen: dict[str, dict[str, float]] = {}
+
+    def probabilities(self, mix: Mix) -> dict[str, float]:
+        """The formula above."""
+        if mix.scores != self._seen:
+            self._seen = mix.scores
+            self._update(mix.scores)
+        usual = sum(self.lags.values()) / len(self.lags) if self.lags else 0.0
+        masses = {
+            name: weight * (EPSILON + self.lags.get(name, usual)) ** self.power for name, weight in mix.weights.items()
+        }
+        all_weights, all_masses = sum(mix.weights.values()), sum(masses.values())
+        return {
+            name: self.floor * weight / all_weights + (1 - self.floor) * masses[name] / all_masses
+            for name, weight in mix.weights.items()
+        }
+
+    def _update(self, scores: Mapping[str, Mapping[str, float]]) -> None:
+        """Take a new evaluation in."""
+        known = {head for own in scores.values() for head in own}
+        known |= {f"{corpus}/{head}" for corpus, own in scores.items() for head in own}
+        unknown = sorted(set(self.targets) - known) if known else []
+        if unknown:
+            raise ValueError(
+                f"spacy_mtl.Shortfall.v1: targets names {unknown}, but the last evaluation has scores of "
+                f"{sorted(known)}"
+            )
+        for corpus, own in scores.items():
+            if own:
+                lag = sum(self._lag(corpus, head, score) for head, score in own.items()) / len(own)
+                old = self.lags.get(corpus, lag)
+                self.lags[corpus] = self.smoothing * old + (1 - self.smoothing) * lag
+
+    def _lag(self, corpus: str, head: str, score: float) -> float:
+        best = self.best[corpus, head] = max(score, self.best.get((corpus, head), score))
+        target = self.targets.get(f"{corpus}/{head}", self.targets.get(head, best))
+        return max(0.0, 1 - score / target) if target > 0 else 0.0

@@ -1,0 +1,29 @@
+"""Between proportional and uniform: sizes to the power 1 / tau."""
+
+from ..types import Mix
+
+
+def make_temperature_v1(tau: float = 2.0) -> "Temperature":
+    """Build the sampler that draws a corpus in proportion to weight times size to the power 1 / tau (Devlin et al. 2019
+    for languages of mBERT, Wang et al. 2020).
+
+    tau (float): Above 0. At 1 the draw is proportional, and the larger it is, the nearer to uniform. Sizes that nobody
+        has counted yet (a stream's first pass without `read_first`) count as the mean of the others.
+    """
+    if not 0 < tau < float("inf"):
+        raise ValueError(f"spacy_mtl.Temperature.v1: tau is {tau}; it must be a number above 0 (1 is proportional)")
+    return Temperature(tau)
+
+
+class Temperature:
+    """The sampler."""
+
+    changes = False
+
+    def __init__(self, tau: float) -> None:
+        self.tau = tau
+
+    def probabilities(self, mix: Mix) -> dict[str, float]:
+        """weight * (size / largest size) ** (1 / tau)."""
+        largest = max(mix.size_of(name) for name in mix.weights)
+        return {name: weight * (mix.size_of(name) / largest) ** (1 / self.tau) for name, weight in mix.weights.items()}
