@@ -15,23 +15,27 @@ ValuesT = NDArray[np.uint64]
 CODES = {"B": 3, "U": 3, "I": 1, "L": 1, "O": 2}
 
 
-def is_same_tokenization(example: Example) -> bool:
-    """Whether the predicted doc has the same tokens as the gold one, so that no alignment is needed."""
-    predicted, reference = example.predicted, example.reference
-    return len(predicted) == len(reference) and np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH))
-
-
 def token_values(example: Example, attr: str, attr_id: int) -> ValuesT:
     """The gold value of each predicted token as spaCy stores it, (n_tokens,); 0 where unset or not aligned one to one.
 
     attr (str): Name, such as "TAG". attr_id (int): The same as in `spacy.attrs`.
     """
-    if not is_annotated(example.reference, attr_id):
+    gold = cast(ValuesT, example.reference.to_array([ORTH, attr_id]))
+    if not gold[:, 1].any() or (attr_id == SENT_START and not is_annotated(example.reference, attr_id)):
         return np.zeros(len(example.predicted), dtype="uint64")
-    if is_same_tokenization(example):
-        return cast(ValuesT, example.reference.to_array(attr_id))
+    if _has_words(example.predicted, gold[:, 0]):
+        return gold[:, 1]
     aligned = example.get_aligned(attr)
     return np.array([0 if value is None else int(value) for value in aligned], dtype="uint64")
+
+
+def is_same_tokenization(example: Example) -> bool:
+    """Whether the predicted doc has the same tokens as the gold one, so that no alignment is needed."""
+    return _has_words(example.predicted, cast(ValuesT, example.reference.to_array(ORTH)))
+
+
+def _has_words(predicted: Doc, words: ValuesT) -> bool:
+    return len(predicted) == len(words) and np.array_equal(predicted.to_array(ORTH), words)
 
 
 def is_annotated(doc: Doc, attr_id: int) -> bool:
@@ -45,8 +49,9 @@ def entity_values(example: Example) -> ValuesT:
     """ENT_IOB and ENT_TYPE of each predicted token, (n_tokens, 2). IOB is 0 where the gold entity is unset, or where
     the tokens it lies on are not aligned with predicted ones.
     """
-    if is_same_tokenization(example):
-        return cast(ValuesT, example.reference.to_array([ENT_IOB, ENT_TYPE]))
+    gold = cast(ValuesT, example.reference.to_array([ORTH, ENT_IOB, ENT_TYPE]))
+    if _has_words(example.predicted, gold[:, 0]):
+        return gold[:, 1:]
     strings = example.reference.vocab.strings
     rows = np.zeros((len(example.predicted), 2), dtype="uint64")
     for row, tag in zip(rows, example.get_aligned_ner(), strict=True):

@@ -261,6 +261,9 @@ class DocClassifier:
     def _check(self, example: Example, known: frozenset[str]) -> None:
         """Refuse what can't be learned from: an unknown class, two exclusive classes, none of all exclusive ones."""
         cats = example.reference.cats
+        total = sum(value for value in cats.values() if value > 0)
+        if cats.keys() == known and (not self.exclusive or 0.0 < total <= 1.0 + 1e-3):
+            return
         positive = [key for key, value in cats.items() if value > 0 and key.startswith(self.label_prefix)]
         unknown = [key for key in positive if key not in known]
         if unknown and (self.label_prefix or self.model.attrs["owns_all_keys"]):
