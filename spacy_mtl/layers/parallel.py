@@ -17,7 +17,7 @@ from thinc.compat import has_torch, torch
 T = TypeVar("T")
 PartT = TypeVar("PartT")
 # fewer tokens than this take longer to hand to another thread than it saves
-PART_TOKENS = 128
+PART_TOKENS = 512
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 

@@ -1,6 +1,8 @@
 """thinc's Adam, each parameter in one pass over its memory."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy
@@ -62,7 +64,8 @@ class Adam(Optimizer):
             gradient += self.L2 * weights
         if key not in self.mom1:
             self.mom1[key], self.mom2[key] = _zeros(weights.size), _zeros(weights.size)
-        self._step(weights, gradient, self.mom1[key], self.mom2[key], n_steps, lr_scale)
+        with _one_thread():
+            self._step(weights, gradient, self.mom1[key], self.mom2[key], n_steps, lr_scale)
         if self.averages is not None:
             average = self.averages.setdefault(key, _zeros(weights.shape))
             decay = min((1.0 + n_steps) / (10.0 + n_steps), 0.9999)
@@ -109,6 +112,19 @@ def can_fuse(weights: ArrayT, gradient: ArrayT) -> bool:
     return hasattr(torch, "_fused_adamw_") and all(
         type(array) is numpy.ndarray and array.dtype == "float32" and array.flags.c_contiguous for array in arrays
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Memory is the limit, not arithmetic: to wake other threads costs more than they save."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def _zeros(shape: int | tuple[int, ...]) -> ArrayT:
