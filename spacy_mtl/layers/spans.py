@@ -1,0 +1,59 @@
+"""The spans that a recognizer found in a batch, and how they are written to `doc.ents`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import ENT_IOB, ENT_KB_ID, ENT_TYPE
+from spacy.tokens import Doc, Span
+
+from ..types import ArrayT
+from .tag_scheme import BEGIN, INSIDE, OUTSIDE
+
+ENT_ATTRS = [ENT_IOB, ENT_TYPE, ENT_KB_ID]
+
+
+@dataclass
+class Spans:
+    """Decoded spans of a batch. All arrays (n_spans,): index of the doc, first token, end (exclusive), label index, and
+    the probability of exactly this span under the CRF where it was asked for.
+    """
+
+    docs: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64] | None
+
+    def by_doc(self, docs: Sequence[Doc], label_ids: NDArray[np.uint64]) -> list[list[Span]]:
+        """spaCy's spans of each doc. label_ids (n_labels,): the labels' hashes."""
+        spans: list[list[Span]] = [[] for _ in docs]
+        columns = (self.docs, self.starts, self.ends, label_ids[self.labels])
+        for owner, start, end, label in zip(*(column.tolist() for column in columns), strict=True):
+            spans[owner].append(Span(docs[owner], start, end, label=label))
+        return spans
+
+
+def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint64]) -> None:
+    """Write `doc.ents` as whole arrays, and one by one where a doc has entities."""
+    ends = np.cumsum([0, *map(len, docs)])
+    sizes = annotations.ends - annotations.starts
+    tokens = np.repeat(ends[annotations.docs] + annotations.ends - np.cumsum(sizes), sizes) + np.arange(sizes.sum())
+    values: ArrayT = np.zeros((ends[-1], len(ENT_ATTRS)), dtype="uint64")
+    values[:, 0] = OUTSIDE
+    values[tokens, 0] = INSIDE
+    values[ends[annotations.docs] + annotations.starts, 0] = BEGIN
+    values[tokens, 1] = np.repeat(label_ids[annotations.labels], sizes)
+    spans = annotations.by_doc(docs, label_ids) if any(doc.ents for doc in docs) else []
+    for index, (doc, start, end) in enumerate(zip(docs, ends.tolist(), ends[1:].tolist(), strict=False)):
+        if spans and doc.ents:
+            doc.set_ents(_displace(doc.ents, spans[index]), default="outside")
+        elif end > start:
+            doc.from_array(ENT_ATTRS, values[start:end])
+
+
+def _displace(old: Sequence[Span], new: Sequence[Span]) -> list[Span]:
+    """The old spans, and those of the new that don't overlap them."""
+    taken = {token for span in old for token in range(span.start, span.end)}
+    return [*old, *(span for span in new if taken.isdisjoint(range(span.start, span.end)))]
