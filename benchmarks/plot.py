@@ -35,7 +35,14 @@ def plot_ratios(results: Any, task: str) -> None:
             medians = [ratio["median"] for ratio in ratios]
             errors = [[r["median"] - r["least"] for r in ratios], [r["greatest"] - r["median"] for r in ratios]]
             places = [i + 0.4 * offset for i in range(len(rows))]
-            axis.barh(places, medians, height=0.38, xerr=errors, label=key, color=f"C{offset}")
+            axis.barh(
+                places,
+                medians,
+                height=0.38,
+                xerr=errors,
+                label="1 thread" if key == "1 threads" else key,
+                color=f"C{offset}",
+            )
             axis.set_yticks([i + 0.2 for i in range(len(rows))], list(rows))
         axis.set_title(f"{task}: {title}")
         axis.set_xlabel("times as fast as spaCy's joint pipeline")
