@@ -86,6 +86,25 @@ def unannotated(doc: Doc, nlp: Language) -> Doc:
     return Doc(nlp.vocab, words=[token.text for token in doc], spaces=[bool(token.whitespace_) for token in doc])
 
 
+def annotator(
+    system: list[Language], gold: list[Doc], batch_size: int = 256, *, pipes: list[str] | None = None
+) -> Callable[[], Callable[[], object]]:
+    """What prepares docs without annotation, and gives what annotates them with one pipeline after the other."""
+
+    def prepare() -> Callable[[], object]:
+        docs = [[unannotated(doc, nlp) for doc in gold] for nlp in system]
+
+        def run() -> None:
+            for nlp, batch in zip(system, docs, strict=True):
+                with nlp.select_pipes(enable=pipes or nlp.pipe_names):
+                    for _ in nlp.pipe(batch, batch_size=batch_size):
+                        pass
+
+        return run
+
+    return prepare
+
+
 def peak_megabytes() -> float:
     """The most memory that this process has held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

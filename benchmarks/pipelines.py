@@ -22,6 +22,7 @@ from typing import Any
 import spacy
 from alternate import (
     DATA,
+    annotator,
     compare,
     in_turn,
     peak_megabytes,
@@ -133,9 +134,9 @@ def measure_speed(args: argparse.Namespace) -> dict[str, Any]:
     n_words = sum(map(len, gold))
     results: dict[str, Any] = {"words": n_words, "predict": {}}
     for batch_size in args.batch_sizes:
-        runs = {name: predictor(system, gold, batch_size) for name, system in systems.items()}
+        runs = {name: annotator(system, gold, batch_size) for name, system in systems.items()}
         if batch_size == 256:
-            encoders = {name: predictor(systems[name], gold, batch_size, pipes=["tok2vec"]) for name in (NATIVE, OURS)}
+            encoders = {name: annotator(systems[name], gold, batch_size, pipes=["tok2vec"]) for name in (NATIVE, OURS)}
             runs |= {f"{name}, encoder alone": run for name, run in encoders.items()}
         rows = compare(in_turn(runs, rounds=args.rounds), n_words, base=NATIVE)
         results["predict"][batch_size] = rows
@@ -150,25 +151,6 @@ def measure_speed(args: argparse.Namespace) -> dict[str, Any]:
 def heads_share(rows: Mapping[str, Any], name: str) -> float:
     """What all but the encoder costs, as a share of the encoder's cost."""
     return float(rows[f"{name}, encoder alone"]["words_per_second"] / rows[name]["words_per_second"] - 1)
-
-
-def predictor(
-    system: SystemT, gold: list[Doc], batch_size: int, *, pipes: list[str] | None = None
-) -> Callable[[], Callable[[], object]]:
-    """What prepares docs without annotation, and gives what annotates them."""
-
-    def prepare() -> Callable[[], object]:
-        docs = [[unannotated(doc, nlp) for doc in gold] for nlp in system]
-
-        def run() -> None:
-            for nlp, batch in zip(system, docs, strict=True):
-                with nlp.select_pipes(enable=pipes or nlp.pipe_names):
-                    for _ in nlp.pipe(batch, batch_size=batch_size):
-                        pass
-
-        return run
-
-    return prepare
 
 
 def latency(systems: Mapping[str, SystemT], gold: list[Doc]) -> dict[str, dict[str, float]]:

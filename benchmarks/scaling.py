@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 import spacy
-from alternate import DATA, in_turn, peak_megabytes, read_docs, run_with_threads, unannotated, write_results
+from alternate import DATA, annotator, in_turn, peak_megabytes, read_docs, run_with_threads, unannotated, write_results
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
@@ -70,22 +70,6 @@ def build(heads: dict[str, Any], gold: list[Doc]) -> Language:
     return nlp
 
 
-def annotator(nlp: Language, gold: list[Doc], *, pipes: list[str] | None = None) -> Callable[[], Callable[[], object]]:
-    """What prepares docs, and gives what annotates them."""
-
-    def prepare() -> Callable[[], object]:
-        docs = [unannotated(doc, nlp) for doc in gold]
-
-        def run() -> None:
-            with nlp.select_pipes(enable=pipes or nlp.pipe_names):
-                for _ in nlp.pipe(docs, batch_size=256):
-                    pass
-
-        return run
-
-    return prepare
-
-
 def measure_heads(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Prediction with more and more heads, as a share of the time of the encoder alone."""
     gold = read_docs(args.data, limit=args.docs)
@@ -110,8 +94,8 @@ def classifier_sets() -> Iterable[dict[str, Any]]:
 def relative_cost(sets: Iterable[dict[str, Any]], gold: list[Doc], rounds: int) -> dict[str, float]:
     """RETURNS: by the number of heads, time over that of the encoder alone."""
     pipelines = [build(heads, gold) for heads in sets]
-    runs = {"encoder": annotator(pipelines[0], gold, pipes=["tok2vec"])}
-    runs |= {str(len(nlp.get_pipe("multitask").heads)): annotator(nlp, gold) for nlp in pipelines}  # type: ignore[attr-defined]
+    runs = {"encoder": annotator([pipelines[0]], gold, pipes=["tok2vec"])}
+    runs |= {str(len(nlp.get_pipe("multitask").heads)): annotator([nlp], gold) for nlp in pipelines}  # type: ignore[attr-defined]
     seconds = in_turn(runs, rounds=rounds)
     encoder = seconds.pop("encoder")
     return {n: median(a / b for a, b in zip(mine, encoder, strict=True)) for n, mine in seconds.items()}
@@ -146,7 +130,7 @@ def measure_types(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     for n_types in args.types:
         docs = [with_types(doc, n_types, seed=index) for index, doc in enumerate(gold)]
         nlp = build({"ner": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1"}}, docs)
-        runs[str(n_types)] = annotator(nlp, docs)
+        runs[str(n_types)] = annotator([nlp], docs)
         learners[str(n_types)] = learner(nlp, docs[: args.docs // 4])
     results = {}
     for name, measured in {"predict": runs, "train": learners}.items():

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy
 from thinc.api import Optimizer
+from thinc.compat import has_torch, torch
 from thinc.optimizers import FloatOrSeq
-from thinc.util import has_torch
 
 from ..types import ArrayT
 
@@ -67,16 +67,15 @@ class Adam(Optimizer):
         with _one_thread():
             self._step(weights, gradient, self.mom1[key], self.mom2[key], n_steps, lr_scale)
         if self.averages is not None:
-            average = self.averages.setdefault(key, _zeros(weights.shape))
+            if key not in self.averages:
+                self.averages[key] = _zeros(weights.shape)
             decay = min((1.0 + n_steps) / (10.0 + n_steps), 0.9999)
-            _tensor(average).lerp_(_tensor(weights), 1.0 - decay)
+            _tensor(self.averages[key]).lerp_(_tensor(weights), 1.0 - decay)
         return weights, gradient
 
     def _step(
         self, weights: ArrayT, gradient: ArrayT, mean: ArrayT, mean_square: ArrayT, n_steps: int, lr_scale: float
     ) -> None:
-        import torch
-
         flat = [_tensor(array.reshape(-1)) for array in (weights, gradient, mean, mean_square)]
         norm = float(flat[1].norm()) if self.grad_clip else 0.0
         scale = torch.tensor(norm / self.grad_clip) if self.grad_clip and norm >= self.grad_clip else None
@@ -106,8 +105,6 @@ def can_fuse(weights: ArrayT, gradient: ArrayT) -> bool:
     """Whether both are plain arrays that torch can work on where they lie."""
     if not has_torch or len(gradient) < 1:
         return False
-    import torch
-
     arrays = (weights, gradient)
     return hasattr(torch, "_fused_adamw_") and all(
         type(array) is numpy.ndarray and array.dtype == "float32" and array.flags.c_contiguous for array in arrays
@@ -117,8 +114,6 @@ def can_fuse(weights: ArrayT, gradient: ArrayT) -> bool:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Memory is the limit, not arithmetic: to wake other threads costs more than they save."""
-    import torch
-
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -132,6 +127,4 @@ def _zeros(shape: int | tuple[int, ...]) -> ArrayT:
 
 
 def _tensor(array: ArrayT) -> Any:
-    import torch
-
     return torch.from_numpy(array)
