@@ -16,6 +16,7 @@ from .parallel import run_parts, split_evenly
 from .tap_products import word_products
 from .window_encoder import begin_encode, encode
 from .word_cache import WordCache
+from .word_dropout import drop_words
 from .word_vectors import TableGrad, begin_embed, distinct_words, embed
 
 Tok2VecT = Model[list[Doc], list[Floats2d]]
@@ -97,7 +98,7 @@ def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
     def begin_part(job: tuple[Part, int]) -> PartBackpropT:
         part, seed = job
         kernels = kernels_for(network.ops, len(tokvecs), seed=seed)
-        tokvecs[part.tokens], backprop_part = _begin_part(part.docs, network, weights, kernels)
+        tokvecs[part.tokens], backprop_part = _begin_part(part.docs, network, weights, kernels, seed=seed)
         return backprop_part
 
     backprops = run_parts(begin_part, list(zip(parts, seeds, strict=True)))
@@ -112,12 +113,16 @@ def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
 
 
 def _begin_part(
-    docs: list[Doc], network: Network, weights: Weights, kernels: Kernels
+    docs: list[Doc], network: Network, weights: Weights, kernels: Kernels, *, seed: int
 ) -> tuple[Floats2d, PartBackpropT]:
     """RETURNS: The vectors of all tokens, (n_tokens, width), and the backprop to the parameters."""
     embedding, encoder = network.embedding, network.encoder
     weights = weights.share(kernels)
-    words = distinct_words(docs, embedding.columns(docs[0].vocab))
+    columns = embedding.columns(docs[0].vocab)
+    words = distinct_words(docs, columns)
+    if network.root.attrs["word_dropout"]:
+        rate = network.root.attrs["word_dropout"]
+        words = drop_words(words, columns, len(embedding.tables), rate, seed=seed)
     vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs[0].vocab, kernels)
     X, backprop_spread = _spread(vectors, words.of_token, embedding.mix.dropout_rate, kernels)
     plan = encoder.plan([len(doc) for doc in docs], look_up=False)

@@ -24,8 +24,9 @@ def make_hash_embed_cnn_v1(
     subword_features: bool,
     pretrained_vectors: bool | None,
     boundary: BoundaryT = "padded",
+    word_dropout: float = 0.0,
 ) -> Tok2VecT:
-    """The fast form of `spacy.HashEmbedCNN.v2`, with its parameters and `boundary`.
+    """The fast form of `spacy.HashEmbedCNN.v2`, with its parameters, `boundary` and `word_dropout`.
 
     width (int): Width of the vectors.
     depth (int): Number of convolutions, at least 1.
@@ -36,6 +37,7 @@ def make_hash_embed_cnn_v1(
     pretrained_vectors (bool | None): Whether to use the static vectors of the vocab as well.
     boundary (str): What a convolution sees outside a doc. "padded": what the one before computed there, as in spaCy, so
         that equal weights give equal vectors; "zero": zeros, which is faster, for models trained with it.
+    word_dropout (float): The probability that a token is given a random word in training; PREFIX, SUFFIX and SHAPE stay.
     """
     attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"] if subword_features else ["NORM"]
     return make_multi_hash_embed_cnn_v1(
@@ -47,6 +49,7 @@ def make_hash_embed_cnn_v1(
         window_size=window_size,
         maxout_pieces=maxout_pieces,
         boundary=boundary,
+        word_dropout=word_dropout,
     )
 
 
@@ -59,6 +62,7 @@ def make_multi_hash_embed_cnn_v1(
     window_size: int,
     maxout_pieces: int,
     boundary: BoundaryT = "padded",
+    word_dropout: float = 0.0,
 ) -> Tok2VecT:
     """The fast form of `spacy.Tok2Vec.v2` with `spacy.MultiHashEmbed.v2` and `spacy.MaxoutWindowEncoder.v2`.
 
@@ -70,12 +74,15 @@ def make_multi_hash_embed_cnn_v1(
         raise ValueError(f"HashEmbedCNN: depth is {depth}, expected at least 1; for no convolution use MultiHashEmbed")
     if boundary not in ("padded", "zero"):
         raise ValueError(f"HashEmbedCNN: boundary is {boundary!r}, expected 'padded' or 'zero'")
+    if not 0.0 <= word_dropout < 1.0:
+        raise ValueError(f"HashEmbedCNN: word_dropout is {word_dropout}, expected a number from 0 to below 1")
     model: Tok2VecT = build_Tok2Vec_model(
         embed=MultiHashEmbed(width, list(attrs), rows, include_static_vectors),
         encode=MaxoutWindowEncoder(width, window_size, maxout_pieces, depth),
     )
     model.replace_callbacks(forward, init=model.init)
     model.attrs["boundary"] = boundary
+    model.attrs["word_dropout"] = word_dropout
     model.attrs["words"] = WordCache()
     return model
 
