@@ -1,0 +1,103 @@
+"""SNIPS with the slots removed from a random half of the docs and the intent removed from the other half.
+
+    python benchmarks/half_labels.py --data ../shared/data/snips
+
+Trains `configs/cpu.cfg` on all labels and on the halves, and spaCy's own joint pipeline on both, with three seeds. Each
+is chosen on dev and scored on test, on gold tokens.
+"""
+
+import argparse
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import spacy
+from alternate import DATA
+from runs import Run, annotated, load_config, read_docs, run_all, table, write_docs
+from spacy.language import Language
+from spacy.training import Example
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = {"spacy-mtl": ROOT / "configs" / "cpu.cfg", "spaCy": ROOT / "benchmarks" / "native_joint.cfg"}
+SCORES = ("slots_f", "intent_acc", "exact")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA / "snips", help="folder with train, dev and test.spacy")
+    parser.add_argument("--output", type=Path, default=ROOT / "training" / "half_labels")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--systems", nargs="+", choices=CONFIGS, default=list(CONFIGS))
+    parser.add_argument("--steps", type=int, default=4800, help="of the training of spacy-mtl")
+    parser.add_argument("--native-steps", type=int, default=2400, help="of the training of spaCy's pipeline")
+    parser.add_argument("--part", default="1/1", help="1/2: the first of two halves of the work")
+    args = parser.parse_args()
+    halves = write_halves(args.data / "train.spacy", args.output / "halves.spacy")
+    rows = run_all(plan(args, halves), args.output, part=args.part)
+    print(table(rows, "system", SCORES))
+
+
+def write_halves(source: Path, target: Path) -> Path:
+    """Remove the slots from a random half of the docs and the intent from the others. The draw is always the same."""
+    docs = read_docs(source, spacy.blank("en"))
+    order = list(range(len(docs)))
+    random.Random(0).shuffle(order)
+    for place, index in enumerate(order):
+        if place % 2:
+            docs[index].set_ents([], default="missing")
+        else:
+            docs[index].cats = {}
+    return write_docs(docs, target)
+
+
+def plan(args: argparse.Namespace, halves: Path) -> Iterator[Run]:
+    """The trainings, seed by seed."""
+    for seed in args.seeds:
+        for system in args.systems:
+            for labels, train in {"all labels": args.data / "train.spacy", "half labels": halves}.items():
+                overrides: dict[str, Any] = {"paths.train": str(train), "paths.dev": str(args.data / "dev.spacy")}
+                overrides |= {"system.seed": seed} | schedule(system, args)
+                config = load_config(CONFIGS[system], overrides)
+                yield Run(
+                    {"system": f"{system}, {labels}", "seed": seed},
+                    config,
+                    lambda nlp: joint_scores(nlp, args.data / "test.spacy"),
+                )
+
+
+def schedule(system: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Overrides for the length of the training, and gold tokens for both systems."""
+    gold = {f"corpora.{split}.gold_preproc": True for split in ("train", "dev")}
+    if system == "spaCy":
+        return gold | {"training.max_epochs": 0, "training.max_steps": args.native_steps}
+    return gold | {"training.max_steps": args.steps, "training.optimizer.learn_rate.total_steps": args.steps}
+
+
+def joint_scores(nlp: Language, path: Path) -> dict[str, float]:
+    """The papers' three scores from `doc.ents` and the best of `doc.cats`, in per cent, for any pipeline."""
+    examples = annotated(nlp, path)
+    spans = [(spans_of(eg, predicted=False), spans_of(eg, predicted=True)) for eg in examples]
+    classes = [best(eg.reference.cats) == best(eg.predicted.cats) for eg in examples]
+    found = sum(len(gold & predicted) for gold, predicted in spans)
+    exact = [same and gold == predicted for same, (gold, predicted) in zip(classes, spans, strict=True)]
+    return {
+        "slots_f": 200 * found / sum(len(gold) + len(predicted) for gold, predicted in spans),
+        "intent_acc": 100 * sum(classes) / len(examples),
+        "exact": 100 * sum(exact) / len(examples),
+    }
+
+
+def spans_of(example: Example, *, predicted: bool) -> set[tuple[int, int, str]]:
+    """The doc's entities."""
+    doc = example.predicted if predicted else example.reference
+    return {(ent.start, ent.end, ent.label_) for ent in doc.ents}
+
+
+def best(cats: dict[str, float]) -> str:
+    """The class with the highest score."""
+    return max(cats, key=cats.__getitem__)
+
+
+if __name__ == "__main__":
+    main()
