@@ -37,7 +37,7 @@ def make_hash_embed_cnn_v1(
     pretrained_vectors (bool | None): Whether to use the static vectors of the vocab as well.
     boundary (str): What a convolution sees outside a doc. "padded": what the one before computed there, as in spaCy, so
         that equal weights give equal vectors; "zero": zeros, which is faster, for models trained with it.
-    word_dropout (float): The probability that a token is given a random word in training; PREFIX, SUFFIX and SHAPE stay.
+    word_dropout (float): The probability that a token gets a random word in training; PREFIX, SUFFIX and SHAPE stay.
     """
     attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"] if subword_features else ["NORM"]
     return make_multi_hash_embed_cnn_v1(

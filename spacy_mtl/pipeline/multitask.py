@@ -14,6 +14,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
 
 from .. import registry  # noqa: F401  (the config's registries)
+from ..models.blas_threads import one_blas_thread
 from ..models.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
 from ..models.multitask import AllScoresT, build_multitask_model, run_heads
 from ..types import AnnotationsT, EncoderT, Head, HeadInput, Weighting
@@ -125,12 +126,16 @@ class Multitask(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Each head's annotation of the docs, by head name. The docs are not changed."""
         docs = list(docs)
+        with one_blas_thread(sum(map(len, docs))):
+            scores = self._predict_scores(docs)
+            return {key: head.decode(docs, scores[key]) for key, head in self.heads.items()}
+
+    def _predict_scores(self, docs: list[Doc]) -> AllScoresT:
         if any(len(doc) for doc in docs):
             check_vectors(self.model, docs, self.name)
-            scores = self.model.predict(docs)
-        else:
-            scores, _ = run_heads(self.model, self._heads_in_order(), docs, self._empty_tokvecs(docs), is_train=False)
-        return {key: head.decode(docs, scores[key]) for key, head in self.heads.items()}
+            return self.model.predict(docs)
+        scores, _ = run_heads(self.model, self._heads_in_order(), docs, self._empty_tokvecs(docs), is_train=False)
+        return scores
 
     def set_annotations(self, docs: Iterable[Doc], scores: Mapping[str, AnnotationsT]) -> None:
         """Write what `predict` gave to the docs."""
@@ -160,6 +165,14 @@ class Multitask(TrainablePipe):
         docs = [eg.predicted for eg in examples]
         if not any(len(doc) for doc in docs):
             return losses
+        with one_blas_thread(sum(map(len, docs))):
+            self._learn(examples, docs, drop=drop, losses=losses)
+        if sgd:
+            self.finish_update(sgd)
+        return losses
+
+    def _learn(self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float]) -> None:
+        """Add the gradients of a batch, and its losses to `losses`."""
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
         own, d_scores = self._get_losses(examples, scores)
@@ -172,9 +185,6 @@ class Multitask(TrainablePipe):
                 losses[f"{self.name}/{key}"] += loss
         elif any(is_last_of_several(listener) for listener in find_listeners(self.model)):
             backprop({})
-        if sgd:
-            self.finish_update(sgd)
-        return losses
 
     def rehearse(
         self,
