@@ -1,0 +1,125 @@
+"""What a transformer reads at once: windows over the word pieces of docs, and batches of windows of like length."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy
+
+from ..types import ArrayT
+from .ranges import ranges
+
+
+class Windows(NamedTuple):
+    """Words that are read together, and those of them that get their vectors from here. All are words of the batch,
+    (n_windows,); a word that several windows read belongs to the one in which it has the most words on either side.
+    """
+
+    starts: ArrayT
+    ends: ArrayT
+    own_starts: ArrayT
+    own_ends: ArrayT
+
+
+class WindowBatch(NamedTuple):
+    """A rectangle of piece ids, and where the pieces of its own words lie in it.
+
+    ids (Ints2d): (n_windows, n_positions), with special tokens and padding.
+    mask (Ints2d): 0 where there is padding, else 1; of the same shape.
+    places (Ints1d): Of the own words' pieces in the flat rectangle, (n_pieces,).
+    words (Ints1d): The own words, in the order of the windows, (n_words,).
+    counts (Ints1d): How many pieces each of them has, (n_words,).
+    """
+
+    ids: ArrayT
+    mask: ArrayT
+    places: ArrayT
+    words: ArrayT
+    counts: ArrayT
+
+
+class SpecialPieces(NamedTuple):
+    """What stands before and after the pieces of a text, and for padding."""
+
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    pad: int
+
+    @property
+    def n_added(self) -> int:
+        """How many pieces a window has besides those of its words."""
+        return len(self.prefix) + len(self.suffix)
+
+
+def plan_windows(lengths: Sequence[int], counts: ArrayT, *, max_pieces: int, overlap: int) -> Windows:
+    """One window a doc, several for a doc with more than `max_pieces`.
+
+    lengths (Sequence[int]): Words of each doc. Docs without words get no window.
+    counts (Ints1d): Pieces of each word, none more than `max_pieces`, (n_words,).
+    overlap (int): Pieces that neighbouring windows share, at most. Less than `max_pieces`.
+    """
+    pieces = numpy.concatenate([[0], numpy.cumsum(counts)])
+    rows: list[tuple[int, int, int, int]] = []
+    end = 0
+    for length in lengths:
+        start, end = end, end + length
+        if length:
+            rows.extend(_windows_of_doc(start, end, pieces, max_pieces, overlap))
+    return Windows(*numpy.array(rows, dtype="int64").reshape(-1, 4).T)
+
+
+def _windows_of_doc(
+    start: int, end: int, pieces: ArrayT, max_pieces: int, overlap: int
+) -> list[tuple[int, int, int, int]]:
+    spans = []
+    while pieces[end] - pieces[start] > max_pieces:
+        stop = int(numpy.searchsorted(pieces, pieces[start] + max_pieces, side="right")) - 1
+        stop = min(stop, end)
+        spans.append((start, stop))
+        again = int(numpy.searchsorted(pieces, pieces[stop] - overlap, side="left"))
+        start = max(again, start + 1)
+    spans.append((start, end))
+    middles = [(one[1] + other[0]) // 2 for one, other in zip(spans, spans[1:], strict=False)]
+    own = zip([spans[0][0], *middles], [*middles, end], strict=True)
+    return [(*span, *bounds) for span, bounds in zip(spans, own, strict=True)]
+
+
+def batch_windows(windows: Windows, counts: ArrayT, *, n_added: int, max_batch: int) -> list[ArrayT]:
+    """Windows of like length together, so that little is padded.
+
+    n_added (int): Special pieces of each window.
+    max_batch (int): Pieces of a batch with its padding, at most; a longer window is a batch by itself.
+    RETURNS (list[Ints1d]): The windows of each batch, the longest first.
+    """
+    pieces = numpy.concatenate([[0], numpy.cumsum(counts)])
+    sizes = pieces[windows.ends] - pieces[windows.starts] + n_added
+    order = numpy.argsort(-sizes, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        n_windows = max(1, max_batch // max(int(sizes[order[start]]), 1))
+        batches.append(order[start : start + n_windows])
+        start += n_windows
+    return batches
+
+
+def fill_batch(windows: Windows, chosen: ArrayT, ids: ArrayT, counts: ArrayT, special: SpecialPieces) -> WindowBatch:
+    """The batch of the chosen windows.
+
+    ids (Ints1d): Pieces of all words, (n_pieces,). counts (Ints1d): Pieces of each word, (n_words,).
+    """
+    ends = numpy.cumsum(counts)
+    pieces = numpy.concatenate([[0], ends])
+    starts, stops = windows.starts[chosen], windows.ends[chosen]
+    sizes = pieces[stops] - pieces[starts]
+    width = int(sizes.max()) + special.n_added
+    rectangle = numpy.full((len(chosen), width), special.pad, dtype="int64")
+    mask = numpy.arange(width) < (sizes + special.n_added)[:, None]
+    n_prefix = len(special.prefix)
+    rectangle[:, :n_prefix] = special.prefix
+    corners = numpy.arange(len(chosen)) * width + n_prefix
+    rectangle.reshape(-1)[ranges(corners, sizes)] = ids[ranges(pieces[starts], sizes)]
+    for i, piece in enumerate(special.suffix):
+        rectangle[numpy.arange(len(chosen)), n_prefix + sizes + i] = piece
+    own_starts, own_ends = windows.own_starts[chosen], windows.own_ends[chosen]
+    words = ranges(own_starts, own_ends - own_starts)
+    places = ranges(corners + pieces[own_starts] - pieces[starts], pieces[own_ends] - pieces[own_starts])
+    return WindowBatch(rectangle, mask.astype("int64"), places, words, counts[words])

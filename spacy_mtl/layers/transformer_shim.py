@@ -1,0 +1,180 @@
+"""A Hugging Face transformer inside a thinc model: its weights, config and tokenizer are saved with the pipeline."""
+
+import copy
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import srsly
+import torch
+from thinc.api import PyTorchGradScaler, PyTorchShim, get_torch_default_device, torch2xp, xp2torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from .piece_pooling import WordTransformer
+from .piece_windows import SpecialPieces
+from .word_pieces import PieceTable
+
+
+class TransformerShim(PyTorchShim):  # type: ignore[misc]
+    """The transformer, once it is loaded, and its tokenizer.
+
+    settings (dict): Arguments of `WordTransformer`.
+    """
+
+    def __init__(self, *, settings: dict[str, Any], mixed_precision: bool, compiled: bool) -> None:
+        super().__init__(None, mixed_precision=mixed_precision, grad_scaler=PyTorchGradScaler(mixed_precision))
+        self.settings = settings
+        self.compiled = compiled
+        self.pieces: PieceTable | None = None
+        self.special = SpecialPieces((), (), 0)
+        self.max_length = 0
+
+    def load(self, name: str) -> None:
+        """Load pretrained weights. name (str): A folder, or a name on the Hugging Face hub.
+
+        Raises a ValueError if there is no such model, or it has no fast tokenizer.
+        """
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(name, add_prefix_space=True)
+            transformer = AutoModel.from_pretrained(name)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"transformer {name!r}: it can't be loaded: {str(error).splitlines()[0]}. Give a folder with config.json, "
+                "weights and tokenizer.json, or the name of a model on the Hugging Face hub; without network it has to "
+                "be in the cache already, as after: huggingface-cli download NAME"
+            ) from error
+        if not tokenizer.is_fast:
+            raise ValueError(
+                f"transformer {name!r}: its tokenizer {type(tokenizer).__name__} has no fast version (tokenizer.json), "
+                "which is needed here; convert it with transformers, or use another model"
+            )
+        self._set(transformer, tokenizer.backend_tokenizer.to_str(), read_special(tokenizer), read_length(tokenizer))
+
+    def _set(self, transformer: Any, tokenizer: str, special: SpecialPieces, max_length: int) -> None:
+        # Nothing here reads the pooled output of the first piece, so its layer would never be trained.
+        if getattr(transformer, "pooler", None) is not None:
+            transformer.pooler = None
+        positions = getattr(transformer.config, "max_position_embeddings", None) or max_length
+        # Position embeddings of RoBERTa and its kin start behind the padding's.
+        offset = special.pad + 1 if transformer.config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+        self.max_length = min(max_length, positions - offset)
+        self.special = special
+        cutter = Tokenizer.from_str(tokenizer)
+        cutter.no_truncation()
+        cutter.no_padding()
+        self.pieces = PieceTable(cutter)
+        self._model = WordTransformer(transformer, **self.settings).to(get_torch_default_device())
+        self._grad_scaler.to_(self.device)
+        if self.compiled and self.device.type == "cuda":
+            self._model.transformer.compile(dynamic=True)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it has weights."""
+        return self.pieces is not None
+
+    @property
+    def module(self) -> WordTransformer:
+        """The transformer."""
+        model: WordTransformer = self._model
+        return model
+
+    def read(self, inputs: Sequence[torch.Tensor], *, is_train: bool) -> torch.Tensor:
+        """The module's output; in training with what its gradient needs."""
+        self._model.train(is_train)
+        with torch.inference_mode(not is_train), torch.autocast("cuda", enabled=self._mixed_precision):
+            output: torch.Tensor = self._model(*inputs)
+        return output
+
+    def backprop(self, outputs: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> None:
+        """Add to the gradients of the weights. What the outputs kept for it is freed."""
+        scaled = self._grad_scaler.scale(list(gradients), inplace=True)
+        torch.autograd.backward(outputs, scaled)
+        own = [param.grad for param in self._model.parameters() if param.grad is not None]
+        if self._grad_scaler.unscale(own):
+            for gradient in own:
+                gradient.zero_()
+
+    @contextmanager
+    def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
+        """Put averaged weights in place of the own ones."""
+        own = dict(self._model.named_parameters()) if self.is_loaded else {}
+        kept = {}
+        for key, value in params.items():
+            if isinstance(key, tuple) and key[0] == self.id and key[1] in own:
+                kept[key[1]] = own[key[1]].data
+                own[key[1]].data = xp2torch(value, device=self.device)
+        yield
+        for name, data in kept.items():
+            own[name].data = data
+
+    def to_bytes(self) -> bytes:
+        """All that is needed to load it without a network."""
+        if self.pieces is None:
+            return bytes(srsly.msgpack_dumps({}))
+        weights = io.BytesIO()
+        torch.save(self._model.state_dict(), weights)
+        msg = {
+            "config": self._model.transformer.config.to_json_string(use_diff=False),
+            "tokenizer": self.pieces.tokenizer.to_str(),
+            "special": [list(self.special.prefix), list(self.special.suffix), self.special.pad],
+            "max_length": self.max_length,
+            "weights": weights.getvalue(),
+        }
+        return bytes(srsly.msgpack_dumps(msg))
+
+    def from_bytes(self, bytes_data: bytes) -> "TransformerShim":
+        """Load what `to_bytes` gave."""
+        msg = srsly.msgpack_loads(bytes_data)
+        if msg:
+            settings = json.loads(msg["config"])
+            config = AutoConfig.for_model(**settings)
+            prefix, suffix, pad = msg["special"]
+            special = SpecialPieces(tuple(prefix), tuple(suffix), pad)
+            self._set(AutoModel.from_config(config), msg["tokenizer"], special, msg["max_length"])
+            self._model.load_state_dict(torch.load(io.BytesIO(msg["weights"]), map_location=self.device))
+        return self
+
+    def copy(self) -> "TransformerShim":
+        """A copy with weights of its own."""
+        copied = TransformerShim(settings=self.settings, mixed_precision=self._mixed_precision, compiled=self.compiled)
+        if self.pieces is not None:
+            copied.special, copied.max_length = self.special, self.max_length
+            copied.pieces = PieceTable(self.pieces.tokenizer)
+            copied._model = copy.deepcopy(self._model)
+        return copied
+
+    def __deepcopy__(self, memo: Any) -> "TransformerShim":
+        return self.copy()
+
+    def finish_update(self, optimizer: Any) -> None:
+        """Let the optimizer change the weights in place."""
+        if not self._grad_scaler.found_inf:
+            for name, param in self._model.named_parameters():
+                if param.grad is not None:
+                    weights, gradient = torch2xp(param.data), torch2xp(param.grad)
+                    new, _ = optimizer((self.id, name), weights, gradient)
+                    if new is not weights:
+                        param.data = xp2torch(new, device=param.device)
+        for param in self._model.parameters():
+            if param.grad is not None:
+                param.grad.zero_()
+        self._grad_scaler.update()
+
+
+def read_special(tokenizer: Any) -> SpecialPieces:
+    """The pieces around a text, such as [CLS] and [SEP]."""
+    mark = tokenizer.convert_tokens_to_ids(tokenizer.convert_ids_to_tokens([0]))[0]
+    built = tokenizer.build_inputs_with_special_tokens([mark, mark, mark])
+    around = len(built) - 3
+    start = next(i for i in range(around + 1) if built[i : i + 3] == [mark] * 3)
+    pad = tokenizer.pad_token_id
+    return SpecialPieces(tuple(built[:start]), tuple(built[start + 3 :]), 0 if pad is None else pad)
+
+
+def read_length(tokenizer: Any) -> int:
+    """Pieces that the tokenizer says the model can read at once; it says a huge number where it does not know."""
+    return int(min(tokenizer.model_max_length, 2**20))

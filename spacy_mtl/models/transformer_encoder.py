@@ -1,0 +1,131 @@
+"""A pretrained transformer as an encoder: for a `tok2vec` pipe that others listen to, or inside `multitask`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import numpy
+from spacy.tokens import Doc
+from thinc.api import Model, torch2xp, xp2torch
+from thinc.types import Floats2d
+
+from ..layers.piece_windows import WindowBatch, batch_windows, fill_batch, plan_windows
+from ..types import ArrayT
+
+Tok2VecT = Model[list[Doc], list[Floats2d]]
+BackpropT = Callable[[list[Floats2d]], list[Doc]]
+POOLINGS = ("mean", "first", "last", "max")
+LAYERS = ("last", "all")
+
+
+def make_transformer_encoder_v1(
+    name: str,
+    pooling: str = "mean",
+    layers: str = "last",
+    max_batch: int = 2048,
+    overlap: int = 64,
+    mixed_precision: bool = False,
+    compiled: bool = False,
+) -> Tok2VecT:
+    """Build the encoder. Words are cut into pieces one by one; docs are read sorted by length, so that little is padded.
+
+    name (str): A Hugging Face model: a folder, or a name on its hub. It is read when the pipeline is initialised, and
+        saved with it.
+    pooling (str): How the vectors of a word's pieces become one: "mean", "first", "last" or "max". A word without
+        pieces, such as white space, has a vector of its own.
+    layers (str): "last" for the vectors of the last layer; "all" for those of the embedding and of each layer side by
+        side, (n_layers + 1) times as wide, for a sharing layer such as `spacy_mtl.LayerMix.v1`.
+    max_batch (int): Pieces that are read at once, with padding. Less needs less memory.
+    overlap (int): Pieces that the windows of a doc share which is longer than the transformer can read. A word gets its
+        vector from the window that has most of its neighbours.
+    mixed_precision (bool): Compute in 16 bits where it is safe; on a GPU only.
+    compiled (bool): Use torch.compile; on a GPU only.
+    """
+    if pooling not in POOLINGS:
+        raise ValueError(f"TransformerEncoder: pooling is {pooling!r}, expected one of {list(POOLINGS)}")
+    if layers not in LAYERS:
+        raise ValueError(f"TransformerEncoder: layers is {layers!r}, expected one of {list(LAYERS)}")
+    if max_batch < 1 or overlap < 0:
+        raise ValueError(
+            f"TransformerEncoder: max_batch is {max_batch} and overlap {overlap}; expected at least 1 and at least 0"
+        )
+    from ..layers.transformer_shim import TransformerShim
+
+    settings = {"pooling": pooling, "all_layers": layers == "all"}
+    shim = TransformerShim(settings=settings, mixed_precision=mixed_precision, compiled=compiled)
+    return Model(
+        "transformer_encoder",
+        forward,
+        init=init,
+        dims={"nO": None},
+        attrs={"name": name, "max_batch": max_batch, "overlap": overlap},
+        shims=[shim],
+    )
+
+
+def init(model: Tok2VecT, X: Any = None, Y: Any = None) -> None:
+    """Load the pretrained weights, unless there are weights already."""
+    shim: Any = model.shims[0]
+    if not shim.is_loaded:
+        shim.load(model.attrs["name"])
+    model.set_dim("nO", shim.module.width, force=True)
+
+
+def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floats2d], BackpropT]:
+    """RETURNS: For each doc its word vectors, (n_words, width), slices of one array, and backprop."""
+    shim: Any = model.shims[0]
+    ends = numpy.cumsum([0, *map(len, docs)]).tolist()
+    tokvecs: ArrayT = model.ops.alloc2f(ends[-1], model.get_dim("nO"))
+    batches = plan_batches(model, docs)
+    outputs = []
+    for batch in batches:
+        with memory_error(batch, model):
+            output = shim.read(to_torch(model, batch), is_train=is_train)
+        tokvecs[model.ops.asarray(batch.words)] = torch2xp(output.detach())
+        if is_train:
+            outputs.append(output)
+
+    def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
+        dY = model.ops.flatten(d_tokvecs)
+        gradients = [xp2torch(dY[model.ops.asarray(batch.words)], device=shim.device) for batch in batches]
+        if batches:
+            with memory_error(batches[0], model):
+                shim.backprop(outputs, gradients)
+        outputs.clear()
+        return []
+
+    return [tokvecs[start:end] for start, end in pairwise(ends)], backprop
+
+
+def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
+    """What is read together, the longest first."""
+    shim: Any = model.shims[0]
+    room = shim.max_length - shim.special.n_added
+    ids, counts = shim.pieces.read(docs, max_pieces=room)
+    overlap = min(model.attrs["overlap"], room // 2)
+    windows = plan_windows([len(doc) for doc in docs], counts, max_pieces=room, overlap=overlap)
+    chosen = batch_windows(windows, counts, n_added=shim.special.n_added, max_batch=model.attrs["max_batch"])
+    return [fill_batch(windows, part, ids, counts, shim.special) for part in chosen]
+
+
+def to_torch(model: Tok2VecT, batch: WindowBatch) -> list[Any]:
+    """The module's input, on its device."""
+    arrays = (batch.ids, batch.mask, batch.places, batch.counts)
+    return [xp2torch(model.ops.asarray(array), device=model.shims[0].device) for array in arrays]
+
+
+@contextmanager
+def memory_error(batch: WindowBatch, model: Tok2VecT) -> Iterator[None]:
+    """Say which batch was too much for the memory. The weights are as before it."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error).lower()
+        if "out of memory" not in text and "can't allocate memory" not in text:
+            raise
+        n_texts, n_pieces = batch.ids.shape
+        raise MemoryError(
+            f"transformer {model.attrs['name']!r}: out of memory on a batch of {n_texts} texts of {n_pieces} pieces; the "
+            f"weights are as before it. Lower max_batch, now {model.attrs['max_batch']}, or the training's batch size"
+        ) from error
