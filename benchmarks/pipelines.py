@@ -119,7 +119,8 @@ def with_spacy_encoder(nlp: Language) -> Language:
     """The same pipeline, whose encoder has the same weights and is computed by spaCy's layers."""
     pipe: Any = nlp.get_pipe("tok2vec")
     settings = {key: value for key, value in nlp.config["components"]["tok2vec"]["model"].items() if key[0] != "@"}
-    settings.pop("boundary")
+    for extra in ("boundary", "word_dropout"):
+        settings.pop(extra, None)
     fast = pipe.model
     pipe.model = build_hash_embed_cnn_tok2vec(**settings)
     pipe.model.initialize(X=[nlp.make_doc("a sample")])

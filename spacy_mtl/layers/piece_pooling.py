@@ -42,7 +42,9 @@ class WordTransformer(nn.Module):
         if self.pooling in ("first", "last"):
             chosen = ends - counts if self.pooling == "first" else ends - 1
             return padded[chosen.masked_fill(counts == 0, len(pieces))]
-        words = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts, output_size=len(pieces))
+        words = torch.repeat_interleave(
+            torch.arange(len(counts), device=counts.device), counts, output_size=len(pieces)
+        )
         empty = pieces.new_zeros(len(counts), pieces.shape[1])
         if self.pooling == "mean":
             pooled = empty.index_add(0, words, pieces) / counts.clamp(min=1)[:, None]

@@ -1,6 +1,7 @@
 """What a transformer reads at once: windows over the word pieces of docs, and batches of windows of like length."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy
@@ -78,7 +79,7 @@ def _windows_of_doc(
         again = int(numpy.searchsorted(pieces, pieces[stop] - overlap, side="left"))
         start = max(again, start + 1)
     spans.append((start, end))
-    middles = [(one[1] + other[0]) // 2 for one, other in zip(spans, spans[1:], strict=False)]
+    middles = [(one[1] + other[0]) // 2 for one, other in pairwise(spans)]
     own = zip([spans[0][0], *middles], [*middles, end], strict=True)
     return [(*span, *bounds) for span, bounds in zip(spans, own, strict=True)]
 

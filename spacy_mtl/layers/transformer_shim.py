@@ -42,9 +42,9 @@ class TransformerShim(PyTorchShim):  # type: ignore[misc]
             transformer = AutoModel.from_pretrained(name)
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"transformer {name!r}: it can't be loaded: {str(error).splitlines()[0]}. Give a folder with config.json, "
-                "weights and tokenizer.json, or the name of a model on the Hugging Face hub; without network it has to "
-                "be in the cache already, as after: huggingface-cli download NAME"
+                f"transformer {name!r}: it can't be loaded: {str(error).splitlines()[0]}. Give a folder with "
+                "config.json, weights and tokenizer.json, or the name of a model on the Hugging Face hub; without "
+                "network it has to be in the cache already, as after: huggingface-cli download NAME"
             ) from error
         if not tokenizer.is_fast:
             raise ValueError(

@@ -28,7 +28,7 @@ def make_transformer_encoder_v1(
     mixed_precision: bool = False,
     compiled: bool = False,
 ) -> Tok2VecT:
-    """Build the encoder. Words are cut into pieces one by one; docs are read sorted by length, so that little is padded.
+    """Build the encoder. Words are cut into pieces one by one; docs are read sorted by length, so little is padded.
 
     name (str): A Hugging Face model: a folder, or a name on its hub. It is read when the pipeline is initialised, and
         saved with it.
@@ -126,6 +126,7 @@ def memory_error(batch: WindowBatch, model: Tok2VecT) -> Iterator[None]:
             raise
         n_texts, n_pieces = batch.ids.shape
         raise MemoryError(
-            f"transformer {model.attrs['name']!r}: out of memory on a batch of {n_texts} texts of {n_pieces} pieces; the "
-            f"weights are as before it. Lower max_batch, now {model.attrs['max_batch']}, or the training's batch size"
+            f"transformer {model.attrs['name']!r}: out of memory on a batch of {n_texts} texts of {n_pieces} pieces; "
+            f"the weights are as before it. Lower max_batch, now {model.attrs['max_batch']}, or the training's batch "
+            "size"
         ) from error

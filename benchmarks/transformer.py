@@ -1,0 +1,143 @@
+"""Speed on a pretrained transformer, beside a plain hand-written PyTorch loop and beside spaCy's own components.
+
+    python benchmarks/transformer.py --model sentence-transformers/all-MiniLM-L6-v2
+
+Intents and slots on SNIPS. In turn, on the same docs in one process: spacy-transformers with ner and textcat; the loop
+of `hand_written.py`; `configs/transformer.cfg` (multitask on spacy-transformers); `configs/transformer_fast.cfg`. The
+ratios are medians over rounds, with the least and the greatest. Then the peak memory of each, in a process of its own.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import spacy
+from alternate import (
+    DATA,
+    annotator,
+    compare,
+    in_turn,
+    peak_megabytes,
+    print_rows,
+    read_docs,
+    run_with_threads,
+    unannotated,
+    write_results,
+)
+from hand_written import HandWritten
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import load_config, minibatch
+
+ROOT = Path(__file__).parents[1]
+NATIVE, HAND = "spaCy", "hand-written loop"
+CONFIGS = {
+    NATIVE: ROOT / "benchmarks" / "native_transformer.cfg",
+    "multitask on spacy-transformers": ROOT / "configs" / "transformer.cfg",
+    "multitask on TransformerEncoder": ROOT / "configs" / "transformer_fast.cfg",
+}
+BATCH = 32
+SAMPLE = 2000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="a folder, or a name on the Hugging Face hub")
+    parser.add_argument("--data", type=Path, default=DATA / "snips", help="folder with train.spacy")
+    parser.add_argument("--docs", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--child", choices=["speed", "memory"], help=argparse.SUPPRESS)
+    parser.add_argument("--system", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child == "speed":
+        print(json.dumps(measure_speed(args)))
+    elif args.child == "memory":
+        print(json.dumps(measure_memory(args)))
+    else:
+        measure(args)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Each number of threads, and the memory of each system, in processes of their own."""
+    arguments = ["--model", args.model, "--data", args.data, "--docs", args.docs, "--rounds", args.rounds, "--child"]
+    results: dict[str, Any] = {"memory": {}}
+    for n_threads in args.threads:
+        results[f"{n_threads} threads"] = run_with_threads(__file__, n_threads, [*arguments, "speed"])
+    for system in [*CONFIGS, HAND]:
+        results["memory"][system] = run_with_threads(__file__, 1, [*arguments, "memory", "--system", system])
+        print(f"{system:<36}{results['memory'][system]}", flush=True)
+    write_results("transformer", results)
+
+
+def load(system: str, args: argparse.Namespace, gold: list[Doc]) -> Any:
+    """The system with pretrained weights and fresh heads."""
+    if system == HAND:
+        return HandWritten(args.model, gold)
+    train = str(args.data / "train.spacy")
+    overrides = {"paths.transformer": args.model, "paths.train": train, "paths.dev": train}
+    nlp = spacy.util.load_model_from_config(load_config(CONFIGS[system], overrides=overrides), auto_fill=True)
+    nlp.initialize(lambda: [Example(unannotated(doc, nlp), own(doc, nlp)) for doc in gold])
+    return nlp
+
+
+def measure_speed(args: argparse.Namespace) -> dict[str, Any]:
+    """Training first, so that the heads have something to say when prediction is measured."""
+    gold = read_docs(args.data / "train.spacy", limit=SAMPLE)
+    systems = {name: load(name, args, gold) for name in [*CONFIGS, HAND]}
+    docs = gold[: args.docs]
+    n_words = sum(map(len, docs))
+    results: dict[str, Any] = {}
+    runs = {name: learner(system, docs) for name, system in systems.items()}
+    results["train"] = compare(in_turn(runs, rounds=args.rounds), n_words, base=HAND)
+    print_rows(f"training, batches of {BATCH} docs, words per second and times the hand-written loop", results["train"])
+    for size in (BATCH, 256):
+        runs = {name: predictor(system, docs, size) for name, system in systems.items()}
+        results[f"predict {size}"] = compare(in_turn(runs, rounds=args.rounds), n_words, base=HAND)
+        print_rows(f"prediction, batches of {size} docs", results[f"predict {size}"])
+    return results
+
+
+def learner(system: Any, docs: list[Doc]) -> Callable[[], Callable[[], object]]:
+    """What gives what trains on the docs once."""
+    if isinstance(system, HandWritten):
+        return lambda: lambda: system.train_on(docs, batch_size=BATCH)
+    nlp: Language = system
+    optimizer = spacy.util.registry.resolve({"o": nlp.config["training"]["optimizer"]})["o"]
+    batches = list(minibatch([Example(unannotated(doc, nlp), own(doc, nlp)) for doc in docs], BATCH))
+
+    def run() -> None:
+        for batch in batches:
+            nlp.update(batch, sgd=optimizer, drop=0.1)
+            optimizer.step_schedules()
+
+    return lambda: run
+
+
+def predictor(system: Any, docs: list[Doc], size: int) -> Callable[[], Callable[[], object]]:
+    """What gives what annotates the docs once."""
+    if isinstance(system, HandWritten):
+        return lambda: lambda: system.annotate(docs, batch_size=size)
+    return annotator([system], docs, size)
+
+
+def own(doc: Doc, nlp: Language) -> Doc:
+    """The doc in the pipeline's vocabulary."""
+    return Doc(nlp.vocab).from_bytes(doc.to_bytes())
+
+
+def measure_memory(args: argparse.Namespace) -> dict[str, float]:
+    """Megabytes that training, and then prediction, add to those of the libraries."""
+    gold = read_docs(args.data / "train.spacy", limit=SAMPLE)
+    base = peak_megabytes()
+    system = load(args.system, args, gold)
+    learner(system, gold[: args.docs])()()
+    predictor(system, gold[: args.docs], BATCH)()()
+    return {"peak_megabytes_added": round(peak_megabytes() - base, 1)}
+
+
+if __name__ == "__main__":
+    main()

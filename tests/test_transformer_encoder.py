@@ -1,0 +1,288 @@
+"""The transformer encoder against Hugging Face's own forward pass, and what a pipeline needs of it."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import spacy
+from numpy.testing import assert_allclose, assert_array_equal
+from pipelines import JOINT, make_examples
+from spacy.tokens import Doc
+from thinc.api import fix_random_seed
+from tiny_transformers import write_bert
+
+from spacy_mtl.layers.piece_windows import SpecialPieces, batch_windows, fill_batch, plan_windows
+from spacy_mtl.models.transformer_encoder import POOLINGS, make_transformer_encoder_v1
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+TEXTS = ["play some jazz", "", "   ", "who is unbelievably anna", "wake me at seven in berlin", "☃ play"]
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_bert(tmp_path_factory.mktemp("bert"))
+
+
+def make_docs(texts: list[str] = TEXTS) -> list[Doc]:
+    nlp = spacy.blank("en")
+    return [nlp.make_doc(text) for text in texts]
+
+
+def make_encoder(name: str, **settings: Any) -> Any:
+    return make_transformer_encoder_v1(name, **settings).initialize(make_docs(["play"]))
+
+
+def word_vectors(name: str, doc: Doc, pooling: str, *, all_layers: bool = False) -> Any:
+    """What Hugging Face's model gives for a doc, pooled word by word; zeros for words without pieces."""
+    from transformers import AutoModel, AutoTokenizer
+
+    encoding = AutoTokenizer.from_pretrained(name)(
+        [[t.text for t in doc]], is_split_into_words=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        output = AutoModel.from_pretrained(name).eval()(**encoding, output_hidden_states=True)
+    hidden = torch.cat(output.hidden_states, -1) if all_layers else output.last_hidden_state
+    rows = [[i for i, word in enumerate(encoding.word_ids(0)) if word == j] for j in range(len(doc))]
+    pool = {"mean": lambda X: X.mean(0), "max": lambda X: X.amax(0), "first": lambda X: X[0], "last": lambda X: X[-1]}
+    return numpy.stack([pool[pooling](hidden[0, r]).numpy() if r else numpy.zeros(hidden.shape[-1]) for r in rows])
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("max_batch", [1, 2048])
+def test_vectors_equal_hugging_face_for_one_doc_at_a_time(bert: str, pooling: str, max_batch: int) -> None:
+    docs = make_docs()
+    encoder = make_encoder(bert, pooling=pooling, max_batch=max_batch)
+    for doc, vectors, trained in zip(docs, encoder.predict(docs), encoder.begin_update(docs)[0], strict=True):
+        expected = word_vectors(bert, doc, pooling) if len(doc) else numpy.zeros((0, 16))
+        assert_allclose(vectors, expected, atol=1e-5)
+        assert_allclose(trained, expected, atol=1e-5)
+
+
+def test_all_layers_stand_side_by_side(bert: str) -> None:
+    docs = make_docs(["who is unbelievably anna"])
+    encoder = make_encoder(bert, layers="all")
+    assert encoder.get_dim("nO") == 3 * 16
+    assert_allclose(encoder.predict(docs)[0], word_vectors(bert, docs[0], "mean", all_layers=True), atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_gradients_equal_autograd_over_single_docs(bert: str, pooling: str) -> None:
+    docs = make_docs()
+    encoder = make_encoder(bert, pooling=pooling, max_batch=16)
+    Y, backprop = encoder.begin_update(docs)
+    rng = numpy.random.default_rng(0)
+    dY = [rng.normal(size=y.shape).astype("f") for y in Y]
+    backprop([d.copy() for d in dY])
+    module = encoder.shims[0].module
+    grads = {name: param.grad.clone() for name, param in module.named_parameters() if param.grad is not None}
+    module.zero_grad()
+    for doc, d in zip(docs, dY, strict=True):
+        if len(doc):
+            encoder.begin_update([doc])[1]([d.copy()])
+    assert any(grad.abs().sum() > 0 for grad in grads.values())
+    for name, param in module.named_parameters():
+        if name in grads:
+            assert_allclose(grads[name], param.grad, atol=1e-3, err_msg=name)
+
+
+def test_a_gradient_equals_finite_differences(bert: str) -> None:
+    docs = make_docs()
+    encoder = make_encoder(bert)
+    param = encoder.shims[0].module.transformer.encoder.layer[0].output.dense.weight
+    Y, backprop = encoder.begin_update(docs)
+    rng = numpy.random.default_rng(0)
+    dY = [rng.normal(size=y.shape).astype("f") for y in Y]
+    backprop([d.copy() for d in dY])
+
+    def loss() -> float:
+        return sum(float((y.astype("f8") * d).sum()) for y, d in zip(encoder.predict(docs), dY, strict=True))
+
+    for place in [(0, 0), (3, 7), (15, 31)]:
+        gradient = float(param.grad[place])
+        with torch.no_grad():
+            param[place] += 1e-2
+            above = loss()
+            param[place] -= 2e-2
+            below = loss()
+            param[place] += 1e-2
+        assert (above - below) / 2e-2 == pytest.approx(gradient, rel=0.05, abs=0.02)
+
+
+def test_only_words_without_pieces_train_their_vector(bert: str) -> None:
+    encoder = make_encoder(bert)
+    Y, backprop = encoder.begin_update(make_docs(["play   jazz"]))
+    backprop([numpy.ones_like(y) for y in Y])
+    assert_allclose(encoder.shims[0].module.no_piece.grad, numpy.ones(16))
+
+
+def test_long_docs_are_read_in_windows_and_no_word_is_lost(bert: str) -> None:
+    text = " ".join(itertools.islice(itertools.cycle(["play some jazz", "who is anna", "unbelievably"]), 100))
+    (doc,) = make_docs([text])
+    encoder = make_encoder(bert, overlap=20)
+    (vectors,) = encoder.predict([doc])
+    assert vectors.shape == (len(doc), 16)
+    assert (numpy.abs(vectors).sum(axis=1) > 0).all()
+    # the first window is what a doc of these words alone gives
+    head = Doc(doc.vocab, words=[token.text for token in doc[:20]])
+    first_window = encoder.predict([Doc(doc.vocab, words=[token.text for token in doc])])[0][:5]
+    assert_allclose(vectors[:5], first_window)
+    assert len(encoder.predict([head])[0]) == 20
+
+
+def test_windows_cover_each_word_once_and_stay_within_their_size() -> None:
+    rng = numpy.random.default_rng(0)
+    for _ in range(200):
+        lengths = rng.integers(0, 40, size=5).tolist()
+        counts = rng.integers(0, 8, size=sum(lengths))
+        max_pieces, overlap = int(rng.integers(8, 30)), int(rng.integers(0, 4))
+        windows = plan_windows(lengths, counts, max_pieces=max_pieces, overlap=overlap)
+        own = [
+            word for start, end in zip(windows.own_starts, windows.own_ends, strict=True) for word in range(start, end)
+        ]
+        assert own == list(range(sum(lengths)))
+        assert (windows.starts <= windows.own_starts).all()
+        assert (windows.own_ends <= windows.ends).all()
+        sizes = [counts[start:end].sum() for start, end in zip(windows.starts, windows.ends, strict=True)]
+        assert max(sizes, default=0) <= max_pieces
+
+
+def test_batches_of_like_length_hold_every_window_and_little_padding() -> None:
+    counts = numpy.ones(60, dtype="int64")
+    windows = plan_windows([1, 20, 2, 19, 1, 17], counts, max_pieces=64, overlap=8)
+    batches = batch_windows(windows, counts, n_added=2, max_batch=44)
+    assert sorted(i for batch in batches for i in batch.tolist()) == list(range(6))
+    assert [batch.tolist() for batch in batches] == [[1, 3], [5, 2], [0, 4]]
+    batch = fill_batch(windows, batches[1], numpy.arange(100, 160), counts, SpecialPieces((1,), (2,), 0))
+    assert batch.ids.shape == (2, 19)
+    assert batch.ids[1].tolist() == [1, 121, 122, 2] + [0] * 15
+    assert batch.mask.sum(axis=1).tolist() == [19, 4]
+    assert_array_equal(batch.ids.reshape(-1)[batch.places] - 100, batch.words)
+
+
+def assert_same_annotations(docs: list[Doc], others: list[Doc]) -> None:
+    for doc, other in zip(docs, others, strict=True):
+        assert doc.cats == pytest.approx(other.cats, abs=1e-5)
+        assert [(e.start, e.end, e.label_) for e in doc.ents] == [(e.start, e.end, e.label_) for e in other.ents]
+
+
+def make_pipeline(bert: str, *, listener: bool) -> Any:
+    fix_random_seed(0)
+    nlp = spacy.blank("en")
+    encoder = {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": bert}
+    if listener:
+        nlp.add_pipe("tok2vec", config={"model": encoder})
+    inside = {"@architectures": "spacy_mtl.Tok2VecListener.v1", "width": 16, "upstream": "*"} if listener else encoder
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": inside}
+    nlp.add_pipe("multitask", config={"model": model, "heads": JOINT})
+    nlp.initialize(lambda: make_examples(nlp))
+    return nlp
+
+
+@pytest.mark.parametrize("listener", [False, True])
+def test_a_pipeline_learns_and_is_the_same_after_reload(bert: str, listener: bool, tmp_path: Path) -> None:
+    nlp = make_pipeline(bert, listener=listener)
+    optimizer = nlp.create_optimizer()
+    optimizer.learn_rate = 0.005
+    losses: list[float] = []
+    for _ in range(80):
+        losses.append(nlp.update(make_examples(nlp), sgd=optimizer, losses={})["multitask"])
+    assert losses[-1] < 0.3 * losses[0]
+    scores = nlp.evaluate(make_examples(nlp))
+    assert scores["slots_f"] > 0.8
+    assert scores["intent_acc"] == 1.0
+    nlp.to_disk(tmp_path / "model")
+    config = (tmp_path / "model" / "config.cfg").read_text().replace(bert, "no/such/model")
+    (tmp_path / "model" / "config.cfg").write_text(config)
+    texts = [eg.text for eg in make_examples(nlp)]
+    assert_same_annotations(list(nlp.pipe(texts)), list(spacy.load(tmp_path / "model").pipe(texts)))
+
+
+def test_two_heads_need_one_forward_and_one_backward(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    nlp = make_pipeline(bert, listener=True)
+    shim = nlp.get_pipe("tok2vec").model.shims[0]
+    calls = []
+    read, backprop = shim.read, shim.backprop
+    monkeypatch.setattr(shim, "read", lambda *args, **kwargs: calls.append("read") or read(*args, **kwargs))
+    monkeypatch.setattr(shim, "backprop", lambda *args: calls.append("backprop") or backprop(*args))
+    nlp.update(make_examples(nlp), sgd=nlp.create_optimizer())
+    assert calls == ["read", "backprop"]
+
+
+def test_replace_listeners_keeps_the_annotations(bert: str) -> None:
+    nlp = make_pipeline(bert, listener=True)
+    texts = [eg.text for eg in make_examples(nlp)]
+    before = list(nlp.pipe(texts))
+    nlp.replace_listeners("tok2vec", "multitask", ["model.tok2vec"])
+    nlp.remove_pipe("tok2vec")
+    assert_same_annotations(before, list(nlp.pipe(texts)))
+
+
+def test_averaged_weights_are_put_in_and_taken_out(bert: str) -> None:
+    encoder = make_encoder(bert)
+    shim = encoder.shims[0]
+    name = "transformer.encoder.layer.0.output.dense.bias"
+    docs = make_docs(["play some jazz"])
+    before = encoder.predict(docs)[0].copy()
+    with encoder.use_params({(shim.id, name): numpy.ones(16, dtype="f")}):
+        assert (encoder.predict(docs)[0] != before).any()
+    assert_array_equal(encoder.predict(docs)[0], before)
+
+
+def test_a_model_that_cannot_be_found(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"transformer '.*nowhere'.*can't be loaded.*Give a folder with config\.json"):
+        make_encoder(str(tmp_path / "nowhere"))
+
+
+def test_a_tokenizer_without_a_fast_version(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import transformers
+    from transformers import BertTokenizer
+
+    folder = Path(bert)
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nplay\n")
+    slow = BertTokenizer.from_pretrained(bert)
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *args, **kwargs: slow)
+    with pytest.raises(ValueError, match="BertTokenizer has no fast version"):
+        make_encoder(bert)
+
+
+def test_a_listener_of_another_width(bert: str) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec", config={"model": {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": bert}})
+    listener = {"@architectures": "spacy_mtl.Tok2VecListener.v1", "width": 96, "upstream": "*"}
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": listener}
+    nlp.add_pipe("multitask", config={"model": model, "heads": JOINT})
+    with pytest.raises(ValueError, match="listener has width 96, but 'tok2vec' gives vectors of width 16"):
+        nlp.initialize(lambda: make_examples(nlp))
+
+
+def test_out_of_memory_names_the_batch_and_keeps_the_weights(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    nlp = make_pipeline(bert, listener=True)
+    shim = nlp.get_pipe("tok2vec").model.shims[0]
+    before = shim.to_bytes()
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(shim.module, "forward", fail)
+    with pytest.raises(
+        MemoryError, match=r"out of memory on a batch of 4 texts of \d+ pieces.*Lower max_batch, now 2048"
+    ):
+        nlp.update(make_examples(nlp), sgd=nlp.create_optimizer())
+    assert shim.to_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pooling": "sum"}, "pooling is 'sum', expected one of"),
+        ({"layers": "first"}, "layers is 'first', expected one of"),
+        ({"max_batch": 0}, "max_batch is 0 and overlap 64"),
+    ],
+)
+def test_settings_that_are_none(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_transformer_encoder_v1("any", **settings)

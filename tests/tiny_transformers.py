@@ -1,0 +1,38 @@
+"""Small random transformers, made on the spot and written as Hugging Face folders."""
+
+from pathlib import Path
+
+WORDS = "play some jazz in berlin who is anna schmidt where the wake me at seven ##ly ##s un ##believ ##able".split()
+
+
+def write_bert(folder: Path, *, positions: int = 64, width: int = 16, layers: int = 2) -> str:
+    """A BERT with a tokenizer of whole words, letters and pieces of words. RETURNS: the folder."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters, *(f"##{letter}" for letter in letters)]
+    ids = {piece: i for i, piece in enumerate(dict.fromkeys(vocab))}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = [("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
+    tokenizer.post_processor = processors.BertProcessing(special[1], special[0])
+    BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=positions).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(ids),
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=2 * width,
+        max_position_embeddings=positions,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    torch.manual_seed(0)
+    model = BertModel(config)
+    for param in model.parameters():
+        torch.nn.init.normal_(param, std=0.3)
+    model.save_pretrained(folder)
+    return str(folder)
