@@ -6,7 +6,7 @@ import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import registry
-from thinc.api import Ragged, fix_random_seed
+from thinc.api import fix_random_seed
 
 import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.layers.gradient_reversal import current_lambda
@@ -373,6 +373,7 @@ def test_sharing_layer_has_exact_gradients(nlp, examples, sharing):
 def test_sharing_layer_learns_and_reloads(nlp, examples, sharing, tmp_path):
     make_shared(nlp, examples, sharing)
     optimizer = nlp.create_optimizer()
+    optimizer.averages = {}
     for _ in range(60):
         nlp.update(examples, sgd=optimizer)
     assert nlp.evaluate(examples)["multitask_exact"] == 1.0
