@@ -32,25 +32,28 @@ SPLITS = ("train", "dev", "test")
 PREFIX = "genre="
 LEARNED = ["POS", "ENT_IOB", "ENT_TYPE"]
 THRESHOLD = 0.5
+# labelled words a step
+WORDS = 500
 
 
 @dataclass(frozen=True)
 class Method:
     """What a run adds to plain training.
 
-    adversary (bool): Whether there is a domain adversary. unlabelled (bool): Whether it gets the target's texts.
-    sharing (dict | None): The sharing layer.
+    max_lambda (float | None): Of the domain adversary, if there is one. unlabelled (bool): Whether it gets the target's
+        texts. sharing (dict | None): Settings of the adapters, if there are any.
     """
 
-    adversary: bool = False
+    max_lambda: float | None = None
     unlabelled: bool = False
     sharing: dict[str, Any] | None = None
 
 
 METHODS = {
     "plain": Method(),
-    "adversary": Method(adversary=True, unlabelled=True),
-    "adversary-sources": Method(adversary=True),
+    "adversary": Method(max_lambda=1.0, unlabelled=True),
+    "adversary-weak": Method(max_lambda=0.1, unlabelled=True),
+    "adversary-sources": Method(max_lambda=1.0),
     "adapters": Method(sharing={"by": "corpus"}),
     "adapters-bypass": Method(sharing={"by": "corpus", "bypass": 0.5}),
     "adapters-head": Method(sharing={"by": "head"}),
@@ -87,8 +90,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--genres", nargs="+", help="ewt: which to hold out, in turn; all five without")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--words", type=int, default=500, help="labelled words a step")
-    parser.add_argument("--max-lambda", type=float, default=1.0, help="of the adversary")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time")
     parser.add_argument("--part", default="1/1", help="1/2: every other run, from the first")
     args = parser.parse_args()
@@ -160,7 +161,7 @@ def train_and_test(run: Run, domains: list[str], args: argparse.Namespace) -> di
     folder = args.output / run.task
     output = args.output / "models" / run.key
     output.mkdir(parents=True, exist_ok=True)
-    make_config(run, domains, folder, words=args.words, max_lambda=args.max_lambda).to_disk(output / "config.cfg")
+    make_config(run, domains, folder).to_disk(output / "config.cfg")
     command = [sys.executable, "-m", "spacy", "train", str(output / "config.cfg"), "--output", str(output)]
     with (output / "train.log").open("w", encoding="utf8") as log:
         code = subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT).returncode
@@ -175,17 +176,17 @@ def train_and_test(run: Run, domains: list[str], args: argparse.Namespace) -> di
     return {"key": run.key, "target": run.target, "method": run.method, "seed": run.seed} | scores
 
 
-def make_config(run: Run, domains: list[str], folder: Path, *, words: int, max_lambda: float) -> Any:
+def make_config(run: Run, domains: list[str], folder: Path) -> Any:
     """configs/cross_domain.cfg for these domains and this method. All methods see as many labelled words a step."""
     method, config = METHODS[run.method], load_config(CONFIG, interpolate=False)
     sources = [name for name in domains if name != run.target]
     component = config["components"]["multitask"]
     if run.task == "nlupp":
         use_nlupp_heads(component)
-    if method.adversary:
-        component["heads"]["domain"]["max_lambda"] = max_lambda
-    else:
+    if method.max_lambda is None:
         del component["heads"]["domain"], component["weighting"]["weights"]["domain"]
+    else:
+        component["heads"]["domain"]["max_lambda"] = method.max_lambda
     if method.sharing:
         component["model"]["sharing"] = {"@mtl_sharing": "spacy_mtl.Adapters.v1", "width": 24} | method.sharing
     config["paths"]["corpora"] = str(folder)
@@ -200,11 +201,13 @@ def make_config(run: Run, domains: list[str], folder: Path, *, words: int, max_l
     set_corpora(config["corpora"]["dev"], scored, "dev")
     names = CHOSEN_BY[run.task]
     weights = {f"{source}/{name}": 1 / len(sources) / len(names) for source in sources for name in names}
-    weights |= {f"{run.target}/{name}": 0.0 for name in names} | ({"domain_acc": 0.0} if method.adversary else {})
+    weights |= {f"{run.target}/{name}": 0.0 for name in names}
+    if method.max_lambda is not None:
+        weights["domain_acc"] = 0.0
     config["training"]["score_weights"] = weights
     n_words = {name: count_words(folder / name / "train.spacy") for name in learned}
     labelled = sum(n_words[name] for name in sources)
-    config["training"]["batcher"]["size"] = round(words * sum(n_words.values()) / labelled)
+    config["training"]["batcher"]["size"] = round(WORDS * sum(n_words.values()) / labelled)
     return config
 
 
