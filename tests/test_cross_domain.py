@@ -50,7 +50,8 @@ def test_training_reports_on_the_domain_that_is_held_out(corpora, tmp_path, by):
     assert 0.0 < scores["domain_acc"] <= 1.0
     pipe = nlp.get_pipe("multitask")
     assert pipe.heads["domain"].labels == DOMAINS
-    assert pipe.heads["domain"].model.get_ref("reversal").attrs["step"] == 12
+    # spaCy updates once more before it evaluates for the last time
+    assert pipe.heads["domain"].model.get_ref("reversal").attrs["step"] == 13
     assert set(pipe.heads["ents"].labels) == {"LOC", "PER"}
     if by:
         assert pipe.encoder.get_ref("sharing").attrs["corpora"] == list(DOMAINS)

@@ -48,12 +48,15 @@ def finish_encoder(model: EncoderT, sgd: Optimizer) -> None:
     or of a corpus that the batch had no gold for stays exactly as it was.
     """
     sharing = model.maybe_get_ref("sharing")
-    parts: set[int] = set() if sharing is None else {node.id for node in sharing.walk()}
-    for node in model.walk():
+    if sharing is None:
+        model.finish_update(sgd)
+        return
+    model.get_ref("encoder").finish_update(sgd)
+    for node in sharing.walk():
+        for shim in node.shims:
+            shim.finish_update(sgd)
         for name in node.param_names:
-            if node.has_grad(name) and (node.id not in parts or node.get_grad(name).any()):
+            if node.has_grad(name) and node.get_grad(name).any():
                 param, gradient = sgd((node.id, name), node.get_param(name), node.get_grad(name))
                 node.set_param(name, param)
                 node.set_grad(name, gradient)
-        for shim in node.shims:
-            shim.finish_update(sgd)

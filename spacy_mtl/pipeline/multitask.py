@@ -217,13 +217,12 @@ class Multitask(TrainablePipe):
         """
         if not self._with_gradient:
             return
-        networks = [self.heads[key].model for key in self._order if key in self._with_gradient]
-        layers: list[Model[Any, Any]] = [*networks]
+        finish_encoder(self.encoder, sgd)
+        layers: list[Model[Any, Any]] = [self.heads[key].model for key in self._order if key in self._with_gradient]
         if self.weighting.model is not None:
             layers.append(self.weighting.model)
         for layer in layers:
             layer.finish_update(sgd)
-        finish_encoder(self.encoder, sgd)
         self._with_gradient.clear()
 
     def initialize(
