@@ -1,7 +1,7 @@
 """A domain classifier that the encoder learns to defeat: vectors that hide which domain a doc is of."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,11 @@ from ..gold import snippet
 from ..layers.dropout import dropout
 from ..layers.gradient_reversal import gradient_reversal
 from ..layers.linear import grown, linear
+from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import log_softmax, softmax
 from ..origin import corpus_of
 from ..types import ArrayT, HeadInput, HeadModelT
-
-PoolingKindT = Literal["mean", "max", "attention"]
 
 
 def make_domain_adversary_v1(
