@@ -16,7 +16,7 @@ from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
 from .. import registry  # noqa: F401  (the config's registries)
 from ..models.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
 from ..models.multitask import AllScoresT, build_multitask_model, run_heads
-from ..types import AnnotationsT, EncoderT, Head, HeadInput, Weighting
+from ..types import AnnotationsT, ArrayT, EncoderT, Head, HeadInput, SelfLabelling, Weighting
 from .scoring import score_corpora, score_heads
 from .views import Views, check_corpora, check_head_names
 
@@ -125,12 +125,20 @@ class Multitask(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Each head's annotation of the docs, by head name. The docs are not changed."""
         docs = list(docs)
-        if any(len(doc) for doc in docs):
-            check_vectors(self.model, docs, self.name)
-            scores = self.model.predict(docs)
-        else:
-            scores, _ = run_heads(self.model, self._heads_in_order(), docs, self._empty_tokvecs(docs), is_train=False)
+        scores = self._predict_scores(docs)
         return {key: head.decode(docs, scores[key]) for key, head in self.heads.items()}
+
+    def confidences(self, docs: Iterable[Doc]) -> dict[str, ArrayT]:
+        """How sure each head is of its annotation of each doc, (n_docs,), from 0 to 1; by head name, without the heads
+        that can't say (Protocol `SelfLabelling`). Over a listener the docs must have passed the upstream pipe.
+        """
+        docs = list(docs)
+        scores = self._predict_scores(docs)
+        return {
+            key: head.confidence(docs, scores[key])
+            for key, head in self.heads.items()
+            if isinstance(head, SelfLabelling)
+        }
 
     def set_annotations(self, docs: Iterable[Doc], scores: Mapping[str, AnnotationsT]) -> None:
         """Write what `predict` gave to the docs."""
@@ -284,6 +292,12 @@ class Multitask(TrainablePipe):
                 "component with other heads; save it again, or copy all of it"
             ) from error
         return self
+
+    def _predict_scores(self, docs: list[Doc]) -> AllScoresT:
+        if any(len(doc) for doc in docs):
+            check_vectors(self.model, docs, self.name)
+            return self.model.predict(docs)
+        return run_heads(self.model, self._heads_in_order(), docs, self._empty_tokvecs(docs), is_train=False)[0]
 
     def _heads_in_order(self) -> dict[str, Head]:
         return {key: self.heads[key] for key in self._order}
