@@ -143,8 +143,8 @@ class SelfLabelling(Protocol):
         """
 
     def confidence(self, docs: Sequence[Doc], scores: ScoresT) -> ArrayT:
-        """The probability of each doc's decoded annotation under the scores, (n_docs,), in numpy: of the whole where the
-        head decides jointly, of the least certain decision where it takes several independent ones.
+        """The probability of each doc's decoded annotation, (n_docs,), in numpy: of the whole where the head decides
+        jointly, of the least certain decision where it takes several independent ones.
         """
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
