@@ -72,7 +72,7 @@ def toy_config(paths: dict[str, Path], heads: dict[str, Any] | None = None, **tr
     config = nlp.config.copy()
     config["system"]["seed"] = 3
     config["corpora"] = {name: spacy_corpus(paths[name]) for name in ("train", "dev")}
-    settings = {"seed": "${system.seed}", "max_steps": 60, "eval_frequency": 20, "dropout": 0.1} | training
+    settings = {"seed": "${system.seed}", "max_steps": 40, "eval_frequency": 40, "dropout": 0.1} | training
     config["training"].update(settings)
     config["training"]["optimizer"]["learn_rate"] = 0.01
     return Config(config)

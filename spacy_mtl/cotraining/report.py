@@ -1,13 +1,12 @@
 """What happened in each round, as plain data and as tables."""
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
-
-import srsly
 
 from .labelling import Labelled
 from .learner import Learner
@@ -95,7 +94,7 @@ class Report:
 
     def save(self, folder: Path) -> None:
         """Write report.json and report.md, each at once, so that a run that is cut off leaves whole files."""
-        contents = {"report.json": srsly.json_dumps(self.as_json(), indent=2), "report.md": as_markdown(self)}
+        contents = {"report.json": json.dumps(self.as_json(), indent=2), "report.md": as_markdown(self)}
         for name, text in contents.items():
             temporary = folder / f".{name}.tmp"
             temporary.write_text(text + "\n", encoding="utf8")
