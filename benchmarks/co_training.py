@@ -3,7 +3,8 @@
     python benchmarks/co_training.py --data ../shared/data/snips --output training/co_training
 
 The round's best learner on dev is scored on test, on gold tokens. Other settings go to the config, such as
---training.max_steps 200.
+--training.max_steps 600 (then also --training.optimizer.learn_rate.total_steps 600). A round has more docs than the one
+before, so with few steps the gold is hardly seen.
 """
 
 import argparse
