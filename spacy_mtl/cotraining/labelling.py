@@ -10,6 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.util import minibatch
+from tqdm import tqdm
 
 from ..readers.unlabelled_corpus import unannotated
 from ..types import SelfLabelling
@@ -75,7 +76,8 @@ def label(learners: Sequence[Learner], reader: ReaderT, thresholds: Mapping[str,
     """
     first, second = learners
     labelled = Labelled({head: HeadLabels(threshold) for head, threshold in thresholds.items()})
-    for batch in minibatch(reader(first.nlp), BATCH_SIZE):
+    texts = tqdm(reader(first.nlp), desc="labelling", unit=" texts", disable=None)
+    for batch in minibatch(texts, BATCH_SIZE):
         raw = [eg.predicted for eg in batch]
         targets = [unannotated(doc, first.nlp) for doc in raw]
         pair = [annotate(learner, raw) for learner in (first, second)]
