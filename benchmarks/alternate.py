@@ -76,8 +76,8 @@ def print_rows(title: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
         print(f"  {name:<28}{row['words_per_second']:>10,.0f} words/s {ratio['median']:>7.2f} x {spread}", flush=True)
 
 
-def read_docs(path: Path, *, limit: int) -> list[Doc]:
-    """The first docs of a .spacy file."""
+def read_docs(path: Path, *, limit: int | None) -> list[Doc]:
+    """The first docs of a .spacy file; None for all."""
     return list(DocBin().from_disk(path).get_docs(spacy.blank("en").vocab))[:limit]
 
 

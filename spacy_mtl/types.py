@@ -150,6 +150,33 @@ class OnnxHead(Protocol):
 
 
 @runtime_checkable
+class SelfLabelling(Protocol):
+    """A head whose predictions can become gold, because it says how sure it is of them. A head need not; it then gets
+    no labels from co-training.
+    """
+
+    @property
+    def learns_from(self) -> frozenset[str]:
+        """What `copy_annotation` writes, such as "doc.ents". Of two heads that share it, one would learn the other's
+        labels.
+        """
+
+    def confidence(self, docs: Sequence[Doc], scores: ScoresT) -> ArrayT:
+        """The probability of each doc's decoded annotation, (n_docs,), in numpy: of the whole where the head decides
+        jointly, of the least certain decision where it takes several independent ones.
+        """
+
+    def same_annotation(self, one: Doc, other: Doc) -> bool:
+        """Whether the head predicted the same for two docs of the same tokens, which need not share their vocab."""
+
+    def copy_annotation(self, source: Doc, target: Doc) -> None:
+        """Write what the head predicted for `source` to `target` as gold, and nothing else.
+
+        target (Doc): Has the same tokens and vocab, and no annotation of this head.
+        """
+
+
+@runtime_checkable
 class Weighting(Protocol):
     """How the heads' losses and gradients become one.
 

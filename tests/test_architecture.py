@@ -26,7 +26,8 @@ ALLOWED = {
     "models": {"types", "layers", "models"},
     "pipeline": {"types", "registry", "origin", "models", "pipeline"},
     "audit": {"types", "gold", "readers", "pipeline", "audit"},
-    "cli": {"registry", "audit", "pipeline", "readers", "converters", "models", "types", "cli"},
+    "cotraining": {"types", "readers", "pipeline", "cotraining"},
+    "cli": {"registry", "audit", "cotraining", "pipeline", "readers", "converters", "models", "types", "cli"},
     "__init__": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 import spacy
+from multi import write
+from pipelines import make_examples, make_nlp
 from spacy.tokens import Doc, DocBin
+from toy import make_docs
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -117,3 +120,37 @@ def test_cross_domain_does_not_run_again_what_is_finished(cross_domain, genres, 
     assert printed[0].startswith("{")
     assert printed[1] == printed[0].split("\n", 1)[1]
     assert "| adversary | b | 1 |" in printed[1]
+
+
+@pytest.fixture
+def co_training(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import co_training
+
+    return co_training
+
+
+def test_a_share_keeps_its_labels_and_the_rest_is_raw(co_training, tmp_path):
+    docs = [doc for doc in make_docs(60, 0) if doc.ents]
+    write(tmp_path / "train.spacy", docs)
+    drawn = [co_training.split(tmp_path, tmp_path / name, share=0.25, seed=seed) for name, seed in (("a", 1), ("b", 2))]
+    gold, raw = (co_training.read_docs(path, limit=None) for path in drawn[0])
+    assert len(gold) == round(0.25 * len(docs))
+    assert all(doc.ents and doc.cats for doc in gold)
+    assert not any(doc.has_annotation("ENT_IOB") or doc.cats for doc in raw)
+    assert sorted(doc.text for doc in gold + raw) == sorted(doc.text for doc in docs)
+    assert [doc.text for doc in gold] != [doc.text for doc in co_training.read_docs(drawn[1][0], limit=None)]
+
+
+def test_labels_are_compared_with_what_was_dropped(co_training, tmp_path):
+    nlp = make_nlp()
+    nlp.to_disk(tmp_path / "model")
+    gold = [eg.reference for eg in make_examples(nlp)]
+    write(tmp_path / "train.spacy", gold)
+    labelled = [eg.reference for eg in make_examples(nlp)]
+    labelled[0].cats = {"play": 0.0, "ask": 1.0}
+    labelled[1] = make_examples(nlp, cats=False)[1].reference
+    labelled[2].ents = []
+    path = write(tmp_path / "pseudo.spacy", labelled)
+    found = co_training.precision(tmp_path / "model", path, tmp_path)
+    assert found == pytest.approx({"intent": 100 * 2 / 3, "slots": 100 * 3 / 4})

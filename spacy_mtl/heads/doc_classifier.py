@@ -238,6 +238,37 @@ class DocClassifier:
             return best == max(owned, key=lambda key: gold[key])
         return all((predicted.get(key, 0.0) >= self.threshold) == (gold[key] > 0) for key in self.keys if key in gold)
 
+    @property
+    def learns_from(self) -> frozenset[str]:
+        """Its keys of `doc.cats`."""
+        return frozenset(self.writes)
+
+    def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
+        """The best class's probability; with classes that are not exclusive, of the least certain class's decision: p
+        if it is predicted, else 1 - p.
+        """
+        probabilities: ArrayT = self._probabilities(to_numpy(scores).astype("d"))
+        if self.exclusive:
+            return probabilities.max(axis=1)
+        decided = probabilities >= self.threshold
+        return np.where(decided, probabilities, 1.0 - probabilities).min(axis=1)
+
+    def same_annotation(self, one: Doc, other: Doc) -> bool:
+        """Whether both have the same class, or the same classes at the threshold."""
+        return self._decisions(one) == self._decisions(other)
+
+    def copy_annotation(self, source: Doc, target: Doc) -> None:
+        """Set all of the head's keys of `cats`, to 1.0 or 0.0."""
+        target.cats.update(self._decisions(source))
+
+    def _decisions(self, doc: Doc) -> dict[str, float]:
+        """1.0 for each class that is predicted, 0.0 for the others."""
+        keys = self.keys
+        if self.exclusive:
+            best = max(keys, key=lambda key: doc.cats.get(key, 0.0))
+            return {key: float(key == best) for key in keys}
+        return {key: float(doc.cats.get(key, 0.0) >= self.threshold) for key in keys}
+
     def _probabilities(self, scores: Floats2d) -> Floats2d:
         return softmax(scores) if self.exclusive else sigmoid(scores)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import IS_SPACE
 from spacy.scorer import PRFScore
-from spacy.tokens import Doc, SpanGroup
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
@@ -19,6 +19,7 @@ from ..layers.crf import grown as grown_crf
 from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
 from ..layers.onnx_heads import write_linear
+from ..layers.path_probability import path_probabilities
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.span_probability import span_probabilities
 from ..layers.spans import Spans, set_ents
@@ -290,6 +291,30 @@ class EntityRecognizer:
             return None
         return self._gold_spans(example) == self._predicted_spans(example)
 
+    @property
+    def learns_from(self) -> frozenset[str]:
+        """`doc.ents`, also where it writes to `doc.spans`."""
+        return frozenset({"doc.ents"})
+
+    def confidence(self, docs: Sequence[Doc], scores: CRFScores) -> NDArray[np.float64]:
+        """The probability of all of the doc's spans together: of the decoded tag sequence under the CRF."""
+        constrained = constrain(scores, self.tag_scheme)
+        return path_probabilities(constrained, viterbi(constrained))
+
+    def same_annotation(self, one: Doc, other: Doc) -> bool:
+        """Whether the same spans were found in both."""
+        mine, theirs = ({(span.start, span.end, span.label_) for span in self._found(doc)} for doc in (one, other))
+        return mine == theirs
+
+    def copy_annotation(self, source: Doc, target: Doc) -> None:
+        """Set `doc.ents`: the spans, and all other tokens as outside."""
+        spans = [Span(target, span.start, span.end, label=span.label) for span in self._found(source)]
+        target.set_ents(spans, default="outside")
+
+    def _found(self, doc: Doc) -> Iterable[Span]:
+        """The predicted spans."""
+        return doc.ents if self.spans_key is None else doc.spans.get(self.spans_key, ())
+
     def _gold(self, examples: Sequence[Example]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """ENT_IOB and label index (-1 for none) of each token of the batch, (n_tokens,)."""
         rows = [entity_values(eg) for eg in examples]
@@ -315,9 +340,8 @@ class EntityRecognizer:
     def _predicted_spans(self, example: Example) -> set[tuple[int, int, str]]:
         """Predicted spans in gold tokens; those on tokens whose gold is unset are neither right nor wrong."""
         doc, reference = example.predicted, example.reference
-        found = doc.ents if self.spans_key is None else doc.spans.get(self.spans_key, ())
         spans: set[tuple[int, int, str]] = set()
-        for span in found:
+        for span in self._found(doc):
             places = example.alignment.x2y[span.start : span.end]
             if not len(places):
                 continue

@@ -228,6 +228,32 @@ class Tagger:
         predicted = example.predicted.to_array(ATTR_IDS[self.attr])
         return bool(np.all((predicted == gold) | (gold == 0)))
 
+    @property
+    def learns_from(self) -> frozenset[str]:
+        """The token attribute."""
+        return frozenset(self.writes)
+
+    def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
+        """The probability of the value of the doc's least certain token; 1 for a doc without tokens."""
+        best = softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0)
+        lengths = np.array([len(doc) for doc in docs], dtype="int64")
+        confidences = np.ones(len(docs))
+        running = np.flatnonzero(lengths)
+        if len(running):
+            confidences[running] = np.minimum.reduceat(best, (np.cumsum(lengths) - lengths)[running])
+        return confidences
+
+    def same_annotation(self, one: Doc, other: Doc) -> bool:
+        """Whether all tokens have the same value."""
+        attr_id = ATTR_IDS[self.attr]
+        return np.array_equal(one.to_array(attr_id), other.to_array(attr_id))
+
+    def copy_annotation(self, source: Doc, target: Doc) -> None:
+        """Set the attribute of all tokens."""
+        attr_id = ATTR_IDS[self.attr]
+        values: ArrayT = source.to_array(attr_id)
+        target.from_array(attr_id, values)
+
     def _is_annotated(self, example: Example) -> bool:
         return is_annotated(example.reference, ATTR_IDS[self.attr])
 

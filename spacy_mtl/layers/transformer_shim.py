@@ -11,14 +11,20 @@ import srsly
 import torch
 from thinc.api import PyTorchGradScaler, PyTorchShim, get_torch_default_device, torch2xp, xp2torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig
+from transformers import AutoModel as HFModel
+from transformers import AutoTokenizer as HFTokenizer
 
 from .piece_pooling import WordTransformer
 from .piece_windows import SpecialPieces
 from .word_pieces import PieceTable
 
+# partly annotated
+AutoModel: Any = HFModel
+AutoTokenizer: Any = HFTokenizer
 
-class TransformerShim(PyTorchShim):  # type: ignore[misc]
+
+class TransformerShim(PyTorchShim):
     """The transformer, once it is loaded, and its tokenizer.
 
     settings (dict): Arguments of `WordTransformer`.

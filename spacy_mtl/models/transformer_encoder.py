@@ -111,8 +111,9 @@ def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
 
 def to_torch(model: Tok2VecT, batch: WindowBatch) -> list[Any]:
     """The module's input, on its device."""
+    shim: Any = model.shims[0]
     arrays = (batch.ids, batch.mask, batch.places, batch.counts)
-    return [xp2torch(model.ops.asarray(array), device=model.shims[0].device) for array in arrays]
+    return [xp2torch(model.ops.asarray(array), device=shim.device) for array in arrays]
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from ..models.listeners import check_listeners, check_vectors, find_listeners, i
 from ..models.multitask import AllScoresT, build_multitask_model, run_heads
 from ..models.shared_encoder import finish_encoder
 from ..origin import corpora_of
-from ..types import AnnotationsT, EncoderT, Head, HeadInput, SharingInput, Weighting
+from ..types import AnnotationsT, ArrayT, EncoderT, Head, HeadInput, SelfLabelling, SharingInput, Weighting
 from .scoring import score_corpora, score_heads
 from .views import Views, check_corpora, check_head_names
 
@@ -131,6 +131,15 @@ class Multitask(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """The annotation of the docs by each head that writes any, by head name. The docs are not changed."""
         return self._predict_with(list(docs), [key for key, head in self.heads.items() if head.writes])
+
+    def confidences(self, docs: Iterable[Doc]) -> dict[str, ArrayT]:
+        """How sure each head is of its annotation of each doc, (n_docs,), from 0 to 1; by head name, without the heads
+        that can't say (Protocol `SelfLabelling`). Over a listener the docs must have passed the upstream pipe.
+        """
+        docs = list(docs)
+        able = {key: head for key, head in self.heads.items() if isinstance(head, SelfLabelling)}
+        scores = self._run_heads(docs, list(able))
+        return {key: head.confidence(docs, scores[key]) for key, head in able.items()}
 
     def set_annotations(self, docs: Iterable[Doc], scores: Mapping[str, AnnotationsT]) -> None:
         """Write what `predict` gave to the docs."""
@@ -297,14 +306,18 @@ class Multitask(TrainablePipe):
     def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
         """The annotation of the docs by these heads."""
         with one_blas_thread(sum(map(len, docs))):
-            if any(len(doc) for doc in docs):
-                check_vectors(self.model, docs, self.name)
-                tokvecs = self.encoder.predict(docs)
-            else:
-                tokvecs = self._empty_tokvecs(docs)
-            needed = reached_heads(self.heads, names)
-            scores, _ = run_heads(self.model, self._heads_in_order(), docs, tokvecs, is_train=False, only=needed)
+            scores = self._run_heads(docs, names)
             return {key: self.heads[key].decode(docs, scores[key]) for key in names}
+
+    def _run_heads(self, docs: list[Doc], names: Sequence[str]) -> AllScoresT:
+        """The scores of these heads, and of those that they need."""
+        if any(len(doc) for doc in docs):
+            check_vectors(self.model, docs, self.name)
+            tokvecs = self.encoder.predict(docs)
+        else:
+            tokvecs = self._empty_tokvecs(docs)
+        needed = reached_heads(self.heads, names)
+        return run_heads(self.model, self._heads_in_order(), docs, tokvecs, is_train=False, only=needed)[0]
 
     def _run_silent_heads(self, docs: Sequence[Doc]) -> None:
         """Let the heads that `predict` passes over leave on the docs what they are scored by."""

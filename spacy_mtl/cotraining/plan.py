@@ -1,0 +1,88 @@
+"""Everything that can be wrong with a run of co-training, found before the first training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spacy.language import Language
+from spacy.util import load_model_from_config
+from thinc.api import Config
+from tqdm import tqdm
+
+from ..readers.unlabelled_corpus import UnlabelledCorpus
+from ..types import Head, SelfLabelling
+from .corpus import check_train_corpus
+from .learner import dev_reader, find_component
+from .settings import Settings
+from .views import make_learner_configs, seed_of
+
+
+@dataclass
+class Plan:
+    """configs (dict[str, Config]): Of the learners, by name. component (str): Its name in the pipeline.
+    thresholds (dict[str, float]): Of the heads that can label. silent (list[str]): The other heads.
+    reader (UnlabelledCorpus): Of the raw texts. n_raw (int): Their number. seed (int): The first learner's.
+    """
+
+    configs: dict[str, Config]
+    component: str
+    thresholds: dict[str, float]
+    silent: list[str]
+    reader: UnlabelledCorpus
+    n_raw: int
+    seed: int
+
+
+def make_plan(config: Config, raw: Path, output: Path, settings: Settings) -> Plan:
+    """Check the run. Raises a ValueError that names what is wrong: settings, heads, files, the output folder."""
+    check_output(output)
+    nlp = load_model_from_config(config, auto_fill=True)
+    pipe = find_component(nlp)
+    thresholds, silent = choose_heads(pipe.heads, settings)
+    configs = make_learner_configs(nlp.config, settings)
+    seed = seed_of(nlp.config)
+    check_train_corpus(nlp.config)
+    reader = UnlabelledCorpus(raw)
+    n_raw = sum(1 for _ in tqdm(reader(nlp), desc=raw.name, unit=" texts", disable=None))
+    check_dev(nlp)
+    return Plan(configs, pipe.name, thresholds, silent, reader, n_raw, seed)
+
+
+def check_output(output: Path) -> None:
+    """Raise a ValueError if something is there already."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ValueError(f"{output} is there already and is not an empty folder; name a new one")
+
+
+def choose_heads(heads: Mapping[str, Head], settings: Settings) -> tuple[dict[str, float], list[str]]:
+    """RETURNS: the thresholds of the heads that can label, and the names of the others."""
+    unknown = sorted(set(settings.thresholds) - set(heads))
+    if unknown:
+        raise ValueError(f"thresholds are given for {unknown}, but the heads are {list(heads)}")
+    able = {key: head for key, head in heads.items() if isinstance(head, SelfLabelling)}
+    mute = sorted(set(settings.thresholds) - set(able))
+    if mute or not able:
+        raise ValueError(
+            f"heads {mute or list(heads)} can't say how sure they are (Protocol SelfLabelling), so they get no labels"
+        )
+    check_shared_gold(able)
+    return {key: settings.threshold_of(key) for key in able}, [key for key in heads if key not in able]
+
+
+def check_shared_gold(heads: Mapping[str, SelfLabelling]) -> None:
+    """Raise a ValueError if one head's labels would be another's gold."""
+    learners: dict[str, str] = {}
+    for key, head in heads.items():
+        for written in head.learns_from:
+            other = learners.setdefault(written, key)
+            if other != key:
+                raise ValueError(
+                    f"heads {other!r} and {key!r} both learn from {written}, so the labels of one would become gold of "
+                    "the other; co-train them in pipelines of their own"
+                )
+
+
+def check_dev(nlp: Language) -> None:
+    """Raise an error if the dev corpus can't be read or is empty."""
+    if next(iter(dev_reader(nlp)(nlp)), None) is None:
+        raise ValueError(f"{nlp.config['training']['dev_corpus']}: it gives no docs; each round is scored on them")

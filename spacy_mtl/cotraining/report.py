@@ -1,0 +1,172 @@
+"""What happened in each round, as plain data and as tables."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from .labelling import Labelled
+from .learner import Learner
+
+
+@dataclass
+class HeadReport:
+    """A head's labels in a round.
+
+    threshold (float): How sure both learners had to be.
+    labels (int): Predictions that were taken.
+    new (int): Those on texts that had no label of this head in the round before.
+    agreement (float): Share of the texts on which both learners predicted the same.
+    confidence (float): How sure the less certain learner was, mean over the texts.
+    """
+
+    threshold: float
+    labels: int
+    new: int
+    agreement: float
+    confidence: float
+
+
+@dataclass
+class LearnerReport:
+    """A learner of a round.
+
+    name (str): "first" or "second". model (str): Its folder, from the output folder on.
+    score (float): Its dev score, weighted by `training.score_weights`.
+    heads (dict[str, float | None]): Each head's main score on dev.
+    """
+
+    name: str
+    model: str
+    score: float
+    heads: dict[str, float | None]
+
+
+@dataclass
+class Round:
+    """A round.
+
+    number (int): 0 is the training on gold alone. texts (int): Raw texts with a label.
+    heads (dict[str, HeadReport]): The heads that can label.
+    learners (list[LearnerReport]): Empty if there was nothing new to learn.
+    """
+
+    number: int
+    texts: int = 0
+    heads: dict[str, HeadReport] = field(default_factory=dict)
+    learners: list[LearnerReport] = field(default_factory=list)
+
+    @property
+    def best(self) -> LearnerReport:
+        """The learner with the highest dev score; of equal ones the first."""
+        return max(self.learners, key=lambda learner: learner.score)
+
+
+@dataclass
+class Report:
+    """A run.
+
+    raw (str): Where the raw texts are. n_raw (int): Their number.
+    settings (dict[str, Any]): As in `Settings`, and the seed.
+    silent (list[str]): Heads that can't say how sure they are and get no labels.
+    stopped (str): Why there was no further round; empty while the run goes on.
+    """
+
+    raw: str
+    n_raw: int
+    settings: dict[str, Any]
+    silent: list[str]
+    rounds: list[Round] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def best_round(self) -> Round:
+        """The round with the highest dev score; of equal ones the earliest."""
+        return max((one for one in self.rounds if one.learners), key=lambda one: one.best.score)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        best = self.best_round
+        return asdict(self) | {"best_round": best.number, "model": best.best.model, "score": best.best.score}
+
+    def save(self, folder: Path) -> None:
+        """Write report.json and report.md, each at once, so that a run that is cut off leaves whole files."""
+        contents = {"report.json": json.dumps(self.as_json(), indent=2), "report.md": as_markdown(self)}
+        for name, text in contents.items():
+            temporary = folder / f".{name}.tmp"
+            temporary.write_text(text + "\n", encoding="utf8")
+            os.replace(temporary, folder / name)
+
+
+def report_labels(labelled: Labelled, before: Labelled | None) -> dict[str, HeadReport]:
+    """A round's labels in numbers."""
+    new = labelled.n_new(before)
+    return {
+        head: HeadReport(
+            labels.threshold, sum(labels.taken), new[head], mean(map(float, labels.agreed)), mean(labels.confidences)
+        )
+        for head, labels in labelled.heads.items()
+    }
+
+
+def report_learner(learner: Learner, folder: Path) -> LearnerReport:
+    """A learner's scores."""
+    return LearnerReport(learner.name, learner.path.relative_to(folder).as_posix(), learner.score, learner.heads)
+
+
+LABEL_HEADER = ("head", "threshold", "labels", "new", "agreement", "confidence")
+
+
+def label_rows(one: Round, silent: Sequence[str]) -> list[tuple[str, ...]]:
+    """A row for each head, under `LABEL_HEADER`; shares in per cent."""
+    rows = [
+        (head, f"{row.threshold:g}", str(row.labels), str(row.new), percent(row.agreement), percent(row.confidence))
+        for head, row in one.heads.items()
+    ]
+    return [*rows, *((head, "can't say how sure it is", "0", "0", "", "") for head in silent)]
+
+
+def score_header(one: Round) -> tuple[str, ...]:
+    """The columns of `score_rows`."""
+    return ("learner", "dev score", *one.learners[0].heads)
+
+
+def score_rows(one: Round) -> list[tuple[str, ...]]:
+    """A row for each learner, in per cent."""
+    return [
+        (learner.name, percent(learner.score), *(percent(score) for score in learner.heads.values()))
+        for learner in one.learners
+    ]
+
+
+def percent(share: float | None) -> str:
+    """With two decimals."""
+    return "" if share is None else f"{100 * share:.2f}"
+
+
+def as_markdown(report: Report) -> str:
+    """The report to read."""
+    best = report.best_round
+    lines = [
+        "# Co-training",
+        "",
+        f"{report.n_raw} raw texts in `{report.raw}`. The learners differ in their {report.settings['agreement']}. "
+        f"Scores and shares are per cent, on dev. Best: round {best.number}, `{best.best.model}`. "
+        + (f"Stopped: {report.stopped}." if report.stopped else "Still running."),
+    ]
+    for one in report.rounds:
+        lines += ["", f"## Round {one.number}", ""]
+        if one.number:
+            lines += [f"{one.texts} texts got a label.", ""]
+            lines += [*markdown_table(LABEL_HEADER, label_rows(one, report.silent)), ""]
+        if one.learners:
+            lines += markdown_table(score_header(one), score_rows(one))
+    return "\n".join(lines).rstrip()
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]

@@ -1,0 +1,131 @@
+"""Raw text as a corpus: examples that carry no gold, or only what is known of every text."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+
+READER = "spacy_mtl.UnlabelledCorpus.v1"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def make_unlabelled_corpus_v1(
+    path: Path | None,
+    cats: dict[str, float] = {},  # noqa: B006  (a config needs a plain default; it is only read)
+    limit: int = 0,
+) -> "UnlabelledCorpus":
+    """Build a reader of raw text.
+
+    path (Path): A .txt file (UTF-8, one text a line), a .jsonl file (one object a line, its text under "text"), a
+        .spacy file (the tokens are kept, the annotation is dropped), or a folder with any of these, also in folders.
+        Blank lines and texts are passed over.
+    cats (dict[str, float]): What is known of every text, such as {"genre=email": 1.0}: it becomes gold in `doc.cats`.
+    limit (int): At most so many texts; 0 for all.
+    """
+    if path is None:
+        raise ValueError(f"{READER}: path is null; name a file ({', '.join(TEXTS)}) or a folder of such files")
+    if limit < 0:
+        raise ValueError(f"{READER}: limit is {limit}; it must be a number of texts, or 0 for all")
+    wrong = {key: value for key, value in cats.items() if not 0.0 <= value <= 1.0}
+    if wrong:
+        raise ValueError(f"{READER}: cats has {wrong}; values must be from 0 to 1")
+    return UnlabelledCorpus(path, cats=cats, limit=limit)
+
+
+class UnlabelledCorpus:
+    """The reader. Each call reads the files again, text by text; of a .spacy file it holds the whole."""
+
+    def __init__(self, path: str | Path, *, cats: Mapping[str, float] | None = None, limit: int = 0) -> None:
+        self.path = Path(path)
+        self.cats = dict(cats or {})
+        self.limit = limit
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        """Give the texts in the order of the files' names. The gold docs carry `cats` and nothing else.
+
+        Raises a ValueError that names the file, and the line where there is one, if a file is missing, broken or has
+        no text.
+        """
+        docs = (doc for file in find_files(self.path) for doc in read_docs(file, nlp))
+        for doc in islice(docs, self.limit or None):
+            reference = doc.copy()
+            reference.cats = dict(self.cats)
+            yield Example(doc, reference)
+
+
+def find_files(path: Path) -> list[Path]:
+    """The file, or the files of a folder that can be read, by name."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix in TEXTS and file.is_file())
+        if not files:
+            raise ValueError(f"{READER}: the folder {path} has no files with the suffix {', '.join(TEXTS)}")
+        return files
+    if not path.is_file():
+        raise ValueError(f"{READER}: no such file or folder: {path}")
+    if path.suffix not in TEXTS:
+        raise ValueError(f"{READER}: {path} has the suffix {path.suffix!r}, expected one of {', '.join(TEXTS)}")
+    return [path]
+
+
+def read_docs(file: Path, nlp: Language) -> Iterator[Doc]:
+    """The texts of a file as docs without annotation. Raises a ValueError if there are none."""
+    is_empty = True
+    for doc in TEXTS[file.suffix](file, nlp):
+        is_empty = False
+        yield doc
+    if is_empty:
+        raise ValueError(f"{READER}: there is no text in {file}; fill it or leave it out")
+
+
+def unannotated(doc: Doc, nlp: Language) -> Doc:
+    """A doc of the pipeline with the same tokens, and nothing else."""
+    spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
+    return Doc(nlp.vocab, words=[token.text for token in doc], spaces=spaces)
+
+
+def _from_txt(file: Path, nlp: Language) -> Iterator[Doc]:
+    return (nlp.make_doc(line) for _, line in _lines(file))
+
+
+def _from_jsonl(file: Path, nlp: Language) -> Iterator[Doc]:
+    for number, line in _lines(file):
+        try:
+            entry = srsly.json_loads(line)
+        except ValueError as error:
+            raise ValueError(f"{READER}: {file}, line {number}: not JSON: {error}") from error
+        if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+            found = f"the keys {sorted(entry)}" if isinstance(entry, dict) else f"a {type(entry).__name__}"
+            raise ValueError(f'{READER}: {file}, line {number}: expected an object with a string "text", got {found}')
+        if entry["text"].strip():
+            yield nlp.make_doc(entry["text"])
+
+
+def _from_docbin(file: Path, nlp: Language) -> Iterator[Doc]:
+    try:
+        doc_bin = DocBin().from_disk(file)
+    except Exception as error:
+        raise ValueError(f"{READER}: {file} is no complete .spacy file: {type(error).__name__}: {error}") from error
+    return (unannotated(doc, nlp) for doc in doc_bin.get_docs(nlp.vocab) if doc.text.strip())
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, stripped, each with its number from 1."""
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                text = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).decode("utf8").strip()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{READER}: {file}, line {number}: not UTF-8: {error.reason}; convert it") from error
+            if text:
+                yield number, text
+
+
+TEXTS: dict[str, Callable[[Path, Language], Iterator[Doc]]] = {
+    ".txt": _from_txt,
+    ".jsonl": _from_jsonl,
+    ".spacy": _from_docbin,
+}
