@@ -13,8 +13,15 @@ from spacy.tokens import Doc
 from thinc.api import fix_random_seed
 from tiny_transformers import write_bert
 
-from spacy_mtl.layers.piece_windows import SpecialPieces, batch_windows, fill_batch, plan_windows
-from spacy_mtl.models.transformer_encoder import POOLINGS, make_transformer_encoder_v1
+from spacy_mtl.layers.piece_windows import (
+    BATCH_COST,
+    SpecialPieces,
+    batch_windows,
+    cheapest_cuts,
+    fill_batch,
+    plan_windows,
+)
+from spacy_mtl.models.transformer_encoder import POOLINGS, make_transformer_encoder_v1, plan_batches
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -150,16 +157,30 @@ def test_windows_cover_each_word_once_and_stay_within_their_size() -> None:
         assert max(sizes, default=0) <= max_pieces
 
 
-def test_batches_of_like_length_hold_every_window_and_little_padding() -> None:
-    counts = numpy.ones(60, dtype="int64")
-    windows = plan_windows([1, 20, 2, 19, 1, 17], counts, max_pieces=64, overlap=8)
+def test_batches_are_the_cheapest_of_all_cuts() -> None:
+    rng = numpy.random.default_rng(0)
+    for _ in range(50):
+        sizes = -numpy.sort(-rng.integers(1, 60, size=int(rng.integers(1, 9))))
+
+        def cost(cuts: list[tuple[int, int]], sizes: Any = sizes) -> float:
+            return sum((end - start) * sizes[start] + BATCH_COST for start, end in cuts)
+
+        places = range(1, len(sizes))
+        choices = [c for n in range(len(sizes)) for c in itertools.combinations(places, n)]
+        best = min(cost(list(itertools.pairwise((0, *choice, len(sizes))))) for choice in choices)
+        found = cheapest_cuts(sizes)
+        assert [place for cut in found for place in range(*cut)] == list(range(len(sizes)))
+        assert cost(found) == best
+
+
+def test_a_batch_has_its_windows_special_pieces_and_padding() -> None:
+    counts = numpy.ones(61, dtype="int64")
+    windows = plan_windows([1, 20, 3, 19, 1, 17], counts, max_pieces=64, overlap=8)
     batches = batch_windows(windows, counts, n_added=2, max_batch=44)
-    assert sorted(i for batch in batches for i in batch.tolist()) == list(range(6))
-    assert [batch.tolist() for batch in batches] == [[1, 3], [5, 2], [0, 4]]
-    batch = fill_batch(windows, batches[1], numpy.arange(100, 160), counts, SpecialPieces((1,), (2,), 0))
-    assert batch.ids.shape == (2, 19)
-    assert batch.ids[1].tolist() == [1, 121, 122, 2] + [0] * 15
-    assert batch.mask.sum(axis=1).tolist() == [19, 4]
+    assert [batch.tolist() for batch in batches] == [[1, 3], [5], [2, 0, 4]]
+    batch = fill_batch(windows, batches[2], numpy.arange(100, 161), counts, SpecialPieces((1,), (2,), 0))
+    assert batch.ids.tolist() == [[1, 121, 122, 123, 2], [1, 100, 2, 0, 0], [1, 143, 2, 0, 0]]
+    assert batch.mask.sum(axis=1).tolist() == [5, 3, 3]
     assert_array_equal(batch.ids.reshape(-1)[batch.places] - 100, batch.words)
 
 
@@ -209,7 +230,9 @@ def test_two_heads_need_one_forward_and_one_backward(bert: str, monkeypatch: pyt
     monkeypatch.setattr(shim, "read", lambda *args, **kwargs: calls.append("read") or read(*args, **kwargs))
     monkeypatch.setattr(shim, "backprop", lambda *args: calls.append("backprop") or backprop(*args))
     nlp.update(make_examples(nlp), sgd=nlp.create_optimizer())
-    assert calls == ["read", "backprop"]
+    assert calls[-1] == "backprop"
+    assert calls.count("backprop") == 1
+    assert calls.count("read") == len(plan_batches(nlp.get_pipe("tok2vec").model, [eg.x for eg in make_examples(nlp)]))
 
 
 def test_replace_listeners_keeps_the_annotations(bert: str) -> None:
@@ -269,7 +292,7 @@ def test_out_of_memory_names_the_batch_and_keeps_the_weights(bert: str, monkeypa
 
     monkeypatch.setattr(shim.module, "forward", fail)
     with pytest.raises(
-        MemoryError, match=r"out of memory on a batch of 4 texts of \d+ pieces.*Lower max_batch, now 2048"
+        MemoryError, match=r"out of memory on a batch of \d texts of \d+ pieces.*Lower max_batch, now 2048"
     ):
         nlp.update(make_examples(nlp), sgd=nlp.create_optimizer())
     assert shim.to_bytes() == before
