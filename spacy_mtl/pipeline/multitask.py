@@ -30,7 +30,7 @@ DEFAULT_MODEL = Config().from_str("""
 sharing = null
 
 [model.tok2vec]
-@architectures = "spacy.HashEmbedCNN.v2"
+@architectures = "spacy_mtl.HashEmbedCNN.v1"
 pretrained_vectors = null
 width = 96
 depth = 4
@@ -38,6 +38,8 @@ embed_size = 2000
 window_size = 1
 maxout_pieces = 3
 subword_features = true
+boundary = "padded"
+word_dropout = 0.0
 """)["model"]
 DEFAULT_HEADS = {"textcat": "spacy_mtl.DocClassifier.v1", "ner": "spacy_mtl.EntityRecognizer.v1"}
 N_SAMPLE = 10
