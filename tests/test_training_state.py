@@ -1,4 +1,4 @@
-"""A training that was stopped goes on exactly as if it had not been: spacy_mtl.TrainingState.v1 and the state's file."""
+"""A training that was stopped goes on exactly as if it had not been: spacy_mtl.TrainingState.v1 and its files."""
 
 import numpy as np
 import pytest
@@ -76,6 +76,8 @@ learn_rate = 0.01
 @callbacks = "spacy_mtl.TrainingState.v1"
 every = 2
 
+[initialize]
+
 [initialize.components]
 """
 
@@ -94,7 +96,9 @@ def batches_of(nlp):
 
 def learn(nlp, optimizer, batches):
     for batch in batches:
-        nlp.update(batch, sgd=optimizer)
+        nlp.update(batch, sgd=False)
+        for _, pipe in nlp.pipeline:
+            pipe.finish_update(optimizer)
         optimizer.step_schedules()
 
 
@@ -105,7 +109,8 @@ def assert_equal_training(nlp, optimizer, other, other_optimizer):
     for name, one in parameters.items():
         two = others[name]
         assert_array_equal(one.weights, two.weights, err_msg=name)
-        for own, loaded in ((optimizer.mom1, other_optimizer.mom1), (optimizer.averages, other_optimizer.averages)):
+        averages = (optimizer.averages or {}, other_optimizer.averages or {})
+        for own, loaded in ((optimizer.mom1, other_optimizer.mom1), averages):
             assert (one.key in own) == (two.key in loaded)
             if one.key in own:
                 assert_array_equal(own[one.key], loaded[two.key], err_msg=name)
@@ -132,10 +137,45 @@ def test_stopped_and_resumed_is_the_same_as_not_stopped(listener, tmp_path):
     assert not np.array_equal(weights_of(without.get_pipe(name))[key], weights_of(straight.get_pipe(name))[key])
 
 
+def write_bert(folder):
+    """A random BERT of words that the examples have. RETURNS: the folder."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "some", "jazz", "in", "who", "is", "where"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=32).save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    torch.manual_seed(0)
+    config = transformers.BertConfig(vocab_size=len(words), max_position_embeddings=32, **sizes, **dropout)
+    transformers.BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
 def test_a_transformer_is_resumed_too(tmp_path):
-    """The same with a small BERT, whose parameters thinc has behind a shim."""
-    pytest.importorskip("torch")
-    from test_transformer_encoder import make_transformer  # noqa: F401
+    """Its parameters are behind a shim. Encoder and heads have learning rates of their own."""
+    encoder = {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": write_bert(tmp_path)}
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder}
+    straight, stopped, resumed = (make_nlp(model=model) for _ in range(3))
+    group = {"pattern": "^transformer", "layer_decay": 0.5, "n_layers": 2}
+    optimizer, first, second = (
+        make_optimizer_v1(0.05, {"encoder": group | {"learn_rate": warmup_linear(0.01, 2, 20)}}, L2=0.01)
+        for _ in range(3)
+    )
+    learn(straight, optimizer, batches_of(straight))
+    learn(stopped, first, batches_of(stopped)[:5])
+    save_state(first, stopped, tmp_path / "state")
+    resumed.from_bytes(stopped.to_bytes())
+    load_state(second, resumed, tmp_path / "state")
+    learn(resumed, second, batches_of(resumed)[5:])
+    assert any("transformer.encoder.layer.1" in name for name in find_parameters(resumed))
+    assert_equal_training(straight, optimizer, resumed, second)
+
+
+def test_a_gradient_that_would_be_lost_is_an_error(tmp_path):
+    nlp, optimizer = make_nlp(listener=True), make_optimizer()
+    nlp.update(make_examples(nlp), sgd=optimizer)
+    with pytest.raises(ValueError, match=r"gradient of parameter 'tok2vec/.*' was not used yet"):
+        save_state(optimizer, nlp, tmp_path / "state")
 
 
 def test_names_are_the_same_in_another_pipeline():
@@ -157,13 +197,13 @@ def test_what_does_not_fit_is_an_error(tmp_path):
         load_state(optimizer, nlp, path)
     with pytest.raises(ValueError, match="use_averages is False, but was True"):
         load_state(make_optimizer(use_averages=False), nlp, path)
-    with pytest.raises(ValueError, match=r"has a parameter 'multitask/slots/.*, which the pipeline has not"):
+    with pytest.raises(ValueError, match=r"has a parameter 'multitask/.*', which the pipeline has not"):
         load_state(make_optimizer(), make_nlp(heads_config(intent={"kind": "DocClassifier"})), path)
     other = make_nlp()
     other.get_pipe("multitask").add_label("NEW", head="slots")
     with pytest.raises(ValueError, match=r"parameter 'multitask/slots/.*' has \d+ values, but \d+ in the state"):
         load_state(make_optimizer(), other, path)
-    with pytest.raises(ValueError, match="can't load the state in .*missing"):
+    with pytest.raises(ValueError, match=r"can't load the state in .*missing"):
         load_state(make_optimizer(), nlp, tmp_path / "missing")
     srsly.write_msgpack(path, {"step": 1})
     with pytest.raises(ValueError, match="can't load the state"):

@@ -18,10 +18,12 @@ class Parameter:
 
     key (tuple[int, str]): What thinc gives the optimizer: number of the node or shim, and the parameter's own name.
     weights (ArrayT): Its values, which must not be changed.
+    gradient (ArrayT | None): What the next step will use, if there is anything.
     """
 
     key: KeyT
     weights: ArrayT
+    gradient: ArrayT | None
 
 
 def trainable_pipes(nlp: Language) -> dict[str, Any]:
@@ -52,15 +54,17 @@ def _walk(model: Model[Any, Any], prefix: str, seen: set[int]) -> Iterator[tuple
         layer = f"{prefix}/{node.name}.{place}"
         for name in node.param_names:
             if node.has_param(name):
-                yield f"{layer}/{name}", Parameter((node.id, name), node.get_param(name))
+                gradient = node.get_grad(name) if node.has_grad(name) else None
+                yield f"{layer}/{name}", Parameter((node.id, name), node.get_param(name), gradient)
         for number, shim in enumerate(node.shims):
             shim_prefix = f"{layer}/{number}/" if number else f"{layer}/"
-            for name, weights in _torch_parameters(shim):
-                yield f"{shim_prefix}{name}", Parameter((shim.id, name), weights)
+            for parameter in _torch_parameters(shim):
+                yield f"{shim_prefix}{parameter.key[1]}", parameter
 
 
-def _torch_parameters(shim: Any) -> Iterator[tuple[str, ArrayT]]:
+def _torch_parameters(shim: Any) -> Iterator[Parameter]:
     module = getattr(shim, "_model", None)
     if module is not None and hasattr(module, "named_parameters"):
         for name, param in module.named_parameters():
-            yield name, torch2xp(param.data)
+            gradient = None if param.grad is None else torch2xp(param.grad)
+            yield Parameter((shim.id, name), torch2xp(param.data), gradient)

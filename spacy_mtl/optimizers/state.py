@@ -15,7 +15,9 @@ from .parameters import Parameter, find_parameters
 def save_state(optimizer: GroupedAdam, nlp: Language, path: str | Path) -> None:
     """Write the optimizer's state to a file: steps, and for each parameter its updates, moments and average.
 
-    nlp (Language): The pipeline that the optimizer trains. Raises a ValueError if it is another.
+    nlp (Language): The pipeline that the optimizer trains. Raises a ValueError if it is another, or if there are
+        gradients that no step has used: they would be lost. spaCy's `nlp.update(sgd=...)` leaves those of a pipe with
+        listeners to the next call; `nlp.update(sgd=False)`, then `finish_update` of each component, leaves none.
     """
     parameters = find_parameters(nlp)
     names = {parameter.key: name for name, parameter in parameters.items()}
@@ -25,6 +27,7 @@ def save_state(optimizer: GroupedAdam, nlp: Language, path: str | Path) -> None:
             f"Optimizer: it has changed {len(unknown)} parameters that the pipeline {nlp.pipe_names} does not have, "
             f"such as {unknown[0][1]!r}; save its state with the pipeline that it trains"
         )
+    check_gradients(parameters)
     entries = {names[key]: _write(optimizer, parameters[names[key]]) for key in optimizer.nr_update}
     srsly.write_msgpack(Path(path), {"step": optimizer.step, "parameters": entries})
 
@@ -48,6 +51,17 @@ def load_state(optimizer: GroupedAdam, nlp: Language, path: str | Path) -> None:
     for name, entry in entries.items():
         _read(optimizer, parameters[name], entry)
     optimizer.skip(step)
+
+
+def check_gradients(parameters: Mapping[str, Parameter]) -> None:
+    """Raise a ValueError if there are gradients that no step has used."""
+    for name, parameter in parameters.items():
+        if parameter.gradient is not None and parameter.gradient.any():
+            raise ValueError(
+                f"Optimizer: the gradient of parameter {name!r} was not used yet and would be lost; call finish_update "
+                "of all components before the state is saved, as spacy train does. nlp.update(sgd=optimizer) leaves "
+                "that of a component with listeners to the next call: use nlp.update(sgd=False)"
+            )
 
 
 def check_state(
