@@ -1,10 +1,10 @@
-"""Where a gold doc comes from: its corpus and the heads that may learn from it, in the doc's `user_data`.
+"""Where a doc comes from: its corpus and, for gold docs, the heads that may learn from it, in the doc's `user_data`.
 
-Readers write it; the component and the batcher read it. `Language.update` and `evaluate` copy the predicted doc and
-keep the gold one, so it is still there when the component sees the example.
+Readers write it; the component, its network and the batcher read it. `Language.update` and `evaluate` copy the
+predicted doc with its `user_data` and keep the gold one, so it is still there when the component sees the example.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from spacy.tokens import Doc
 
@@ -26,9 +26,26 @@ def mark(doc: Doc, corpus: str, heads: Sequence[str] | None = None) -> Doc:
     return doc
 
 
+def name_corpus(doc: Doc, corpus: str) -> Doc:
+    """Write which corpus a doc to predict is of. A doc that another corpus has named already is copied first.
+
+    corpus (str): The name of the corpus.
+    RETURNS (Doc): The doc that carries the name.
+    """
+    if corpus_of(doc) not in (None, corpus):
+        doc = doc.copy()
+    doc.user_data[CORPUS_KEY] = corpus
+    return doc
+
+
 def corpus_of(doc: Doc) -> str | None:
-    """The name of the gold doc's corpus; None if no reader has written one."""
+    """The name of the doc's corpus; None if nobody has written one."""
     return doc.user_data.get(CORPUS_KEY)
+
+
+def corpora_of(docs: Iterable[Doc]) -> list[str]:
+    """The names of the docs' corpora, in alphabetical order."""
+    return sorted({name for doc in docs if (name := corpus_of(doc)) is not None})
 
 
 def heads_of(doc: Doc) -> tuple[str, ...] | None:

@@ -13,8 +13,6 @@ from thinc.types import Floats2d, Ints1d, Ragged
 ArrayT = Any
 # docs -> token vectors of all docs end to end, (n_tokens, width), with one length a doc
 EncoderT = Model[list[Doc], Ragged]
-# token vectors -> for each head name the token vectors that this head sees
-SharingT = Model[Ragged, dict[str, Ragged]]
 # what a head's network gives: an array, or a dataclass of arrays; it can be scaled by a float and added to its like
 ScoresT = Any
 # what a head's `decode` gives and its `set_annotations` takes
@@ -23,6 +21,22 @@ AnnotationsT = Any
 GraphT = Any
 # per token of the batch a distribution over another head's labels, (n_tokens, n_labels)
 ConditionT = Floats2d
+
+
+@dataclass
+class SharingInput:
+    """What a sharing layer sees. Its gradient has the same form, with an empty `docs`.
+
+    docs (list[Doc]): The batch. `origin.corpus_of` gives the name of a doc's corpus.
+    tokvecs (Ragged): Token vectors of all docs end to end, data (n_tokens, width), lengths (n_docs,).
+    """
+
+    docs: list[Doc]
+    tokvecs: Ragged
+
+
+# token vectors -> for each head name the token vectors that this head sees
+SharingT = Model[SharingInput, dict[str, Ragged]]
 
 
 @dataclass
@@ -63,14 +77,15 @@ class Head(Protocol):
     name (str): Its key under `[components.multitask.heads]`; the component sets it.
     model (Model[HeadInput, ScoresT]): The network. Labels live in `model.attrs["labels"]`, which `to_disk` saves.
     condition_on (tuple[str, ...]): Names of the heads whose scores this one sees.
-    main_score (str): The key of `score()` that stands for the head in `multitask_score`.
+    main_score (str | None): The key of `score()` that stands for the head in `multitask_score`; None keeps the head out
+        of `multitask_score` and `multitask_exact`, if it is there for the sake of others.
     standard_scores (Mapping[str, str]): spaCy's score keys, each with the key of `score()` it equals.
     """
 
     name: str
     model: HeadModelT
     condition_on: tuple[str, ...]
-    main_score: str
+    main_score: str | None
     standard_scores: Mapping[str, str]
 
     @property
@@ -83,7 +98,11 @@ class Head(Protocol):
 
     @property
     def writes(self) -> dict[str, str]:
-        """What it writes: a name no two heads may share ("doc.ents") -> the label to name in the error, or ""."""
+        """What it writes: a name no two heads may share ("doc.ents") -> the label to name in the error, or "".
+
+        A head that writes nothing is not run in `predict`; it is run on the docs that are evaluated, and
+        `set_annotations` may leave in their `user_data` what its `score` needs.
+        """
 
     @property
     def overlap_fix(self) -> str:

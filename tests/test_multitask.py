@@ -24,6 +24,7 @@ from thinc.types import Ragged
 
 from spacy_mtl.models.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.pipeline.multitask import Multitask
+from spacy_mtl.types import SharingInput
 
 LONGER = [text for text, _, _ in TEXTS] * 10 + ["", " ", "\n play jazz ", "🤷‍♀️ ﷽ play"]
 
@@ -358,9 +359,11 @@ def test_sharing_layer_gives_each_head_its_own_view():
 
         def backprop(d_views):
             ((name, gradient),) = d_views.items()
-            return Ragged(gradient.dataXd * factors[name], X.lengths)
+            return SharingInput([], Ragged(gradient.dataXd * factors[name], X.tokvecs.lengths))
 
-        return {name: Ragged(X.dataXd * factor, X.lengths) for name, factor in factors.items()}, backprop
+        return {
+            name: Ragged(X.tokvecs.dataXd * factor, X.tokvecs.lengths) for name, factor in factors.items()
+        }, backprop
 
     nlp = make_nlp()
     parts = {"tok2vec": ENCODER, "heads": JOINT, "weighting": {"@mtl_weightings": "spacy_mtl.Static.v1"}}

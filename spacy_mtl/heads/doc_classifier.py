@@ -1,7 +1,7 @@
 """Document classification: exclusive classes (softmax) or independent ones (sigmoid), written to `doc.cats`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,10 @@ from ..gold import snippet
 from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
 from ..layers.onnx_heads import write_linear, write_pooling
+from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
 from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
-
-PoolingKindT = Literal["mean", "max", "attention"]
 
 SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
 SCORE_TABLES = ("f_per_type", "auc_per_type")

@@ -1,12 +1,13 @@
 """One vector a doc from its token vectors."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from thinc.api import Model, ParametricAttention, chain, concatenate, reduce_max, reduce_mean, reduce_sum
 from thinc.types import Floats2d, Ragged
 
 PoolingT = Model[Ragged, Floats2d]
+PoolingKindT = Literal["mean", "max", "attention"]
 BUILDERS: dict[str, Any] = {
     "mean": reduce_mean,
     "max": reduce_max,
@@ -14,7 +15,7 @@ BUILDERS: dict[str, Any] = {
 }
 
 
-def pooling(kinds: Sequence[str]) -> PoolingT:
+def pooling(kinds: Sequence[PoolingKindT]) -> PoolingT:
     """Pool by each kind ("mean", "max", "attention") and put the results side by side.
 
     Ragged (n_tokens, width) -> (n_docs, width * len(kinds)). A doc without tokens gives zeros.

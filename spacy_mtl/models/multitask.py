@@ -1,6 +1,6 @@
 """The whole network: the shared encoder and every head, in the order in which heads see each other's scores."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
-from ..types import EncoderT, Head, HeadInput, ScoresT, SharingT, Weighting
+from ..types import EncoderT, Head, HeadInput, ScoresT, SharingInput, SharingT, Weighting
 
 AllScoresT = dict[str, ScoresT]
 GradientsT = dict[str, Floats2d]
@@ -48,19 +48,29 @@ def forward(
 
 
 def run_heads(
-    model: MultitaskModelT, heads: Mapping[str, Head], docs: list[Doc], tokvecs: Ragged, *, is_train: bool
+    model: MultitaskModelT,
+    heads: Mapping[str, Head],
+    docs: list[Doc],
+    tokvecs: Ragged,
+    *,
+    is_train: bool,
+    only: Collection[str] | None = None,
 ) -> tuple[AllScoresT, Callable[[AllScoresT], GradientsT]]:
-    """Run every head on the shared vectors. `model` may be a copy of the network that `heads` belong to.
+    """Run the heads on the shared vectors. `model` may be a copy of the network that `heads` belong to.
 
+    only (Collection[str] | None): The heads to run, with all that they are conditioned on; None for every head.
     RETURNS: scores by head, and backprop: {head: d_scores} -> {head: d_tokvecs (n_tokens, width)}. Heads that are left
         out of the gradients, and on whose scores no other head's gradient falls, are not touched.
     """
     layers = dict(zip(sorted(heads), model.layers[1:], strict=False))
-    views, bp_sharing = _share(model.get_ref("encoder").maybe_get_ref("sharing"), heads, tokvecs, is_train)
+    sharing = model.get_ref("encoder").maybe_get_ref("sharing")
+    views, bp_sharing = _share(sharing, heads, SharingInput(docs, tokvecs), is_train)
     scores: AllScoresT = {}
     bp_conditions: dict[str, dict[str, Any]] = {}
     bp_scores: dict[str, Any] = {}
     for name, head in heads.items():
+        if only is not None and name not in only:
+            continue
         conditions, bp_conditions[name] = [], {}
         for other in head.condition_on:
             condition, bp_conditions[name][other] = heads[other].condition(scores[other], tokvecs.lengths)
@@ -83,9 +93,9 @@ def run_heads(
 
 
 def _share(
-    sharing: SharingT | None, heads: Mapping[str, Head], tokvecs: Ragged, is_train: bool
+    sharing: SharingT | None, heads: Mapping[str, Head], X: SharingInput, is_train: bool
 ) -> tuple[Mapping[str, Ragged], Callable[[str, Ragged], Floats2d]]:
     if sharing is None:
-        return dict.fromkeys(heads, tokvecs), lambda name, d_view: d_view.dataXd
-    views, backprop = sharing(tokvecs, is_train)
-    return views, lambda name, d_view: backprop({name: d_view}).dataXd
+        return dict.fromkeys(heads, X.tokvecs), lambda name, d_view: d_view.dataXd
+    views, backprop = sharing(X, is_train)
+    return views, lambda name, d_view: backprop({name: d_view}).tokvecs.dataXd

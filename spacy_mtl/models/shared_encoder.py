@@ -3,19 +3,20 @@
 from typing import Any
 
 from spacy.tokens import Doc
-from thinc.api import Model, chain, list2ragged
+from thinc.api import Model, Optimizer, chain, list2ragged
 from thinc.types import Floats2d, Ragged
 
-from ..types import EncoderT, SharingT
+from ..types import EncoderT, SharingInput, SharingT
 
 
 def make_shared_encoder_v1(tok2vec: Model[list[Doc], list[Floats2d]], sharing: SharingT | None = None) -> EncoderT:
     """Build the encoder that all heads share.
 
     tok2vec (Model[list[Doc], list[Floats2d]]): A listener, or an encoder of the component's own.
-    sharing (Model[Ragged, dict[str, Ragged]] | None): Gives each head its own view of the shared vectors; None is hard
-        sharing, where all heads see the same. `attrs["heads"]` is set to the heads' names before it is initialised; its
-        backprop takes the gradients of any of the heads and may be called once for each.
+    sharing (Model[SharingInput, dict[str, Ragged]] | None): Gives each head its own view of the shared vectors; None is
+        hard sharing, where all heads see the same. Before it is initialised, `attrs["heads"]` is set to the heads'
+        names and `attrs["corpora"]` to those of the corpora of the gold docs. Its backprop takes the gradients of any
+        of the heads, gives a SharingInput, and may be called once for each.
     """
     encoder: EncoderT = chain(tok2vec, list2ragged())
     layers: list[Model[Any, Any]] = [encoder] if sharing is None else [encoder, sharing]
@@ -39,4 +40,23 @@ def init(model: EncoderT, X: list[Doc] | None = None, Y: Any = None) -> None:
     model.set_dim("nO", tokvecs.data.shape[1], force=True)
     sharing = model.maybe_get_ref("sharing")
     if sharing is not None:
-        sharing.initialize(tokvecs)
+        sharing.initialize(SharingInput(X or [], tokvecs))
+
+
+def finish_encoder(model: EncoderT, sgd: Optimizer) -> None:
+    """Let the optimizer change the encoder, and in the sharing layer only what has got a gradient: the part of a head
+    or of a corpus that the batch had no gold for stays exactly as it was.
+    """
+    sharing = model.maybe_get_ref("sharing")
+    if sharing is None:
+        model.finish_update(sgd)
+        return
+    model.get_ref("encoder").finish_update(sgd)
+    for node in sharing.walk():
+        for shim in node.shims:
+            shim.finish_update(sgd)
+        for name in node.param_names:
+            if node.has_grad(name) and node.get_grad(name).any():
+                param, gradient = sgd((node.id, name), node.get_param(name), node.get_grad(name))
+                node.set_param(name, param)
+                node.set_grad(name, gradient)

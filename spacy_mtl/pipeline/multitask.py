@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import minibatch
 from spacy.util import registry as spacy_registry
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
@@ -17,7 +18,9 @@ from .. import registry  # noqa: F401  (the config's registries)
 from ..models.blas_threads import one_blas_thread
 from ..models.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
 from ..models.multitask import AllScoresT, build_multitask_model, run_heads
-from ..types import AnnotationsT, EncoderT, Head, HeadInput, Weighting
+from ..models.shared_encoder import finish_encoder
+from ..origin import corpora_of
+from ..types import AnnotationsT, EncoderT, Head, HeadInput, SharingInput, Weighting
 from .scoring import score_corpora, score_heads
 from .views import Views, check_corpora, check_head_names
 
@@ -38,6 +41,8 @@ subword_features = true
 """)["model"]
 DEFAULT_HEADS = {"textcat": "spacy_mtl.DocClassifier.v1", "ner": "spacy_mtl.EntityRecognizer.v1"}
 N_SAMPLE = 10
+# docs that are run at once to score a head that writes nothing
+N_SCORED = 256
 
 
 @Language.factory(
@@ -124,24 +129,16 @@ class Multitask(TrainablePipe):
         return added
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
-        """Each head's annotation of the docs, by head name. The docs are not changed."""
+        """The annotation of the docs by each head that writes any, by head name. The docs are not changed."""
         docs = list(docs)
         with one_blas_thread(sum(map(len, docs))):
-            scores = self._predict_scores(docs)
-            return {key: head.decode(docs, scores[key]) for key, head in self.heads.items()}
-
-    def _predict_scores(self, docs: list[Doc]) -> AllScoresT:
-        if any(len(doc) for doc in docs):
-            check_vectors(self.model, docs, self.name)
-            return self.model.predict(docs)
-        scores, _ = run_heads(self.model, self._heads_in_order(), docs, self._empty_tokvecs(docs), is_train=False)
-        return scores
+            return self._predict_with(docs, [key for key, head in self.heads.items() if head.writes])
 
     def set_annotations(self, docs: Iterable[Doc], scores: Mapping[str, AnnotationsT]) -> None:
         """Write what `predict` gave to the docs."""
         docs = list(docs)
-        for key, head in self.heads.items():
-            head.set_annotations(docs, scores[key])
+        for key, annotations in scores.items():
+            self.heads[key].set_annotations(docs, annotations)
 
     def update(
         self,
@@ -213,7 +210,8 @@ class Multitask(TrainablePipe):
             scores, backprop = run_heads(self.model, self._heads_in_order(), docs, tokvecs, is_train=True)
         else:
             scores, backprop = self.model.begin_update(docs)
-        own = {key: head.get_rehearsal_loss(teacher[key], scores[key]) for key, head in self.heads.items()}
+        writers = {key: head for key, head in self.heads.items() if head.writes}
+        own = {key: head.get_rehearsal_loss(teacher[key], scores[key]) for key, head in writers.items()}
         backprop({key: d_scores for key, (_, d_scores) in own.items()})
         self._with_gradient.update(own)
         losses[self.name] += sum(loss for loss, _ in own.values())
@@ -227,8 +225,8 @@ class Multitask(TrainablePipe):
         """
         if not self._with_gradient:
             return
-        networks = [self.heads[key].model for key in self._order if key in self._with_gradient]
-        layers: list[Model[Any, Any]] = [self.encoder, *networks]
+        finish_encoder(self.encoder, sgd)
+        layers: list[Model[Any, Any]] = [self.heads[key].model for key in self._order if key in self._with_gradient]
         if self.weighting.model is not None:
             layers.append(self.weighting.model)
         for layer in layers:
@@ -255,6 +253,7 @@ class Multitask(TrainablePipe):
         self._set_labels(examples, labels or {})
         check_overlap(self.heads, self.name)
         check_corpora(self.heads, examples)
+        self._name_for_sharing(examples)
         filled = [eg.predicted for eg in examples if len(eg.predicted)]
         if not filled:
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
@@ -267,14 +266,16 @@ class Multitask(TrainablePipe):
         """
         examples = list(examples)
         validate_examples(examples, "Multitask.score")
+        self._run_silent_heads([eg.predicted for eg in examples])
         result = score_heads(self.heads, examples)
         by_corpus = score_corpora(self.heads, examples)
         for corpus, heads in by_corpus.items():
             for key, scores in heads.items():
                 result.update({f"{corpus}/{key}_{metric}": value for metric, value in scores.items()})
-        self.main_scores = {key: result[f"{key}_{head.main_score}"] for key, head in self.heads.items()}
+        main = {key: head.main_score for key, head in self.heads.items() if head.main_score is not None}
+        self.main_scores = {key: result[f"{key}_{metric}"] for key, metric in main.items()}
         self.corpus_scores = {
-            corpus: {key: scores[self.heads[key].main_score] for key, scores in heads.items()}
+            corpus: {key: scores[main[key]] for key, scores in heads.items() if key in main}
             for corpus, heads in by_corpus.items()
         }
         return result
@@ -294,6 +295,31 @@ class Multitask(TrainablePipe):
                 "component with other heads; save it again, or copy all of it"
             ) from error
         return self
+
+    def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
+        """The annotation of the docs by these heads."""
+        if any(len(doc) for doc in docs):
+            check_vectors(self.model, docs, self.name)
+            tokvecs = self.encoder.predict(docs)
+        else:
+            tokvecs = self._empty_tokvecs(docs)
+        needed = reached_heads(self.heads, names)
+        scores, _ = run_heads(self.model, self._heads_in_order(), docs, tokvecs, is_train=False, only=needed)
+        return {key: self.heads[key].decode(docs, scores[key]) for key in names}
+
+    def _run_silent_heads(self, docs: Sequence[Doc]) -> None:
+        """Let the heads that `predict` passes over leave on the docs what they are scored by."""
+        silent = [key for key, head in self.heads.items() if not head.writes and head.labels]
+        if silent:
+            for batch in minibatch(docs, size=N_SCORED):
+                self.set_annotations(batch, self._predict_with(batch, silent))
+
+    def _name_for_sharing(self, examples: Sequence[Example]) -> None:
+        """Tell the sharing layer, if there is one, what it may have a part for."""
+        sharing = self.encoder.maybe_get_ref("sharing")
+        if sharing is not None:
+            sharing.attrs["heads"] = list(self.heads)
+            sharing.attrs["corpora"] = corpora_of(eg.reference for eg in examples)
 
     def _heads_in_order(self) -> dict[str, Head]:
         return {key: self.heads[key] for key in self._order}
@@ -344,11 +370,11 @@ class Multitask(TrainablePipe):
     def _initialize_networks(self, docs: list[Doc]) -> None:
         """Initialise the encoder, then the heads in the order in which they see each other's scores."""
         sharing = self.encoder.maybe_get_ref("sharing")
-        if sharing is not None:
-            sharing.attrs["heads"] = list(self.heads)
         self.encoder.initialize(docs)
         tokvecs = self.encoder.predict(docs)
-        views = dict.fromkeys(self.heads, tokvecs) if sharing is None else sharing.predict(tokvecs)
+        views = dict.fromkeys(self.heads, tokvecs)
+        if sharing is not None:
+            views = sharing.predict(SharingInput(docs, tokvecs))
         scores: AllScoresT = {}
         for key in self._order:
             head = self.heads[key]

@@ -8,6 +8,7 @@ from spacy.language import Language
 from spacy.training import Example
 from spacy.util import logger
 
+from ..origin import corpus_of
 from ..types import Mix, Sampler
 from .shuffle import shuffled
 from .source import Source, make_source
@@ -107,7 +108,7 @@ class MultiCorpus:
             yield from source(nlp)
 
     def _for_initialization(self, nlp: Language) -> Iterator[Example]:
-        cover = [] if self._survey is None else self._survey.cover
+        cover = self._first_of_each(nlp) if self._survey is None else self._survey.cover
         if max_epochs(nlp) == -1 and len(cover) > N_SPACY_SAMPLE:
             logger.warning(
                 "%s: the labels of all corpora are spread over %d docs, but spaCy initialises a stream from %d. Write "
@@ -117,8 +118,11 @@ class MultiCorpus:
                 len(cover),
                 N_SPACY_SAMPLE,
             )
-        yield from cover
+        yield from one_of_each_first(cover)
         yield from self._one_after_another(nlp)
+
+    def _first_of_each(self, nlp: Language) -> list[Example]:
+        return [next(iter(source(nlp))) for source in self.sources.values()]
 
     def _draw(self, nlp: Language, sampler: Sampler) -> Iterator[Example]:
         if nlp is not self._nlp:
@@ -209,6 +213,13 @@ class MultiCorpus:
         chances = sampler.probabilities(mix)
         exact = all(abs(chances[name] - sizes[name]) < 1e-3 for name in sizes)
         return exact and mix.epoch_size == sum(sizes.values())
+
+
+def one_of_each_first(examples: Sequence[Example]) -> list[Example]:
+    """The examples, the first of each corpus before the others: what looks at a few docs then knows all corpora."""
+    first = {corpus_of(eg.reference): eg for eg in reversed(examples)}
+    chosen = {id(eg) for eg in first.values()}
+    return [*reversed(first.values()), *(eg for eg in examples if id(eg) not in chosen)]
 
 
 def describe(drawn: Mapping[str, int]) -> str:

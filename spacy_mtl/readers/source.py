@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training import Example
 
-from ..origin import mark
+from ..origin import mark, name_corpus
 from .label_map import LabelMapT, with_labels
 
 ReaderT = Callable[[Language], Iterable[Example]]
@@ -59,8 +59,10 @@ class Source:
         for eg in islice(examples, self.limit) if self.limit else examples:
             mapped = eg if self.label_map is None else self._mapped(eg)
             for changed in [mapped] if self.augmenter is None else self.augmenter(nlp, mapped):
+                predicted = name_corpus(changed.predicted, self.name)
                 reference = mark(changed.reference, self.name, self.heads)
-                yield changed if reference is changed.reference else Example(changed.predicted, reference)
+                same = predicted is changed.predicted and reference is changed.reference
+                yield changed if same else Example(predicted, reference)
 
     def _mapped(self, eg: Example) -> Example:
         assert self.label_map is not None

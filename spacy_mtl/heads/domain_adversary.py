@@ -1,0 +1,215 @@
+"""A domain classifier that the encoder learns to defeat: vectors that hide which domain a doc is of."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+from spacy.training import Example
+from thinc.api import Model, chain
+from thinc.types import Floats2d, Ints1d, Ragged
+from thinc.util import get_array_module, to_numpy
+
+from ..gold import snippet
+from ..layers.dropout import dropout
+from ..layers.gradient_reversal import gradient_reversal
+from ..layers.linear import grown, linear
+from ..layers.pooling import PoolingKindT
+from ..layers.pooling import pooling as build_pooling
+from ..layers.softmax import log_softmax, softmax
+from ..origin import corpus_of
+from ..types import ArrayT, HeadInput, HeadModelT
+
+
+def make_domain_adversary_v1(
+    total_steps: int,
+    prefix: str | None = None,
+    gamma: float = 10.0,
+    max_lambda: float = 1.0,
+    pooling: list[PoolingKindT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
+) -> "DomainAdversary":
+    """Build a domain adversary (Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks", JMLR 17).
+
+    The classifier learns the docs' domains; the encoder gets its gradient times -lambda, where lambda = max_lambda *
+    (2 / (1 + exp(-gamma * p)) - 1) and p = step / total_steps, at most 1. A step is a call of update in which a doc has
+    a domain.
+
+    total_steps (int): Steps over which lambda grows, usually ${training.max_steps}, times training.accumulate_gradient
+        if that is not 1. 1 gives a lambda that is constant from the second step on.
+    prefix (str | None): The domain is the positive key of `doc.cats` that starts so; None: the name of the doc's
+        corpus, as the reader spacy_mtl.MultiCorpus.v1 gives it.
+    gamma (float): How fast lambda grows, above 0.
+    max_lambda (float): What lambda grows towards, at least 0. With 0 the encoder gets no gradient, and the head only
+        measures how well the shared vectors tell the domain.
+    pooling (list[str]): How token vectors become a doc vector: "mean", "max", "attention", or several side by side.
+    """
+    if total_steps < 1:
+        raise ValueError(f"DomainAdversary: total_steps is {total_steps}; it must be at least 1")
+    if not gamma > 0.0:
+        raise ValueError(f"DomainAdversary: gamma is {gamma}; it must be above 0")
+    if not max_lambda >= 0.0:
+        raise ValueError(f"DomainAdversary: max_lambda is {max_lambda}; it must be at least 0")
+    if not pooling:
+        raise ValueError("DomainAdversary: pooling is empty; name at least one of 'mean', 'max', 'attention'")
+    return DomainAdversary(build_model(pooling, total_steps, gamma, max_lambda), prefix=prefix)
+
+
+def build_model(kinds: Sequence[PoolingKindT], total_steps: int, gamma: float, max_lambda: float) -> HeadModelT:
+    """Token vectors -> reversal -> pooled -> logits (n_docs, n_labels)."""
+    reversal = gradient_reversal(total_steps, gamma, max_lambda)
+    pool: Model[Ragged, Floats2d] = chain(reversal, build_pooling(kinds), dropout())
+    output = linear()
+    model: HeadModelT = Model("domain_adversary", forward, init=init, layers=[pool, output], attrs={"labels": []})
+    model.set_ref("reversal", reversal)
+    model.set_ref("output", output)
+    return model
+
+
+def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[Floats2d, Any]:
+    """RETURNS: logits (n_docs, n_labels), and backprop to the input, whose gradient is reversed."""
+    pooled, bp_pooled = model.layers[0](X.tokvecs, is_train)
+    logits, bp_logits = model.get_ref("output")(pooled, is_train)
+
+    def backprop(d_logits: Floats2d) -> HeadInput:
+        return HeadInput([], bp_pooled(bp_logits(d_logits)), [])
+
+    return logits, backprop
+
+
+def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
+    """Set the sizes from the sample and the labels."""
+    assert X is not None
+    labels = model.attrs["labels"]
+    if len(labels) < 2:
+        raise ValueError(f"DomainAdversary: its domains are {labels}; it needs docs of two at least, or leave it out")
+    model.layers[0].initialize(X.tokvecs)
+    output = model.get_ref("output")
+    output.set_dim("nO", len(labels), force=True)
+    output.initialize(model.layers[0].predict(X.tokvecs))
+
+
+class DomainAdversary:
+    """The head. Unit of its loss: the doc. A doc without a domain is not annotated. It writes no annotation, and its
+    accuracy counts for no other score: the nearer it is to the share of the largest domain, the better the vectors hide
+    the domain.
+    """
+
+    condition_on: tuple[str, ...] = ()
+    main_score: str | None = None
+    standard_scores: Mapping[str, str] = {}
+    overlap_fix = ""
+
+    def __init__(self, model: HeadModelT, *, prefix: str | None) -> None:
+        self.name = "domain_adversary"
+        self.model = model
+        self.prefix = prefix
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Domains: keys of `cats` without the prefix, or names of corpora."""
+        return tuple(self.model.attrs["labels"])
+
+    @property
+    def attribute(self) -> str:
+        """Where it finds the domain."""
+        return "name of the corpus" if self.prefix is None else f"cats that start with {self.prefix!r}"
+
+    @property
+    def writes(self) -> dict[str, str]:
+        """Nothing."""
+        return {}
+
+    def add_label(self, label: str) -> int:
+        """Add a domain. Its weights are zero if the network has its shape already."""
+        if label in self.labels:
+            return 0
+        self.model.attrs["labels"] = [*self.labels, label]
+        output = self.model.get_ref("output")
+        if output.has_param("W"):
+            self.model.replace_node(output, grown(output, n_out=len(self.labels)))
+        return 1
+
+    def collect_labels(self, examples: Iterable[Example]) -> None:
+        """Take every domain of a gold doc, in alphabetical order."""
+        domains = {self._domain(eg.reference) for eg in examples}
+        self.model.attrs["labels"] = sorted(domain for domain in domains if domain is not None)
+
+    def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
+        """Refuse: a head that needs the domain would work against this one."""
+        raise ValueError(
+            f"head {self.name!r}: no head can be conditioned on it, since it makes the vectors hide the domain; "
+            "take it out of condition_on"
+        )
+
+    def get_loss(self, examples: Sequence[Example], scores: ArrayT) -> tuple[float, ArrayT | None]:
+        """Cross-entropy of the domains, in nats. Its gradient is what the classifier learns from; the network reverses
+        what goes on to the encoder.
+        """
+        gold = self._gold(examples)
+        rows = np.flatnonzero(gold >= 0)
+        if not len(rows):
+            return 0.0, None
+        d_scores: ArrayT = get_array_module(scores).zeros_like(scores)
+        d_scores[rows] = softmax(scores[rows])
+        d_scores[rows, gold[rows]] -= 1.0
+        loss = -log_softmax(scores[rows])[np.arange(len(rows)), gold[rows]].sum()
+        return float(loss) / len(examples), d_scores / len(examples)
+
+    def get_rehearsal_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
+        """Cross-entropy against the teacher's probabilities."""
+        target = softmax(teacher)
+        loss = -(target * log_softmax(scores)).sum()
+        return float(loss) / len(scores), (softmax(scores) - target) / len(scores)
+
+    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> list[str]:
+        """The likeliest domain of each doc."""
+        return [self.labels[place] for place in to_numpy(scores).argmax(axis=1)]
+
+    def set_annotations(self, docs: Sequence[Doc], annotations: Sequence[str]) -> None:
+        """Note the domains in `doc.user_data`, for `score`."""
+        for doc, domain in zip(docs, annotations, strict=True):
+            doc.user_data[self._key] = domain
+
+    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """`acc`: the share of docs of a known domain that it tells."""
+        found = [correct for eg in examples if (correct := self.is_correct(eg)) is not None]
+        return {"acc": sum(found) / len(found) if found else None}
+
+    def is_correct(self, example: Example) -> bool | None:
+        """Whether it tells the doc's domain; None for a doc of none, or of one that it has not learned."""
+        domain = self._domain(example.reference)
+        if domain not in self.labels:
+            return None
+        return bool(example.predicted.user_data.get(self._key) == domain)
+
+    @property
+    def _key(self) -> str:
+        return f"spacy_mtl.domain.{self.name}"
+
+    def _domain(self, doc: Doc) -> str | None:
+        """The gold doc's domain. Raises a ValueError if it is of two."""
+        if self.prefix is None:
+            return corpus_of(doc)
+        domains = [
+            key[len(self.prefix) :] for key, value in doc.cats.items() if value > 0 and key.startswith(self.prefix)
+        ]
+        if len(domains) > 1:
+            raise ValueError(
+                f"head {self.name!r}: doc {snippet(doc.text)} is of {len(domains)} domains: {domains}; keep one "
+                f"positive key with the prefix {self.prefix!r}"
+            )
+        return domains[0] if domains else None
+
+    def _gold(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        """The place of each doc's domain in the labels, (n_docs,); -1 where it has none."""
+        places: dict[str | None, int] = {label: place for place, label in enumerate(self.labels)} | {None: -1}
+        domains = [self._domain(eg.reference) for eg in examples]
+        for domain, eg in zip(domains, examples, strict=True):
+            if domain not in places:
+                raise ValueError(
+                    f"head {self.name!r}: domain {domain!r} of doc {snippet(eg.reference.text)} was not seen at "
+                    f"initialisation; add it with add_label({domain!r}, head={self.name!r}), or initialise with "
+                    "examples or labels that have it"
+                )
+        return np.array([places[domain] for domain in domains], dtype="int64")

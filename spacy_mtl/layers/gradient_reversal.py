@@ -1,0 +1,36 @@
+"""Gradient reversal: what comes after learns, what comes before unlearns."""
+
+import math
+from collections.abc import Callable
+
+from thinc.api import Model
+from thinc.types import Ragged
+
+ReversalT = Model[Ragged, Ragged]
+
+
+def gradient_reversal(total_steps: int, gamma: float, max_lambda: float) -> ReversalT:
+    """Build the layer: the identity, whose backprop multiplies the gradient by -lambda (Ganin et al. 2016, "Domain-
+    Adversarial Training of Neural Networks", JMLR 17). Ragged (n_tokens, width) -> the same.
+
+    `attrs["step"]` counts the calls of backprop; it is saved with the weights.
+    """
+    attrs = {"step": 0, "total_steps": total_steps, "gamma": gamma, "max_lambda": max_lambda}
+    return Model("gradient_reversal", forward, attrs=attrs)
+
+
+def forward(model: ReversalT, X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
+    """RETURNS: X, and the backprop that reverses."""
+
+    def backprop(dY: Ragged) -> Ragged:
+        reversed_gradient = dY.dataXd * -current_lambda(model)
+        model.attrs["step"] += 1
+        return Ragged(reversed_gradient, dY.lengths)
+
+    return X, backprop
+
+
+def current_lambda(model: ReversalT) -> float:
+    """max_lambda * (2 / (1 + exp(-gamma * p)) - 1), where p is the share of `total_steps` that is done, at most 1."""
+    progress = min(model.attrs["step"] / model.attrs["total_steps"], 1.0)
+    return float(model.attrs["max_lambda"] * (2.0 / (1.0 + math.exp(-model.attrs["gamma"] * progress)) - 1.0))
