@@ -70,7 +70,7 @@ def init(model: SharingT, X: SharingInput | None = None, Y: Any = None) -> None:
     if n_in % n_layers:
         raise ValueError(
             f"LayerMix: the encoder's vectors are {n_in} wide, which is not n_layers = {n_layers} times a width. Set "
-            'layers = "all" in spacy_mtl.TransformerEncoder.v1, and n_layers to num_hidden_layers + 1 of its config.json'
+            'layers = "all" in spacy_mtl.TransformerEncoder.v1, and n_layers to its num_hidden_layers + 1'
         )
     model.set_dim("nI", n_in)
     model.set_dim("nO", n_in // n_layers)
