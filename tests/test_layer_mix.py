@@ -45,14 +45,14 @@ def test_each_head_mixes_by_itself():
 
 def test_a_head_finds_the_layer_that_it_needs():
     """Each head is drawn towards one layer; another head's gradient leaves its scores alone."""
-    model, given = make_mix()
+    model, given = make_mix(width=8)
     wanted = {"intent": 0, "slots": 2}
     layers = np.split(given.tokvecs.dataXd, 3, axis=1)
-    for _ in range(300):
+    for _ in range(1000):
         views, backprop = model.begin_update(given)
         backprop({head: Ragged(views[head].dataXd - layers[layer], LENGTHS) for head, layer in wanted.items()})
         for name in model.param_names:
-            model.set_param(name, model.get_param(name) - model.get_grad(name))
+            model.set_param(name, model.get_param(name) - 0.05 * model.get_grad(name))
             model.set_grad(name, model.get_grad(name) * 0)
     weights = layer_weights(model)
     assert {head: int(np.argmax(weights[head])) for head in wanted} == wanted
