@@ -19,6 +19,7 @@ TAGGERS = ("tag", "pos", "morph", "sent_start")
 REQUIRED = {
     "spacy_mtl.DomainAdversary.v1": [{"total_steps": 1000}],
     "spacy_mtl.Adapters.v1": [{"by": "head"}, {"by": "corpus"}],
+    "spacy_mtl.LayerMix.v1": [{"n_layers": 2}],
 }
 
 
@@ -332,11 +333,12 @@ def test_sharing_layer_gives_a_view_for_each_head(nlp, examples, sharing):
     pipe = make_shared(nlp, examples, sharing)
     layer = pipe.encoder.get_ref("sharing")
     docs = [Doc(nlp.vocab), *(eg.predicted for eg in examples), Doc(nlp.vocab, words=["new"])]
+    width = layer.get_dim("nO" if layer.has_dim("nO") else "nI")
     for batch in (docs, docs[:2], docs[-1:]):
         tokvecs = pipe.encoder.predict(batch)
         views = layer.predict(SharingInput(batch, tokvecs))
         assert list(views) == list(JOINT)
-        assert all(view.dataXd.shape == tokvecs.dataXd.shape for view in views.values())
+        assert all(view.dataXd.shape == (len(tokvecs.dataXd), width) for view in views.values())
         assert all(np.array_equal(view.lengths, tokvecs.lengths) for view in views.values())
         assert all(np.isfinite(view.dataXd).all() for view in views.values())
     pipe.set_annotations(docs[:1], pipe.predict(docs[:1]))

@@ -98,7 +98,7 @@ def batch_windows(windows: Windows, counts: ArrayT, *, n_added: int, max_batch: 
     pieces = numpy.concatenate([[0], numpy.cumsum(counts)])
     sizes = pieces[windows.ends] - pieces[windows.starts] + n_added
     order = numpy.argsort(-sizes, kind="stable")
-    batches = []
+    batches: list[ArrayT] = []
     for start, end in cheapest_cuts(sizes[order]):
         n_windows = max(1, max_batch // max(int(sizes[order[start]]), 1))
         batches.extend(order[first : min(first + n_windows, end)] for first in range(start, end, n_windows))

@@ -1,0 +1,180 @@
+"""Adam with parameter groups: an encoder and heads with learning rates of their own."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from spacy.language import Language
+from thinc.optimizers import FloatOrSeq, KeyT, Optimizer
+
+from ..types import ArrayT
+from .adam import Adam
+from .groups import Group, read_groups
+from .parameters import find_parameters
+
+CHECK_AFTER = 100
+# spaCy makes the optimizer where no callback can reach it: both know the folder of the training's state
+BY_STATE: "WeakValueDictionary[Path, GroupedAdam]" = WeakValueDictionary()
+
+
+def make_optimizer_v1(
+    learn_rate: FloatOrSeq = 0.001,
+    groups: dict[str, dict[str, Any]] | None = None,
+    *,
+    L2: FloatOrSeq = 0.0,
+    decay_exempt: str = r"bias$|[nN]orm|\bln_",
+    beta1: FloatOrSeq = 0.9,
+    beta2: FloatOrSeq = 0.999,
+    eps: FloatOrSeq = 1e-8,
+    grad_clip: FloatOrSeq = 1.0,
+    L2_is_weight_decay: bool = True,
+    use_averages: bool = False,
+    state: str | None = None,
+) -> "GroupedAdam":
+    """Build the optimizer: the steps of `spacy_mtl.Adam.v1`, with learning rates by group of parameters.
+
+    A parameter's name is torch's, such as "transformer.encoder.layer.3.output.dense.bias", or thinc's, which is short:
+    "W", "b", "E". So a pattern for a transformer's names splits encoder and heads, and all thinc layers fall to the
+    default group. An optimizer that is bound to a pipeline (see `GroupedAdam.bind`) also knows where a parameter hangs:
+    "tok2vec/maxout.5/W", "multitask/slots/linear.3/b".
+
+    learn_rate (float | Schedule): Step size of the default group: the parameters that no group matches.
+    groups (dict[str, dict] | None): Groups by name. A parameter may match one group only, so their order is no matter.
+        pattern (str): A regular expression, which is searched in the parameter's name.
+        learn_rate (float | Schedule): Step size; without it the default group's.
+        L2 (float | Schedule): Likewise.
+        frozen (bool): The parameters stay exactly as they are.
+        unfreeze_at (int): So they do before this step: gradual unfreezing (Howard and Ruder 2018, "Universal Language
+            Model Fine-tuning for Text Classification"). No momentum is kept until then.
+        layer_decay (float): Above 0 and at most 1. The learning rate in layer i of n_layers is multiplied with
+            layer_decay ** (n_layers - 1 - i), of embeddings with layer_decay ** n_layers (discriminative fine-tuning,
+            same paper).
+        n_layers (int): Layers of the encoder, for layer_decay.
+        layer (str): A regular expression whose first group is the number of a parameter's layer, from 0.
+    L2 (float | Schedule): Weight decay, or weight of the squared norm if not `L2_is_weight_decay`.
+    decay_exempt (str): A regular expression; L2 is 0 for parameters whose own name, without what comes before it, it is
+        found in. By default biases and layer norms of torch, as in the fine-tuning of BERT; "" for none.
+    beta1, beta2, eps (float | Schedule): As in `spacy_mtl.Adam.v1`.
+    grad_clip (float | Schedule): Greatest norm of the gradient of one parameter (not of all together); 0 for no limit.
+    use_averages (bool): Keep a running mean of the weights, which is evaluated and saved in their place.
+    state (str | None): The folder of the training's state: the `path` of `spacy_mtl.TrainingState.v1`.
+    """
+    try:
+        exempt = re.compile(decay_exempt) if decay_exempt else None
+    except re.error as error:
+        raise ValueError(f"Optimizer: decay_exempt {decay_exempt!r} is no regular expression: {error}") from error
+    settings = {"beta1": beta1, "beta2": beta2, "eps": eps, "grad_clip": grad_clip, "use_averages": use_averages}
+    settings.update(L2=L2, L2_is_weight_decay=L2_is_weight_decay)
+    optimizer = GroupedAdam(learn_rate, groups=read_groups(groups or {}), exempt=exempt, settings=settings)
+    if state is not None:
+        BY_STATE[Path(state).resolve()] = optimizer
+    return optimizer
+
+
+@dataclass
+class Place:
+    """What the optimizer knows of a parameter: its group, None for the default one; the factor of its learning rate;
+    whether L2 is 0.
+    """
+
+    group: Group | None
+    factor: float
+    exempt: bool
+
+
+class GroupedAdam(Adam):
+    """The optimizer. `step_schedules`, which `spacy train` calls after each step, counts the steps and moves the
+    schedules; `learn_rate` is the default group's.
+
+    step (int): Steps taken.
+    """
+
+    def __init__(
+        self,
+        learn_rate: FloatOrSeq,
+        *,
+        groups: dict[str, Group],
+        exempt: re.Pattern[str] | None,
+        settings: Mapping[str, Any],
+    ) -> None:
+        super().__init__(learn_rate, **settings)
+        self.groups = groups
+        self.step = 0
+        self._exempt = exempt
+        self._names: dict[KeyT, str] = {}
+        self._places: dict[KeyT, Place] = {}
+
+    def bind(self, nlp: Language) -> None:
+        """Tell the optimizer where in the pipeline a parameter hangs, before its first step. Raises a ValueError for
+        groups that match no parameter, or match one twice.
+        """
+        self._names = {parameter.key: name for name, parameter in find_parameters(nlp).items()}
+        self._places = {key: self._find_place(key) for key in self._names}
+        self._check_groups()
+
+    def __call__(self, key: KeyT, weights: ArrayT, gradient: ArrayT, *, lr_scale: float = 1.0) -> tuple[ArrayT, ArrayT]:
+        """Change the weights in place and set the gradient to zero. RETURNS: both."""
+        if key not in self._places:
+            self._places[key] = self._find_place(key)
+        place = self._places[key]
+        if place.group is not None and self.step < place.group.unfreeze_at:
+            gradient[...] = 0.0
+            return weights, gradient
+        with self._settings_of(place):
+            return super().__call__(key, weights, gradient, lr_scale=lr_scale)
+
+    def step_schedules(self) -> None:
+        """Move all schedules by a step. Raises a ValueError after 100 steps if a group has matched no parameter."""
+        self.skip(1)
+        if self.step == CHECK_AFTER:
+            self._check_groups()
+
+    def skip(self, n_steps: int) -> None:
+        """Move all schedules by so many steps, as if they had been taken."""
+        for _ in range(n_steps):
+            Optimizer.step_schedules(self)
+            for group in self.groups.values():
+                group.step()
+            self.step += 1
+
+    @contextmanager
+    def _settings_of(self, place: Place) -> Iterator[None]:
+        learn_rate, L2 = self.learn_rate, self.L2
+        if place.group is not None:
+            own = place.group
+            self.learn_rate = (learn_rate if own.learn_rate is None else own.learn_rate.value) * place.factor
+            self.L2 = L2 if own.L2 is None else own.L2.value
+        if place.exempt:
+            self.L2 = 0.0
+        try:
+            yield
+        finally:
+            self.learn_rate, self.L2 = learn_rate, L2
+
+    def _find_place(self, key: KeyT) -> Place:
+        name = self._names.get(key, key[1])
+        found = [group for group in self.groups.values() if group.pattern.search(name)]
+        if len(found) > 1:
+            raise ValueError(
+                f"Optimizer: parameter {name!r} is matched by the groups {sorted(group.name for group in found)}; "
+                "change their patterns so that one of them matches it"
+            )
+        exempt = self._exempt is not None and self._exempt.search(key[1]) is not None
+        return Place(found[0], found[0].factor(key[1]), exempt) if found else Place(None, 1.0, exempt)
+
+    def _check_groups(self) -> None:
+        matched = {place.group.name for place in self._places.values() if place.group is not None}
+        for name in sorted(set(self.groups) - matched):
+            names = sorted({self._names.get(key, key[1]) for key in self._places})
+            some = names[:: math.ceil(len(names) / 5)] if names else []
+            raise ValueError(
+                f"Optimizer: group {name!r}: its pattern {self.groups[name].pattern.pattern!r} matches none of the "
+                f"{len(names)} names of parameters, such as {some}; change the pattern, or leave the group out. A "
+                "frozen component's parameters never get here, and thinc's layers have short names unless the optimizer"
+                " is bound to the pipeline, as by spacy_mtl.TrainingState.v1"
+            )

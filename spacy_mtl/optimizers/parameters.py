@@ -1,0 +1,70 @@
+"""Names of a pipeline's parameters that are the same in another process, where thinc's numbers of nodes are not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from spacy.language import Language
+from thinc.api import Model
+from thinc.optimizers import KeyT
+from thinc.util import torch2xp
+
+from ..types import ArrayT, Head
+
+
+@dataclass
+class Parameter:
+    """A parameter of a pipeline.
+
+    key (tuple[int, str]): What thinc gives the optimizer: number of the node or shim, and the parameter's own name.
+    weights (ArrayT): Its values, which must not be changed.
+    gradient (ArrayT | None): What the next step will use, if there is anything.
+    """
+
+    key: KeyT
+    weights: ArrayT
+    gradient: ArrayT | None
+
+
+def trainable_pipes(nlp: Language) -> dict[str, Any]:
+    """The components that have a network, by name."""
+    return {name: pipe for name, pipe in nlp.pipeline if isinstance(getattr(pipe, "model", None), Model)}
+
+
+def find_parameters(nlp: Language) -> dict[str, Parameter]:
+    """All parameters by name: component, head if it belongs to one, layer with its place in the network, own name; such
+    as "tok2vec/maxout.5/W", "multitask/slots/linear.3/b".
+    """
+    found: dict[str, Parameter] = {}
+    for pipe_name, pipe in trainable_pipes(nlp).items():
+        seen: set[int] = set()
+        heads = {key: head for key, head in getattr(pipe, "heads", {}).items() if isinstance(head, Head)}
+        for key, head in heads.items():
+            found.update(_walk(head.model, f"{pipe_name}/{key}", seen))
+        found.update(_walk(pipe.model, pipe_name, seen))
+    return found
+
+
+def _walk(model: Model[Any, Any], prefix: str, seen: set[int]) -> Iterator[tuple[str, Parameter]]:
+    """The parameters of the nodes that were not seen before."""
+    for place, node in enumerate(model.walk()):
+        if node.id in seen:
+            continue
+        seen.add(node.id)
+        layer = f"{prefix}/{node.name}.{place}"
+        for name in node.param_names:
+            if node.has_param(name):
+                gradient = node.get_grad(name) if node.has_grad(name) else None
+                yield f"{layer}/{name}", Parameter((node.id, name), node.get_param(name), gradient)
+        for number, shim in enumerate(node.shims):
+            shim_prefix = f"{layer}/{number}/" if number else f"{layer}/"
+            for parameter in _torch_parameters(shim):
+                yield f"{shim_prefix}{parameter.key[1]}", parameter
+
+
+def _torch_parameters(shim: Any) -> Iterator[Parameter]:
+    module = getattr(shim, "_model", None)
+    if module is not None and hasattr(module, "named_parameters"):
+        for name, param in module.named_parameters():
+            gradient = None if param.grad is None else torch2xp(param.grad)
+            yield Parameter((shim.id, name), torch2xp(param.data), gradient)
