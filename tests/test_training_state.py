@@ -43,6 +43,8 @@ max_epochs = -1
 max_steps = 3
 eval_frequency = 100
 accumulate_gradient = 1
+seed = 0
+gpu_allocator = null
 
 [training.batcher]
 @batchers = "spacy.batch_by_sequence.v1"
@@ -220,6 +222,7 @@ def config(tmp_path):
     model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": LISTENER}
     config["components"]["multitask"].update(model=model, heads=JOINT)
     config["corpora"]["train"]["path"] = str(path)
+    config["corpora"]["dev"] = dict(config["corpora"]["train"])
     config["training"]["optimizer"]["state"] = str(tmp_path / "state")
     config["training"]["before_update"]["path"] = str(tmp_path / "state")
     return config
