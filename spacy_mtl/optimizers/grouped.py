@@ -27,7 +27,7 @@ def make_optimizer_v1(
     groups: dict[str, dict[str, Any]] | None = None,
     *,
     L2: FloatOrSeq = 0.0,
-    decay_exempt: str = r"bias$|[nN]orm|\bln_",
+    decay_exempt: str = r"bias|[nN]orm|\bln_",
     beta1: FloatOrSeq = 0.9,
     beta2: FloatOrSeq = 0.999,
     eps: FloatOrSeq = 1e-8,
