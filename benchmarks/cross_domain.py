@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import spacy
+from runs import spread
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus
 from spacy.util import load_config
@@ -287,11 +288,6 @@ def table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> str:
             cells = [f"{statistics.mean(row[name] for row in own):.2f}" for name in columns]
             lines.append(f"| {method} | mean | {len(own)} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def spread(values: list[float]) -> str:
-    """Mean ± standard deviation."""
-    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values) if len(values) > 1 else 0.0:.2f}"
 
 
 if __name__ == "__main__":

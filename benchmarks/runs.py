@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import spacy
+from alternate import unannotated
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
-from spacy.training import Corpus, Example
+from spacy.training import Example
 from thinc.api import Config
 
 # the names and the values of one row of results: {"system": "alone", "seed": 0, "slots_f": 93.1}
@@ -78,17 +79,11 @@ def load_config(path: Path, overrides: Mapping[str, Any]) -> Config:
     return spacy.util.load_config(path, overrides=dict(overrides), interpolate=False)
 
 
-def evaluate(nlp: Language, path: Path, names: Sequence[str]) -> dict[str, float]:
-    """Scores of a pipeline on gold tokens, in per cent."""
-    scores = nlp.evaluate(list(Corpus(path, gold_preproc=True)(nlp)))
-    return {name: round(100 * scores[name], 2) for name in names if scores[name] is not None}
-
-
 def annotated(nlp: Language, path: Path) -> list[Example]:
     """Gold docs, and what the pipeline makes of their tokens."""
     gold = read_docs(path, nlp)
-    blank = (Doc(nlp.vocab, words=[t.text for t in d], spaces=[bool(t.whitespace_) for t in d]) for d in gold)
-    return [Example(predicted, doc) for predicted, doc in zip(nlp.pipe(blank), gold, strict=True)]
+    predicted = nlp.pipe(unannotated(doc, nlp) for doc in gold)
+    return [Example(*pair) for pair in zip(predicted, gold, strict=True)]
 
 
 def read_docs(path: Path, nlp: Language) -> list[Doc]:

@@ -1,5 +1,6 @@
 """The parts of the benchmarks that compute something: ratios, and the guard that compares them."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -154,3 +155,69 @@ def test_labels_are_compared_with_what_was_dropped(co_training, tmp_path):
     path = write(tmp_path / "pseudo.spacy", labelled)
     found = co_training.precision(tmp_path / "model", path, tmp_path)
     assert found == pytest.approx({"intent": 100 * 2 / 3, "slots": 100 * 3 / 4})
+
+
+@pytest.fixture
+def benchmark_module(monkeypatch):
+    """A function that imports a module of the benchmarks."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+def test_halves_have_one_kind_of_label_each_and_nothing_else_changes(benchmark_module, tmp_path):
+    half_labels = benchmark_module("half_labels")
+    docs = make_docs(40, 0)
+    write(tmp_path / "train.spacy", docs)
+    nlp = spacy.blank("en")
+    path = half_labels.write_halves(tmp_path / "train.spacy", tmp_path / "halves.spacy")
+    halves = half_labels.read_docs(path, nlp)
+    kinds = [(bool(doc.cats), doc.has_annotation("ENT_IOB")) for doc in halves]
+    assert kinds.count((True, False)) == kinds.count((False, True)) == 20
+    for doc, half in zip(docs, halves, strict=True):
+        assert doc.text == half.text
+        assert half.cats in ({}, doc.cats)
+        assert not half.has_annotation("ENT_IOB") or str(half.ents) == str(doc.ents)
+
+
+def test_joint_scores_of_perfect_and_of_no_predictions(benchmark_module, tmp_path):
+    half_labels = benchmark_module("half_labels")
+    nlp = make_nlp()
+    gold = [eg.reference for eg in make_examples(nlp)]
+    write(tmp_path / "test.spacy", gold)
+    nlp.remove_pipe("multitask")
+
+    @spacy.Language.component("oracle")
+    def oracle(doc):
+        (known,) = [own for own in gold if own.text == doc.text]
+        doc.cats = dict(known.cats)
+        doc.set_ents([doc[ent.start : ent.end] for ent in ()])
+        return doc
+
+    nlp.add_pipe("oracle")
+    scores = half_labels.joint_scores(nlp, tmp_path / "test.spacy")
+    assert scores["intent_acc"] == 100.0
+    assert scores["slots_f"] == scores["exact"] == 0.0
+
+
+@pytest.mark.parametrize("head", ["intent", "slots", "names", "tags"])
+def test_a_head_alone_keeps_its_corpus_and_its_settings(benchmark_module, head):
+    three = benchmark_module("three_corpora")
+    together = three.load_config(three.OURS, {"paths.corpora": "data"})
+    alone = three.set_steps(three.only(together, head), 100)
+    assert list(alone["components"]["multitask"]["heads"]) == [head]
+    (corpus,) = alone["corpora"]["train"]["corpora"]
+    assert corpus == three.CORPORA[head]
+    assert alone["corpora"]["train"]["corpora"][corpus]["heads"] == [head]
+    assert alone["training"]["max_steps"] == alone["training"]["optimizer"]["learn_rate"]["total_steps"] == 100
+    assert len(together["components"]["multitask"]["heads"]) == 4
+    nlp = spacy.util.load_model_from_config(alone, auto_fill=True)
+    assert list(nlp.get_pipe("multitask").heads) == [head]
+
+
+def test_a_table_has_a_line_for_each_system(benchmark_module):
+    runs = benchmark_module("runs")
+    rows = [{"system": "a", "seed": 0, "f": 10.0}, {"system": "b", "seed": 0, "g": 1.0}, {"system": "a", "f": 20.0}]
+    assert runs.table(rows, "system", ["f", "g"]).splitlines()[2:] == [
+        "| a | 2 | 15.00 ± 7.07 |  |",
+        "| b | 1 |  | 1.00 ± 0.00 |",
+    ]
