@@ -244,6 +244,19 @@ def test_replace_listeners_keeps_the_annotations(bert: str) -> None:
     assert_same_annotations(before, list(nlp.pipe(texts)))
 
 
+def test_two_processes_annotate_the_same_after_threads_were_used(bert: str) -> None:
+    nlp = make_pipeline(bert, listener=True)
+    texts = ["play some jazz in berlin", "who is anna"] * 100
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        before = list(nlp.pipe(texts))
+        torch.ones(600, 600) @ torch.ones(600, 600)
+        assert_same_annotations(before, list(nlp.pipe(texts, n_process=2)))
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 def test_averaged_weights_are_put_in_and_taken_out(bert: str) -> None:
     encoder = make_encoder(bert)
     shim = encoder.shims[0]

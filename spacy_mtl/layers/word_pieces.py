@@ -69,13 +69,15 @@ class PieceTable:
 
     def _add(self, words: list[int], vocab: Vocab) -> None:
         texts = [vocab.strings[word] for word in words]
-        encoded = self.tokenizer.encode_batch(
-            [[text] for text in texts], is_pretokenized=True, add_special_tokens=False
-        )
-        ids = [[] if text.isspace() else encoding.ids for text, encoding in zip(texts, encoded, strict=True)]
+        # one by one: the threads of encode_batch would be lost in a fork, as by nlp.pipe(n_process=2)
+        ids = [[] if text.isspace() else self._cut(text) for text in texts]
         counts = numpy.array([len(pieces) for pieces in ids], dtype="int64")
         starts = len(self.ids) + numpy.cumsum(counts) - counts
         self.rows.update(zip(words, range(len(self.rows), len(self.rows) + len(words)), strict=True))
         self.starts = numpy.concatenate([self.starts, starts])
         self.counts = numpy.concatenate([self.counts, counts])
         self.ids = numpy.concatenate([self.ids, numpy.fromiter(chain.from_iterable(ids), dtype="int64")])
+
+    def _cut(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode([text], is_pretokenized=True, add_special_tokens=False).ids
+        return ids
