@@ -1,6 +1,7 @@
 """What the benchmarks of scores share: trainings that can be taken up again, and tables of mean and spread."""
 
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -34,7 +35,7 @@ class Run(NamedTuple):
     @property
     def name(self) -> str:
         """A name for its folder."""
-        return "-".join(str(value).replace(", ", "-").replace(" ", "_") for value in self.key.values())
+        return "-".join(re.sub(r"[^\w.]+", "_", str(value)) for value in self.key.values())
 
 
 def run_all(runs: Iterable[Run], output: Path, *, part: str = "1/1") -> list[RowT]:
