@@ -46,7 +46,7 @@ def test_metadata() -> None:
     assert info["Requires-Python"] == ">=3.10"
     assert {"dev", "transformers"} <= set(info.get_all("Provides-Extra"))
     required = {re.split("[<>=]", line)[0] for line in metadata.requires("spacy-mtl") or () if "extra ==" not in line}
-    assert required == {"spacy", "thinc", "catalogue", "numpy"}
+    assert required == {"spacy", "thinc", "catalogue", "numpy", "threadpoolctl"}
     assert info.get_payload().startswith("# spacy-mtl")
 
 
