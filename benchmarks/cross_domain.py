@@ -11,8 +11,6 @@ are chosen on dev docs of the other domains. A finished run is a line of JSON, a
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import spacy
-from runs import spread
+from runs import spread, train
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus
 from spacy.util import load_config
@@ -160,16 +158,9 @@ def with_what_is_learned(doc: Doc) -> Doc:
 def train_and_test(run: Run, domains: list[str], args: argparse.Namespace) -> dict[str, Any]:
     """RETURNS: The run, and its scores on the test docs in per cent."""
     folder = args.output / run.task
-    output = args.output / "models" / run.key
-    output.mkdir(parents=True, exist_ok=True)
-    make_config(run, domains, folder).to_disk(output / "config.cfg")
-    command = [sys.executable, "-m", "spacy", "train", str(output / "config.cfg"), "--output", str(output)]
-    with (output / "train.log").open("w", encoding="utf8") as log:
-        code = subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT).returncode
-    if code:
-        raise SystemExit(f"{run.key}: training failed, see {output / 'train.log'}")
+    model = train(make_config(run, domains, folder), args.output / "models" / run.key)
     test = test_ewt if run.task == "ewt" else test_nlupp
-    nlp = spacy.load(output / "model-best")
+    nlp = spacy.load(model)
     scores = {name: round(100 * value, 2) for name, value in test(nlp, folder, domains, run.target).items()}
     performance = nlp.meta["performance"]
     if "domain_acc" in performance:

@@ -65,13 +65,15 @@ def read_rows(output: Path) -> list[RowT]:
 
 
 def train(config: Config, output: Path) -> Path:
-    """Run `spacy train`. RETURNS: the model that is best on dev."""
+    """Run `spacy train`. RETURNS: the model that is best on dev. Stops the program if it fails."""
     output.mkdir(parents=True, exist_ok=True)
     path = output / "config.cfg"
     config.to_disk(path)
-    with (output / "train.log").open("w") as log:
+    with (output / "train.log").open("w", encoding="utf8") as log:
         command = [sys.executable, "-m", "spacy", "train", str(path), "--output", str(output)]
-        subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
+        code = subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT).returncode
+    if code:
+        raise SystemExit(f"{output.name}: training failed, see {output / 'train.log'}")
     return output / "model-best"
 
 

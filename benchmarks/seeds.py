@@ -7,12 +7,12 @@ Other settings go to `spacy train`, such as `--training.dropout 0.1`. Gold token
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import spacy
+from runs import spread
 from spacy.training import Corpus
 
 
@@ -39,8 +39,7 @@ def table(rows: dict[str, dict[str, float]], names: list[str]) -> str:
     for run, scores in rows.items():
         lines.append(f"| {run} | {' | '.join(f'{scores[name]:.2f}' for name in names)} |")
     columns = [[scores[name] for scores in rows.values()] for name in names]
-    spread = [f"{statistics.mean(c):.2f} ± {statistics.stdev(c) if len(c) > 1 else 0.0:.2f}" for c in columns]
-    return "\n".join([*lines, f"| mean ± sd | {' | '.join(spread)} |"])
+    return "\n".join([*lines, f"| mean ± sd | {' | '.join(map(spread, columns))} |"])
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from spacy.tokens import DocBin
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
 from thinc.api import Config, warmup_linear
+from tiny_transformers import write_bert
 
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
 from spacy_mtl.optimizers.parameters import find_parameters
@@ -139,22 +140,10 @@ def test_stopped_and_resumed_is_the_same_as_not_stopped(listener, tmp_path):
     assert not np.array_equal(weights_of(without.get_pipe(name))[key], weights_of(straight.get_pipe(name))[key])
 
 
-def write_bert(folder):
-    """A random BERT of words that the examples have. RETURNS: the folder."""
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "some", "jazz", "in", "who", "is", "where"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    transformers.BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=32).save_pretrained(folder)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
-    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    torch.manual_seed(0)
-    config = transformers.BertConfig(vocab_size=len(words), max_position_embeddings=32, **sizes, **dropout)
-    transformers.BertModel(config).save_pretrained(folder)
-    return str(folder)
-
-
 def test_a_transformer_is_resumed_too(tmp_path):
     """Its parameters are behind a shim. Encoder and heads have learning rates of their own."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
     encoder = {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": write_bert(tmp_path)}
     model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder}
     straight, stopped, resumed = (make_nlp(model=model) for _ in range(3))

@@ -13,13 +13,14 @@ from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
 from ..gold import snippet
+from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
-from ..layers.linear import grown, linear
+from ..layers.linear import grow_output
 from ..layers.onnx_heads import write_linear, write_pooling
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
-from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
+from ..types import ArrayT, GraphInput, GraphT, HeadModelT
 
 SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
 SCORE_TABLES = ("f_per_type", "auc_per_type")
@@ -65,33 +66,8 @@ def make_doc_classifier_v1(
 
 def build_model(kinds: Sequence[PoolingKindT]) -> HeadModelT:
     """Token vectors -> pooled -> logits (n_docs, n_labels)."""
-    output = linear()
     pool: Model[Ragged, Floats2d] = chain(build_pooling(kinds), dropout())
-    model: HeadModelT = Model(
-        "doc_classifier", forward, init=init, layers=[pool, output], attrs={"labels": [], "owns_all_keys": True}
-    )
-    model.set_ref("output", output)
-    return model
-
-
-def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[Floats2d, Any]:
-    """RETURNS: logits (n_docs, n_labels), and backprop to the input."""
-    pooled, bp_pooled = model.layers[0](X.tokvecs, is_train)
-    logits, bp_logits = model.get_ref("output")(pooled, is_train)
-
-    def backprop(d_logits: Floats2d) -> HeadInput:
-        return HeadInput([], bp_pooled(bp_logits(d_logits)), [])
-
-    return logits, backprop
-
-
-def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
-    """Set the sizes from the sample and the labels."""
-    assert X is not None
-    model.layers[0].initialize(X.tokvecs)
-    output = model.get_ref("output")
-    output.set_dim("nO", len(model.attrs["labels"]), force=True)
-    output.initialize(model.layers[0].predict(X.tokvecs))
+    return doc_logits("doc_classifier", pool, {"labels": [], "owns_all_keys": True})
 
 
 class DocClassifier:
@@ -144,9 +120,7 @@ class DocClassifier:
             return 0
         self.model.attrs["labels"] = [*self.labels, label]
         self.model.attrs["owns_all_keys"] = False
-        output = self.model.get_ref("output")
-        if output.has_param("W"):
-            self.model.replace_node(output, grown(output, n_out=len(self.labels)))
+        grow_output(self.model, len(self.labels))
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:

@@ -12,9 +12,10 @@ from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
 from ..gold import snippet
+from ..layers.doc_logits import doc_logits, init_doc_logits
 from ..layers.dropout import dropout
 from ..layers.gradient_reversal import gradient_reversal
-from ..layers.linear import grown, linear
+from ..layers.linear import grow_output
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import log_softmax, softmax
@@ -59,34 +60,17 @@ def build_model(kinds: Sequence[PoolingKindT], total_steps: int, gamma: float, m
     """Token vectors -> reversal -> pooled -> logits (n_docs, n_labels)."""
     reversal = gradient_reversal(total_steps, gamma, max_lambda)
     pool: Model[Ragged, Floats2d] = chain(reversal, build_pooling(kinds), dropout())
-    output = linear()
-    model: HeadModelT = Model("domain_adversary", forward, init=init, layers=[pool, output], attrs={"labels": []})
+    model = doc_logits("domain_adversary", pool, {"labels": []}, init)
     model.set_ref("reversal", reversal)
-    model.set_ref("output", output)
     return model
-
-
-def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[Floats2d, Any]:
-    """RETURNS: logits (n_docs, n_labels), and backprop to the input, whose gradient is reversed."""
-    pooled, bp_pooled = model.layers[0](X.tokvecs, is_train)
-    logits, bp_logits = model.get_ref("output")(pooled, is_train)
-
-    def backprop(d_logits: Floats2d) -> HeadInput:
-        return HeadInput([], bp_pooled(bp_logits(d_logits)), [])
-
-    return logits, backprop
 
 
 def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
     """Set the sizes from the sample and the labels."""
-    assert X is not None
     labels = model.attrs["labels"]
     if len(labels) < 2:
         raise ValueError(f"DomainAdversary: its domains are {labels}; it needs docs of two at least, or leave it out")
-    model.layers[0].initialize(X.tokvecs)
-    output = model.get_ref("output")
-    output.set_dim("nO", len(labels), force=True)
-    output.initialize(model.layers[0].predict(X.tokvecs))
+    init_doc_logits(model, X)
 
 
 class DomainAdversary:
@@ -125,9 +109,7 @@ class DomainAdversary:
         if label in self.labels:
             return 0
         self.model.attrs["labels"] = [*self.labels, label]
-        output = self.model.get_ref("output")
-        if output.has_param("W"):
-            self.model.replace_node(output, grown(output, n_out=len(self.labels)))
+        grow_output(self.model, len(self.labels))
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:

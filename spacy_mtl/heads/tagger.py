@@ -17,7 +17,7 @@ from thinc.util import get_array_module, to_numpy
 
 from ..gold import is_annotated, look_up, snippet, token_values
 from ..layers.dropout import dropout
-from ..layers.linear import grown, linear
+from ..layers.linear import grow_output, linear
 from ..layers.onnx_heads import write_linear
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
 from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
@@ -123,9 +123,7 @@ class Tagger:
         if self.attr == "pos" and label not in POS_IDS:
             raise ValueError(f"head {self.name!r}: {label!r} is no part of speech; use one of {sorted(POS_IDS)[1:]}")
         self.model.attrs["labels"] = [*self.labels, label]
-        output = self.model.get_ref("output")
-        if output.has_param("W"):
-            self.model.replace_node(output, grown(output, n_out=len(self.labels)))
+        grow_output(self.model, len(self.labels))
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:

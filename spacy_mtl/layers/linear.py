@@ -61,3 +61,10 @@ def grown(model: LinearT, *, n_out: int | None = None, n_in: int | None = None) 
         new_b: ArrayT = larger.get_param("b")
         new_b[: W.shape[0]] = model.get_param("b")
     return larger
+
+
+def grow_output(model: Model[Any, Any], n_out: int) -> None:
+    """Put a larger layer in the place of a network's reference "output", if that has its shape already."""
+    output = model.get_ref("output")
+    if output.has_param("W"):
+        model.replace_node(output, grown(output, n_out=n_out))

@@ -77,7 +77,6 @@ def _windows_of_doc(
     spans = []
     while pieces[end] - pieces[start] > max_pieces:
         stop = int(numpy.searchsorted(pieces, pieces[start] + max_pieces, side="right")) - 1
-        stop = min(stop, end)
         spans.append((start, stop))
         again = int(numpy.searchsorted(pieces, pieces[stop] - overlap, side="left"))
         start = max(again, start + 1)
@@ -113,9 +112,8 @@ def cheapest_cuts(sizes: ArrayT) -> list[tuple[int, int]]:
     """
     if not len(sizes):
         return []
-    widths, places = numpy.unique(-sizes, return_index=True)
-    ends = [*places[1:].tolist(), len(sizes)]
-    starts = places
+    widths, starts = numpy.unique(-sizes, return_index=True)
+    ends = [*starts[1:].tolist(), len(sizes)]
     costs, froms = numpy.zeros(len(widths) + 1), [0] * (len(widths) + 1)
     for last, end in enumerate(ends, 1):
         totals = costs[:last] + (end - starts[:last]) * -widths[:last] + BATCH_COST
