@@ -16,6 +16,8 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
+from spacy_mtl.gold import unannotated
+
 DATA = Path(os.environ.get("SPACY_MTL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
@@ -81,18 +83,13 @@ def read_docs(path: Path, *, limit: int | None) -> list[Doc]:
     return list(DocBin().from_disk(path).get_docs(spacy.blank("en").vocab))[:limit]
 
 
-def unannotated(doc: Doc, nlp: Language) -> Doc:
-    """Its words and spaces."""
-    return Doc(nlp.vocab, words=[token.text for token in doc], spaces=[bool(token.whitespace_) for token in doc])
-
-
 def annotator(
     system: list[Language], gold: list[Doc], batch_size: int = 256, *, pipes: list[str] | None = None
 ) -> Callable[[], Callable[[], object]]:
     """What prepares docs without annotation, and gives what annotates them with one pipeline after the other."""
 
     def prepare() -> Callable[[], object]:
-        docs = [[unannotated(doc, nlp) for doc in gold] for nlp in system]
+        docs = [[unannotated(doc, nlp.vocab) for doc in gold] for nlp in system]
 
         def run() -> None:
             for nlp, batch in zip(system, docs, strict=True):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import spacy
-from alternate import read_docs, unannotated
+from alternate import read_docs
 from seeds import evaluate
 from spacy.cli._util import parse_config_overrides
 from spacy.tokens import Doc, DocBin
@@ -24,6 +24,7 @@ from spacy.util import load_config
 from spacy_mtl.cli.co_train import make_settings
 from spacy_mtl.cotraining.co_train import co_train
 from spacy_mtl.cotraining.report import Report, Round, markdown_table
+from spacy_mtl.gold import unannotated
 
 CONFIG = Path(__file__).parents[1] / "configs" / "cpu.cfg"
 
@@ -37,7 +38,7 @@ def split(data: Path, folder: Path, *, share: float, seed: int) -> tuple[Path, P
     folder.mkdir(parents=True)
     paths = folder / "gold.spacy", folder / "raw.spacy"
     DocBin(docs=docs[:n_gold]).to_disk(paths[0])
-    DocBin(docs=[unannotated(doc, nlp) for doc in docs[n_gold:]]).to_disk(paths[1])
+    DocBin(docs=[unannotated(doc, nlp.vocab) for doc in docs[n_gold:]]).to_disk(paths[1])
     return paths
 
 

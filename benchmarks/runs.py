@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import spacy
-from alternate import unannotated
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import Config
+
+from spacy_mtl.gold import unannotated
 
 # the names and the values of one row of results: {"system": "alone", "seed": 0, "slots_f": 93.1}
 RowT = dict[str, Any]
@@ -85,7 +86,7 @@ def load_config(path: Path, overrides: Mapping[str, Any]) -> Config:
 def annotated(nlp: Language, path: Path) -> list[Example]:
     """Gold docs, and what the pipeline makes of their tokens."""
     gold = read_docs(path, nlp)
-    predicted = nlp.pipe(unannotated(doc, nlp) for doc in gold)
+    predicted = nlp.pipe(unannotated(doc, nlp.vocab) for doc in gold)
     return [Example(*pair) for pair in zip(predicted, gold, strict=True)]
 
 

@@ -16,10 +16,12 @@ from statistics import median
 from typing import Any
 
 import spacy
-from alternate import DATA, annotator, in_turn, peak_megabytes, read_docs, run_with_threads, unannotated, write_results
+from alternate import DATA, annotator, in_turn, peak_megabytes, read_docs, run_with_threads, write_results
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
+
+from spacy_mtl.gold import unannotated
 
 TAGGERS = {name: {"@mtl_heads": "spacy_mtl.Tagger.v1", "attr": name} for name in ("tag", "pos", "morph", "sent_start")}
 ENCODER = {
@@ -66,7 +68,7 @@ def build(heads: dict[str, Any], gold: list[Doc]) -> Language:
     listener = {"@architectures": "spacy_mtl.Tok2VecListener.v1", "width": ENCODER["width"]}
     model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": listener}
     nlp.add_pipe("multitask", config={"model": model, "heads": heads})
-    nlp.initialize(lambda: [Example(unannotated(doc, nlp), doc) for doc in gold])
+    nlp.initialize(lambda: [Example(unannotated(doc, nlp.vocab), doc) for doc in gold])
     return nlp
 
 
@@ -142,7 +144,7 @@ def measure_types(args: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 def with_types(doc: Doc, n_types: int, *, seed: int) -> Doc:
     """A copy in which every third token is an entity, of one of this many types."""
-    copy = unannotated(doc, spacy.blank("en"))
+    copy = unannotated(doc, spacy.blank("en").vocab)
     types = [f"T{(7 * (seed + start)) % n_types}" for start in range(0, len(doc), 3)]
     copy.set_ents([Span(copy, 3 * i, 3 * i + 1, label=name) for i, name in enumerate(types)])
     return copy
@@ -150,7 +152,7 @@ def with_types(doc: Doc, n_types: int, *, seed: int) -> Doc:
 
 def learner(nlp: Language, gold: list[Doc]) -> Callable[[], Callable[[], object]]:
     """What gives what trains on the docs once."""
-    examples = [Example(unannotated(doc, nlp), doc) for doc in gold]
+    examples = [Example(unannotated(doc, nlp.vocab), doc) for doc in gold]
     optimizer = nlp.resume_training()
 
     def run() -> None:

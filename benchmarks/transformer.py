@@ -23,7 +23,6 @@ from alternate import (
     print_rows,
     read_docs,
     run_with_threads,
-    unannotated,
     write_results,
 )
 from hand_written import HandWritten
@@ -31,6 +30,8 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import load_config, minibatch
+
+from spacy_mtl.gold import unannotated
 
 ROOT = Path(__file__).parents[1]
 NATIVE, HAND = "spaCy", "hand-written loop"
@@ -80,7 +81,7 @@ def load(system: str, args: argparse.Namespace, gold: list[Doc]) -> Any:
     train = str(args.data / "train.spacy")
     overrides = {"paths.transformer": args.model, "paths.train": train, "paths.dev": train}
     nlp = spacy.util.load_model_from_config(load_config(CONFIGS[system], overrides=overrides), auto_fill=True)
-    nlp.initialize(lambda: [Example(unannotated(doc, nlp), own(doc, nlp)) for doc in gold])
+    nlp.initialize(lambda: [Example(unannotated(doc, nlp.vocab), own(doc, nlp)) for doc in gold])
     return nlp
 
 
@@ -107,7 +108,7 @@ def learner(system: Any, docs: list[Doc]) -> Callable[[], Callable[[], object]]:
         return lambda: lambda: system.train_on(docs, batch_size=BATCH)
     nlp: Language = system
     optimizer = spacy.util.registry.resolve({"o": nlp.config["training"]["optimizer"]})["o"]
-    batches = list(minibatch([Example(unannotated(doc, nlp), own(doc, nlp)) for doc in docs], BATCH))
+    batches = list(minibatch([Example(unannotated(doc, nlp.vocab), own(doc, nlp)) for doc in docs], BATCH))
 
     def run() -> None:
         for batch in batches:

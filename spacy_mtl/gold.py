@@ -8,11 +8,18 @@ from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH, SENT_START
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy.vocab import Vocab
 
 # What spaCy stores for an attribute; the stub of Doc.to_array says float64.
 ValuesT = NDArray[np.uint64]
 
 CODES = {"B": 3, "U": 3, "I": 1, "L": 1, "O": 2}
+
+
+def unannotated(doc: Doc, vocab: Vocab) -> Doc:
+    """A doc of the same tokens, and nothing else."""
+    spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
+    return Doc(vocab, words=[token.text for token in doc], spaces=spaces)
 
 
 def token_values(example: Example, attr: str, attr_id: int) -> ValuesT:

@@ -12,7 +12,7 @@ from spacy.training import Example
 from spacy.util import minibatch
 from tqdm import tqdm
 
-from ..readers.unlabelled_corpus import unannotated
+from ..gold import unannotated
 from ..types import SelfLabelling
 from .learner import Learner
 
@@ -79,7 +79,7 @@ def label(learners: Sequence[Learner], reader: ReaderT, thresholds: Mapping[str,
     texts = tqdm(reader(first.nlp), desc="labelling", unit=" texts", disable=None)
     for batch in minibatch(texts, BATCH_SIZE):
         raw = [eg.predicted for eg in batch]
-        targets = [unannotated(doc, first.nlp) for doc in raw]
+        targets = [unannotated(doc, first.nlp.vocab) for doc in raw]
         pair = [annotate(learner, raw) for learner in (first, second)]
         has_label = np.zeros(len(raw), dtype=bool)
         for head, labels in labelled.heads.items():
@@ -101,7 +101,7 @@ class Annotated:
 def annotate(learner: Learner, docs: Iterable[Doc]) -> Annotated:
     """Let the learner annotate copies of the docs, with its own vocabulary."""
     nlp = learner.nlp
-    annotated = list(nlp.pipe([unannotated(doc, nlp) for doc in docs], batch_size=BATCH_SIZE))
+    annotated = list(nlp.pipe([unannotated(doc, nlp.vocab) for doc in docs], batch_size=BATCH_SIZE))
     return Annotated(annotated, learner.pipe.confidences(annotated))
 
 

@@ -192,9 +192,10 @@ class Tagger:
                 values = self._stored_values(vocab)[annotations]
             new = values[start : start + len(doc)]
             start += len(doc)
-            if not self.overwrite:
+            # A doc's first token starts a sentence, which has_annotation passes over.
+            if not self.overwrite and (self.attr == "sent_start" or doc.has_annotation(attr_id)):
                 old = doc.to_array(attr_id)
-                new = np.where(old == 0, new, old) if old.any() else new
+                new = np.where(old == 0, new, old)
             doc.from_array(attr_id, new)
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:

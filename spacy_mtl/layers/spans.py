@@ -45,9 +45,10 @@ def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint
     values[tokens, 0] = INSIDE
     values[ends[annotations.docs] + annotations.starts, 0] = BEGIN
     values[tokens, 1] = np.repeat(label_ids[annotations.labels], sizes)
-    spans = annotations.by_doc(docs, label_ids) if any(doc.ents for doc in docs) else []
+    taken = [doc.has_annotation(ENT_IOB) and bool(doc.ents) for doc in docs]
+    spans = annotations.by_doc(docs, label_ids) if any(taken) else []
     for index, (doc, start, end) in enumerate(zip(docs, ends.tolist(), ends[1:].tolist(), strict=False)):
-        if spans and doc.ents:
+        if taken[index]:
             doc.set_ents(_displace(doc.ents, spans[index]), default="outside")
         elif end > start:
             doc.from_array(ENT_ATTRS, values[start:end])

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from spacy.tokens import Doc
 from spacy.training import Example
 
+from ..gold import unannotated
 from ..origin import corpus_of, heads_of, may_learn
 from ..types import Head
 
@@ -28,13 +28,10 @@ class Views:
 
     def _blank(self, place: int, example: Example) -> Example:
         if place not in self._without_gold:
-            self._without_gold[place] = Example(example.predicted, without_annotation(example.reference))
+            self._without_gold[place] = Example(
+                example.predicted, unannotated(example.reference, example.reference.vocab)
+            )
         return self._without_gold[place]
-
-
-def without_annotation(doc: Doc) -> Doc:
-    """A doc of the same words, which carries nothing that a head could learn."""
-    return Doc(doc.vocab, words=[token.text for token in doc], spaces=[bool(token.whitespace_) for token in doc])
 
 
 def by_corpus(examples: Iterable[Example]) -> dict[str, list[Example]]:

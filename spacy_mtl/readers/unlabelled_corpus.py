@@ -9,6 +9,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
+from ..gold import unannotated
+
 READER = "spacy_mtl.UnlabelledCorpus.v1"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -81,12 +83,6 @@ def read_docs(file: Path, nlp: Language) -> Iterator[Doc]:
         raise ValueError(f"{READER}: there is no text in {file}; fill it or leave it out")
 
 
-def unannotated(doc: Doc, nlp: Language) -> Doc:
-    """A doc of the pipeline with the same tokens, and nothing else."""
-    spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
-    return Doc(nlp.vocab, words=[token.text for token in doc], spaces=spaces)
-
-
 def _from_txt(file: Path, nlp: Language) -> Iterator[Doc]:
     return (nlp.make_doc(line) for _, line in _lines(file))
 
@@ -109,7 +105,7 @@ def _from_docbin(file: Path, nlp: Language) -> Iterator[Doc]:
         doc_bin = DocBin().from_disk(file)
     except Exception as error:
         raise ValueError(f"{READER}: {file} is no complete .spacy file: {type(error).__name__}: {error}") from error
-    return (unannotated(doc, nlp) for doc in doc_bin.get_docs(nlp.vocab) if doc.text.strip())
+    return (unannotated(doc, nlp.vocab) for doc in doc_bin.get_docs(nlp.vocab) if doc.text.strip())
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
