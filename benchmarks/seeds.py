@@ -2,44 +2,24 @@
 
     python benchmarks/seeds.py configs/cpu.cfg ../shared/data/snips --scores slots_f intent_acc multitask_exact
 
-Other settings go to `spacy train`, such as `--training.dropout 0.1`. Gold tokens are used in the test.
+Other settings go to the config, such as `--training.dropout 0.1`. Gold tokens are used in the test. With
+`--encoders fast spaCy` the config is trained as it is, and with spaCy's layers for its fast encoder.
 """
 
 import argparse
-import json
-import subprocess
-import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import spacy
-from runs import spread
+from runs import Run, load_config, run_all, table
+from spacy.cli._util import parse_config_overrides
+from spacy.language import Language
 from spacy.training import Corpus
+from thinc.api import Config
 
-
-def train(config: Path, data: Path, output: Path, *, seed: int, overrides: list[str]) -> Path:
-    """Run `spacy train`. RETURNS: the model that is best on dev."""
-    paths = ["--paths.train", str(data / "train.spacy"), "--paths.dev", str(data / "dev.spacy")]
-    seeds = ["--system.seed", str(seed)]
-    command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(output), *paths, *seeds, *overrides]
-    with (output.parent / f"{output.name}.log").open("w") as log:
-        subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
-    return output / "model-best"
-
-
-def evaluate(model: Path, data: Path) -> dict[str, float]:
-    """Scores of a pipeline on gold tokens, in per cent."""
-    nlp = spacy.load(model)
-    scores = nlp.evaluate(list(Corpus(data, gold_preproc=True)(nlp)))
-    return {name: 100 * value for name, value in scores.items() if isinstance(value, float)}
-
-
-def table(rows: dict[str, dict[str, float]], names: list[str]) -> str:
-    """A markdown table of the runs, with mean and standard deviation."""
-    lines = [f"| run | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for run, scores in rows.items():
-        lines.append(f"| {run} | {' | '.join(f'{scores[name]:.2f}' for name in names)} |")
-    columns = [[scores[name] for scores in rows.values()] for name in names]
-    return "\n".join([*lines, f"| mean ± sd | {' | '.join(map(spread, columns))} |"])
+ENCODERS = ("fast", "spaCy")
+# settings of the fast encoder that spaCy's does not have
+OWN_SETTINGS = ("boundary", "word_dropout")
 
 
 def main() -> None:
@@ -48,19 +28,49 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with train.spacy, dev.spacy and test.spacy")
     parser.add_argument("--output", type=Path, default=Path("training/seeds"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=["fast"])
     parser.add_argument("--scores", nargs="+", required=True)
+    parser.add_argument("--part", default="1/1", help="1/2: the first of two halves of the work")
     args, overrides = parser.parse_known_args()
-    args.output.mkdir(parents=True, exist_ok=True)
-    rows = {}
+    rows = run_all(plan(args, overrides), args.output, part=args.part)
+    systems = {system(args, encoder, overrides) for encoder in args.encoders}
+    print(table([row for row in rows if row["system"] in systems], "system", args.scores))
+
+
+def plan(args: argparse.Namespace, overrides: Sequence[str]) -> Iterator[Run]:
+    """The trainings, seed by seed."""
+    settings = {f"paths.{split}": str(args.data / f"{split}.spacy") for split in ("train", "dev")}
     for seed in args.seeds:
-        output = args.output / f"{args.config.stem}-{args.data.name}-{seed}"
-        best = train(args.config, args.data, output, seed=seed, overrides=overrides)
-        rows[f"seed {seed}"] = evaluate(best, args.data / "test.spacy")
-        print(
-            json.dumps({"seed": seed} | {name: round(rows[f"seed {seed}"][name], 2) for name in args.scores}),
-            flush=True,
-        )
-    print(table(rows, args.scores))
+        config = load_config(args.config, settings | parse_config_overrides(list(overrides)) | {"system.seed": seed})
+        for encoder in args.encoders:
+            yield Run(
+                {"system": system(args, encoder, overrides), "seed": seed},
+                config if encoder == "fast" else with_spacy_encoder(config),
+                lambda nlp: evaluate(nlp, args.data / "test.spacy"),
+            )
+
+
+def system(args: argparse.Namespace, encoder: str, overrides: Sequence[str]) -> str:
+    """All but the seed: config, data, encoder and what was changed."""
+    changes = " ".join(override.removeprefix("--") for override in overrides)
+    parts = [args.config.stem, args.data.name, "spaCy's encoder" if encoder == "spaCy" else "", changes]
+    return ", ".join(part for part in parts if part)
+
+
+def with_spacy_encoder(config: Config) -> Config:
+    """A copy whose encoder, of the same settings, is computed by spaCy's layers."""
+    changed = config.copy()
+    encoder = changed["components"]["tok2vec"]["model"]
+    encoder["@architectures"] = "spacy.HashEmbedCNN.v2"
+    for setting in OWN_SETTINGS:
+        encoder.pop(setting, None)
+    return changed
+
+
+def evaluate(nlp: Language, data: Path) -> dict[str, Any]:
+    """Scores of a pipeline on gold tokens, in per cent."""
+    scores = nlp.evaluate(list(Corpus(data, gold_preproc=True)(nlp)))
+    return {name: 100 * value for name, value in scores.items() if isinstance(value, float)}
 
 
 if __name__ == "__main__":
