@@ -1,0 +1,109 @@
+"""Swap entities for others of the same type, so that a network learns from what stands around them."""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from spacy.attrs import ENT_IOB, ENT_TYPE, LEMMA, MORPH, POS, SENT_START, TAG
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from ..gold import unannotated
+from ..types import ArrayT
+
+# an entity type, and the classes of the doc
+KeyT = tuple[str, tuple[str, ...]]
+AugmenterT = Callable[[Language, Example], Iterator[Example]]
+# what a token keeps; a new one has entity and sentence start only
+ATTRS = [ENT_IOB, ENT_TYPE, SENT_START, TAG, POS, MORPH, LEMMA]
+INSIDE, BEGIN = 1, 3
+NO_START = np.uint64(2**64 - 1)
+
+
+class Value(NamedTuple):
+    """The tokens of an entity, and which of them a space follows."""
+
+    words: tuple[str, ...]
+    spaces: tuple[bool, ...]
+
+
+def make_swap_entities_v1(level: float) -> AugmenterT:
+    """Build the augmenter ("mention replacement", Dai & Adel 2020, "An analysis of simple data augmentation for named
+    entity recognition", COLING). A value is one that an entity of the same type has in a doc of the same classes
+    (`doc.cats`) that was read before, each as likely as any other. `doc.cats` stay. Tags, parts of speech,
+    morphology, lemmas and sentence starts stay at all other tokens and are unset at new ones; dependencies are dropped.
+    With `training.max_epochs` of 0 or more spaCy reads a corpus once, so each epoch has the same swaps; to draw anew,
+    read it with `spacy_mtl.MultiCorpus.v1` and `max_epochs = -1`.
+
+    level (float): The probability that a doc's entities are all swapped.
+    """
+    if not 0.0 <= level <= 1.0:
+        raise ValueError(f"SwapEntities: level is {level}, expected a number from 0 to 1")
+    return SwapEntities(level)
+
+
+class SwapEntities:
+    """The augmenter, and the values it has seen, by entity type and classes of the doc."""
+
+    def __init__(self, level: float) -> None:
+        self.level = level
+        self.values: dict[KeyT, list[Value]] = {}
+        self._seen: set[tuple[KeyT, Value]] = set()
+
+    def __call__(self, nlp: Language, example: Example) -> Iterator[Example]:
+        """RETURNS: The example, or another in its place."""
+        reference = example.reference
+        classes = tuple(sorted(key for key, value in reference.cats.items() if value > 0))
+        keys = [(ent.label_, classes) for ent in reference.ents]
+        for key, ent in zip(keys, reference.ents, strict=True):
+            self._remember(key, read_value(ent))
+        if not keys or random.random() >= self.level:
+            yield example
+            return
+        doc = swap(reference, [random.choice(self.values[key]) for key in keys])
+        yield Example(unannotated(doc, nlp.vocab), doc)
+
+    def _remember(self, key: KeyT, value: Value) -> None:
+        if (key, value) not in self._seen:
+            self._seen.add((key, value))
+            self.values.setdefault(key, []).append(value)
+
+
+def read_value(ent: Span) -> Value:
+    """The entity's tokens."""
+    return Value(tuple(token.text for token in ent), tuple(bool(token.whitespace_) for token in ent))
+
+
+def swap(doc: Doc, values: list[Value]) -> Doc:
+    """A copy of the doc in which each entity has the words of one of the values."""
+    old: ArrayT = doc.to_array(ATTRS)
+    texts = [token.text for token in doc]
+    follows = [bool(token.whitespace_) for token in doc]
+    words: list[str] = []
+    spaces: list[bool] = []
+    rows: list[ArrayT] = []
+    end = 0
+    for ent, value in zip(doc.ents, values, strict=True):
+        words += [*texts[end : ent.start], *value.words]
+        spaces += [*follows[end : ent.start], *value.spaces[:-1], follows[ent.end - 1]]
+        rows += [old[end : ent.start], _annotate(old[ent.start], len(value.words))]
+        end = ent.end
+    words += texts[end:]
+    spaces += follows[end:]
+    swapped = Doc(doc.vocab, words=words, spaces=spaces, user_data=dict(doc.user_data))
+    swapped.from_array(ATTRS, np.concatenate([*rows, old[end:]]))
+    swapped.cats = dict(doc.cats)
+    return swapped
+
+
+def _annotate(first: ArrayT, n_tokens: int) -> ArrayT:
+    """Rows of an entity. first: that of the old one's first token."""
+    rows = np.zeros((n_tokens, len(ATTRS)), dtype="uint64")
+    rows[:, 0], rows[0, 0] = INSIDE, BEGIN
+    rows[:, 1] = first[1]
+    rows[0, 2] = first[2]
+    if first[2]:
+        rows[1:, 2] = NO_START
+    return rows
