@@ -21,6 +21,7 @@ ALLOWED = {
     "sharing": {"types", "origin", "layers"},
     "optimizers": {"types"},
     "readers": {"types", "gold", "registry", "origin", "samplers"},
+    "augmenters": {"types", "gold"},
     "batchers": {"origin"},
     "converters": {"converters"},
     "models": {"types", "layers", "models"},
