@@ -1,5 +1,6 @@
 """Small pipelines, examples and comparisons that several tests build on."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,3 +98,15 @@ def assert_learns(nlp: Language) -> dict[str, Any]:
     scores = nlp.evaluate(make_examples(nlp))
     assert scores["slots_f"] > 0.8
     return scores
+
+
+def check_learns_and_is_saved(encoder: dict[str, Any], path: Path) -> None:
+    """A component over this encoder learns a few examples by heart, and predicts the same when it is loaded again."""
+    nlp = make_nlp(model={"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder})
+    first = train(nlp, make_examples(nlp), steps=1)["multitask"]
+    assert train(nlp, make_examples(nlp), steps=60)["multitask"] < first / 10
+    nlp.to_disk(path)
+    text = "play some jazz in Berlin"
+    expected, found = nlp(text).cats, spacy.load(path)(text).cats
+    assert found.keys() == expected.keys()
+    assert all(abs(found[label] - expected[label]) < 1e-6 for label in expected)

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-import spacy
-from pipelines import ENCODER, make_examples, make_nlp, train
+from pipelines import ENCODER, check_learns_and_is_saved
 from thinc.api import fix_random_seed
 
 from spacy_mtl.layers.attention import attend, plan_blocks
@@ -73,12 +72,7 @@ def test_a_doc_has_the_same_vectors_alone_as_in_a_batch():
 
 
 def test_a_pipeline_learns_with_it_and_is_saved(tmp_path):
-    nlp = make_nlp(model={"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": ATTENTIVE})
-    first = train(nlp, make_examples(nlp), steps=1)["multitask"]
-    assert train(nlp, make_examples(nlp), steps=60)["multitask"] < first / 10
-    nlp.to_disk(tmp_path)
-    text = "play some jazz in Berlin"
-    assert spacy.load(tmp_path)(text).cats == pytest.approx(nlp(text).cats)
+    check_learns_and_is_saved(ATTENTIVE, tmp_path)
 
 
 @pytest.mark.parametrize(
