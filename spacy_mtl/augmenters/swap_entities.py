@@ -93,7 +93,8 @@ def swap(doc: Doc, values: list[Value]) -> Doc:
     words += texts[end:]
     spaces += follows[end:]
     swapped = Doc(doc.vocab, words=words, spaces=spaces, user_data=dict(doc.user_data))
-    swapped.from_array(ATTRS, np.concatenate([*rows, old[end:]]))
+    annotation: ArrayT = np.concatenate([*rows, old[end:]])
+    swapped.from_array(ATTRS, annotation)
     swapped.cats = dict(doc.cats)
     return swapped
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
@@ -77,6 +77,6 @@ def read(
 
     def backprop(dY: Floats2d) -> Floats2d:
         gradients = ArgsKwargs(((Y,),), {"grad_tensors": xp2torch(dY, device=shim.device)})
-        return torch2xp(backprop_torch(gradients).args[0])
+        return cast(Floats2d, torch2xp(backprop_torch(gradients).args[0]))
 
-    return torch2xp(Y), backprop
+    return cast(Floats2d, torch2xp(Y)), backprop
