@@ -98,7 +98,7 @@ def read_docs(path: Path, nlp: Language) -> list[Doc]:
 def write_docs(docs: Iterable[Doc], path: Path) -> Path:
     """Write a .spacy file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    DocBin(docs=docs).to_disk(path)
     return path
 
 

@@ -46,7 +46,7 @@ def plan(args: argparse.Namespace, overrides: Sequence[str]) -> Iterator[Run]:
             yield Run(
                 {"system": system(args, encoder, overrides), "seed": seed},
                 config if encoder == "fast" else with_spacy_encoder(config),
-                lambda nlp: evaluate(nlp, args.data / "test.spacy"),
+                lambda nlp: {name: evaluate(nlp, args.data / "test.spacy")[name] for name in args.scores},
             )
 
 
