@@ -144,7 +144,7 @@ def measure_types(args: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 def with_types(doc: Doc, n_types: int, *, seed: int) -> Doc:
     """A copy in which every third token is an entity, of one of this many types."""
-    copy = unannotated(doc, spacy.blank("en").vocab)
+    copy = unannotated(doc, doc.vocab)
     types = [f"T{(7 * (seed + start)) % n_types}" for start in range(0, len(doc), 3)]
     copy.set_ents([Span(copy, 3 * i, 3 * i + 1, label=name) for i, name in enumerate(types)])
     return copy

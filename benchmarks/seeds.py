@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from runs import Run, load_config, run_all, table
+from runs import Run, load_config, read_docs, run_all, table
 from spacy.cli._util import parse_config_overrides
 from spacy.language import Language
-from spacy.training import Corpus
+from spacy.training import Example
 from thinc.api import Config
+
+from spacy_mtl.gold import unannotated
 
 ENCODERS = ("fast", "spaCy")
 # settings of the fast encoder that spaCy's does not have
@@ -69,7 +71,7 @@ def with_spacy_encoder(config: Config) -> Config:
 
 def evaluate(nlp: Language, data: Path) -> dict[str, Any]:
     """Scores of a pipeline on gold tokens, in per cent."""
-    scores = nlp.evaluate(list(Corpus(data, gold_preproc=True)(nlp)))
+    scores = nlp.evaluate([Example(unannotated(doc, nlp.vocab), doc) for doc in read_docs(data, nlp)])
     return {name: 100 * value for name, value in scores.items() if isinstance(value, float)}
 
 
