@@ -10,6 +10,7 @@ from multi import make_config, write
 from pipelines import make_examples
 from spacy.cli import app
 from spacy.tokens import Doc
+from spacy.training import Corpus
 from typer.testing import CliRunner
 
 import spacy_mtl.cli  # noqa: F401  (adds `spacy mtl`)
@@ -176,8 +177,8 @@ def test_a_pipeline_without_the_component(tmp_path):
     assert "no component multitask" in result.output
 
 
-def test_20000_docs_in_less_than_10_seconds(tmp_path):
-    """CPU time of this process, since other processes may share the machine."""
+def test_20000_docs_cost_little_more_than_to_read_them(tmp_path):
+    """CPU time of this process, beside that of spaCy's reader in the same process."""
     rng = random.Random(0)
     words = [f"word{number}" for number in range(2000)]
     made = []
@@ -189,6 +190,9 @@ def test_20000_docs_in_less_than_10_seconds(tmp_path):
     config = make_config({"many": write(tmp_path / "many.spacy", made)})
     config["corpora"]["dev"]["corpora"]["many"]["limit"] = 100
     start = time.process_time()
+    assert len(list(Corpus(tmp_path / "many.spacy")(NLP))) == 20_000
+    to_read = time.process_time() - start
+    start = time.process_time()
     result = audit(config)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 3 * to_read
     assert len(part_of(result, "train", "many").lengths) == 20_000
