@@ -60,11 +60,11 @@ def words_of(doc: Doc) -> tuple[str, ...]:
 def measure(one: Round, output: Path, data: Path, names: list[str]) -> dict[str, Any]:
     """The round in numbers: its labels, how many of them are right, and the test scores."""
     model = output / one.best.model
-    scores = evaluate(spacy.load(model), data / "test.spacy")
+    scores = evaluate(spacy.load(model), data / "test.spacy", names)
     row: dict[str, Any] = {"round": one.number, "learner": one.best.name, "dev": 100 * one.best.score}
     row["labels"] = {head: report.labels for head, report in one.heads.items()}
     row["right"] = precision(model, output / f"round-{one.number}" / "pseudo.spacy", data) if one.number else {}
-    return row | {"test": {name: scores[name] for name in names}}
+    return row | {"test": scores}
 
 
 def table(rows: list[dict[str, Any]], names: list[str]) -> str:

@@ -8,13 +8,12 @@ chosen on dev and scored on test, on gold tokens.
 """
 
 import argparse
-import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from alternate import DATA
-from runs import Run, load_config, run_all, table
+from runs import Run, load_config, merge_alone, run_all, set_steps, table
 from seeds import evaluate
 from thinc.api import Config
 
@@ -46,25 +45,18 @@ def main() -> None:
     print(table([merge_alone(row) for row in rows], "system", [*SCORES.values(), "multitask_exact"]))
 
 
-def merge_alone(row: dict[str, Any]) -> dict[str, Any]:
-    """Heads trained alone share one line, and have no common exact match."""
-    if not row["system"].endswith("alone"):
-        return row
-    kept = {key: value for key, value in row.items() if key != "multitask_exact"}
-    return kept | {"system": f"{row['system'].split(',')[0]}, each alone"}
-
-
 def plan(args: argparse.Namespace) -> Iterator[Run]:
     """The trainings, seed by seed."""
     for seed in args.seeds:
         for system in args.systems:
-            heads = list(HEADS) if system == "together" else [system]
-            name = system if system == "together" else f"{system} alone"
-            wanted = [*(SCORES[head] for head in heads), "multitask_exact"]
+            together = system == "together"
+            heads = list(HEADS) if together else [system]
+            name = system if together else f"{system} alone"
+            wanted = [*(SCORES[head] for head in heads), *(["multitask_exact"] if together else [])]
             yield Run(
                 {"system": f"{args.encoder}, {name}", "seed": seed, "steps": args.steps},
                 make_config(args, heads, seed=seed),
-                lambda nlp, wanted=wanted: {key: evaluate(nlp, args.data / "test.spacy")[key] for key in wanted},
+                lambda nlp, wanted=wanted: evaluate(nlp, args.data / "test.spacy", wanted),
             )
 
 
@@ -73,16 +65,12 @@ def make_config(args: argparse.Namespace, heads: list[str], *, seed: int) -> Con
     paths = {f"paths.{split}": str(args.data / f"{split}.spacy") for split in ("train", "dev")}
     if args.encoder == "transformer":
         paths |= {"paths.transformer": args.transformer, "components.multitask.model.tok2vec.width": args.width}
-    config = copy.deepcopy(load_config(CONFIGS[args.encoder], paths | {"system.seed": seed}))
+    config = set_steps(load_config(CONFIGS[args.encoder], paths | {"system.seed": seed}), args.steps)
     multitask = config["components"]["multitask"]
     multitask["heads"] = {name: dict(HEADS[name]) for name in heads}
     if len(heads) > 1:
         multitask["heads"]["entities"]["condition_on"] = ["scenario", "action"]
     multitask["weighting"]["weights"] = {name: WEIGHTS[name] for name in heads}
-    config["training"].update(max_steps=args.steps, eval_frequency=max(args.steps // 8, 1))
-    optimizer = config["training"]["optimizer"]
-    for settings in (optimizer, *optimizer.get("groups", {}).values()):
-        settings["learn_rate"]["total_steps"] = args.steps
     config["training"]["score_weights"] = {SCORES[name]: 1 / len(heads) for name in heads}
     return config
 

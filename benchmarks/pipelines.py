@@ -31,11 +31,12 @@ from alternate import (
     run_with_threads,
     write_results,
 )
+from seeds import with_spacy_encoder as spacy_config
 from spacy.language import Language
-from spacy.ml.models.tok2vec import build_hash_embed_cnn_tok2vec
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.training.batchers import minibatch_by_words
+from spacy.util import registry
 
 from spacy_mtl.gold import unannotated
 from spacy_mtl.models.onnx_export import export_pipeline
@@ -121,11 +122,9 @@ def load_systems(args: argparse.Namespace) -> dict[str, SystemT]:
 def with_spacy_encoder(nlp: Language) -> Language:
     """The same pipeline, whose encoder has the same weights and is computed by spaCy's layers."""
     pipe: Any = nlp.get_pipe("tok2vec")
-    settings = {key: value for key, value in nlp.config["components"]["tok2vec"]["model"].items() if key[0] != "@"}
-    for extra in ("boundary", "word_dropout"):
-        settings.pop(extra, None)
+    settings = spacy_config(nlp.config)["components"]["tok2vec"]["model"]
     fast = pipe.model
-    pipe.model = build_hash_embed_cnn_tok2vec(**settings)
+    pipe.model = registry.resolve({"model": settings})["model"]
     pipe.model.initialize(X=[nlp.make_doc("a sample")])
     pipe.model.from_bytes(fast.to_bytes())
     return nlp

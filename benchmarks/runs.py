@@ -1,5 +1,6 @@
 """What the benchmarks of scores share: trainings that can be taken up again, and tables of mean and spread."""
 
+import copy
 import json
 import re
 import statistics
@@ -83,6 +84,16 @@ def load_config(path: Path, overrides: Mapping[str, Any]) -> Config:
     return spacy.util.load_config(path, overrides=dict(overrides), interpolate=False)
 
 
+def set_steps(config: Config, steps: int) -> Config:
+    """A copy with another length of the training, evaluated eight times."""
+    config = copy.deepcopy(config)
+    config["training"].update(max_steps=steps, eval_frequency=max(steps // 8, 1))
+    optimizer = config["training"]["optimizer"]
+    for settings in (optimizer, *optimizer.get("groups", {}).values()):
+        settings["learn_rate"]["total_steps"] = steps
+    return config
+
+
 def annotated(nlp: Language, path: Path) -> list[Example]:
     """Gold docs, and what the pipeline makes of their tokens."""
     gold = read_docs(path, nlp)
@@ -100,6 +111,11 @@ def write_docs(docs: Iterable[Doc], path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     DocBin(docs=docs).to_disk(path)
     return path
+
+
+def merge_alone(row: RowT) -> RowT:
+    """Heads trained alone, each a system "HEAD alone", share one line."""
+    return row | {"system": re.sub(r"\w+ alone$", "each alone", row["system"])}
 
 
 def table(rows: Sequence[RowT], by: str, names: Sequence[str]) -> str:

@@ -9,7 +9,6 @@ Other settings go to the config, such as `--training.dropout 0.1`. Gold tokens a
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from runs import Run, load_config, read_docs, run_all, table
 from spacy.cli._util import parse_config_overrides
@@ -48,7 +47,7 @@ def plan(args: argparse.Namespace, overrides: Sequence[str]) -> Iterator[Run]:
             yield Run(
                 {"system": system(args, encoder, overrides), "seed": seed},
                 config if encoder == "fast" else with_spacy_encoder(config),
-                lambda nlp: {name: evaluate(nlp, args.data / "test.spacy")[name] for name in args.scores},
+                lambda nlp: evaluate(nlp, args.data / "test.spacy", args.scores),
             )
 
 
@@ -63,16 +62,15 @@ def with_spacy_encoder(config: Config) -> Config:
     """A copy whose encoder, of the same settings, is computed by spaCy's layers."""
     changed = config.copy()
     encoder = changed["components"]["tok2vec"]["model"]
-    encoder["@architectures"] = "spacy.HashEmbedCNN.v2"
-    for setting in OWN_SETTINGS:
-        encoder.pop(setting, None)
+    kept = {key: value for key, value in encoder.items() if key not in OWN_SETTINGS}
+    changed["components"]["tok2vec"]["model"] = kept | {"@architectures": "spacy.HashEmbedCNN.v2"}
     return changed
 
 
-def evaluate(nlp: Language, data: Path) -> dict[str, Any]:
-    """Scores of a pipeline on gold tokens, in per cent."""
+def evaluate(nlp: Language, data: Path, names: Sequence[str]) -> dict[str, float]:
+    """These scores of a pipeline on gold tokens, in per cent."""
     scores = nlp.evaluate([Example(unannotated(doc, nlp.vocab), doc) for doc in read_docs(data, nlp)])
-    return {name: 100 * value for name, value in scores.items() if isinstance(value, float)}
+    return {name: 100 * scores[name] for name in names}
 
 
 if __name__ == "__main__":

@@ -13,12 +13,11 @@ import copy
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import spacy
 from alternate import DATA
 from half_labels import best, spans_of
-from runs import Run, annotated, load_config, read_docs, run_all, table, write_docs
+from runs import Run, annotated, load_config, merge_alone, read_docs, run_all, set_steps, table, write_docs
 from spacy.language import Language
 from spacy.scorer import Scorer
 from spacy.training import Example
@@ -46,11 +45,6 @@ def main() -> None:
     words = copy_corpora(args.data, data)
     rows = run_all(plan(args, data, words), args.output, part=args.part)
     print(table([merge_alone(row) for row in rows], "system", SCORES))
-
-
-def merge_alone(row: dict[str, Any]) -> dict[str, Any]:
-    """Heads trained alone share one line."""
-    return row | {"system": "each alone"} if row["system"].endswith(" alone") else row
 
 
 def copy_corpora(source: Path, target: Path) -> dict[str, int]:
@@ -95,14 +89,6 @@ def make_run(system: str, seed: int, config: Config, data: Path) -> Run:
     """A training, scored on the test sets of the corpora that it has learned from."""
     heads = [system.split()[0]] if system.endswith(" alone") else list(CORPORA)
     return Run({"system": system, "seed": seed}, config, lambda nlp: score(nlp, data, heads))
-
-
-def set_steps(config: Config, steps: int) -> Config:
-    """A copy with another length of the training, evaluated eight times."""
-    config = copy.deepcopy(config)
-    config["training"].update(max_steps=steps, eval_frequency=steps // 8)
-    config["training"]["optimizer"]["learn_rate"]["total_steps"] = steps
-    return config
 
 
 def only(config: Config, head: str) -> Config:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pipelines import ENCODER, check_learns_and_is_saved
+from pipelines import ENCODER, check_learns_and_is_saved, make_nlp
 from thinc.api import fix_random_seed
 
 from spacy_mtl.models.bi_lstm_encoder import make_bi_lstm_encoder_v1
@@ -64,6 +64,20 @@ def test_no_tokens_at_all():
 
 def test_a_pipeline_learns_with_it_and_is_saved(tmp_path):
     check_learns_and_is_saved(RECURRENT, tmp_path)
+
+
+def test_two_processes_annotate_the_same_after_threads_were_used():
+    nlp = make_nlp(model={"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": RECURRENT})
+    texts = ["play some jazz in Berlin", "who is Anna"] * 100
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        before = [doc.cats for doc in nlp.pipe(texts)]
+        torch.ones(600, 600) @ torch.ones(600, 600)
+        found = [doc.cats for doc in nlp.pipe(texts, n_process=2)]
+    finally:
+        torch.set_num_threads(n_threads)
+    assert found == [pytest.approx(cats, abs=1e-6) for cats in before]
 
 
 @pytest.mark.parametrize(

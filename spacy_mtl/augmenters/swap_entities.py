@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from ..gold import unannotated
+from ..gold import CODES, unannotated
 from ..types import ArrayT
 
 # an entity type, and the classes of the doc
@@ -18,7 +18,6 @@ KeyT = tuple[str, tuple[str, ...]]
 AugmenterT = Callable[[Language, Example], Iterator[Example]]
 # what a token keeps; a new one has entity and sentence start only
 ATTRS = [ENT_IOB, ENT_TYPE, SENT_START, TAG, POS, MORPH, LEMMA]
-INSIDE, BEGIN = 1, 3
 NO_START = np.uint64(2**64 - 1)
 
 
@@ -102,7 +101,7 @@ def swap(doc: Doc, values: list[Value]) -> Doc:
 def _annotate(first: ArrayT, n_tokens: int) -> ArrayT:
     """Rows of an entity. first: that of the old one's first token."""
     rows = np.zeros((n_tokens, len(ATTRS)), dtype="uint64")
-    rows[:, 0], rows[0, 0] = INSIDE, BEGIN
+    rows[:, 0], rows[0, 0] = CODES["I"], CODES["B"]
     rows[:, 1] = first[1]
     rows[0, 2] = first[2]
     if first[2]:

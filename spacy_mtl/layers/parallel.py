@@ -19,6 +19,8 @@ PartT = TypeVar("PartT")
 # fewer tokens than this take longer to hand to another thread than it saves
 PART_TOKENS = 512
 
+# this process, and forks that compute on one thread since
+_own_processes = {os.getpid()}
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
@@ -46,6 +48,15 @@ def run_parts(function: Callable[[PartT], T], parts: Sequence[PartT]) -> list[T]
         return [function(parts[0]), *(future.result() for future in futures)]
     finally:
         torch.set_num_threads(n_threads)
+
+
+def use_one_thread_after_fork() -> None:
+    """To call before torch computes: it waits for ever for the threads of a process that it was forked from, as by
+    nlp.pipe(n_process=2).
+    """
+    if os.getpid() not in _own_processes:
+        torch.set_num_threads(1)
+        _own_processes.add(os.getpid())
 
 
 def _pool(n_workers: int) -> ThreadPoolExecutor:

@@ -3,7 +3,6 @@
 import copy
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from transformers import AutoConfig
 from transformers import AutoModel as HFModel
 from transformers import AutoTokenizer as HFTokenizer
 
+from .parallel import use_one_thread_after_fork
 from .piece_pooling import WordTransformer
 from .piece_windows import SpecialPieces
 from .word_pieces import PieceTable
@@ -35,7 +35,6 @@ class TransformerShim(PyTorchShim):
         super().__init__(None, mixed_precision=mixed_precision, grad_scaler=PyTorchGradScaler(mixed_precision))
         self.settings = settings
         self.compiled = compiled
-        self._process = os.getpid()
         self.pieces: PieceTable | None = None
         self.special = SpecialPieces((), (), 0)
         self.max_length = 0
@@ -92,17 +91,11 @@ class TransformerShim(PyTorchShim):
 
     def read(self, inputs: Sequence[torch.Tensor], *, is_train: bool) -> torch.Tensor:
         """The module's output; in training with what its gradient needs."""
-        self._use_one_thread_after_fork()
+        use_one_thread_after_fork()
         self._model.train(is_train)
         with torch.inference_mode(not is_train), torch.autocast("cuda", enabled=self._mixed_precision):
             output: torch.Tensor = self._model(*inputs)
         return output
-
-    def _use_one_thread_after_fork(self) -> None:
-        """Torch waits for ever for the threads of a process that it was forked from, as by nlp.pipe(n_process=2)."""
-        if os.getpid() != self._process:
-            torch.set_num_threads(1)
-            self._process = os.getpid()
 
     def backprop(self, outputs: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> None:
         """Add to the gradients of the weights. What the outputs kept for it is freed."""
