@@ -1,15 +1,22 @@
 """Small random transformers, made on the spot and written as Hugging Face folders."""
 
 from pathlib import Path
+from typing import Any
 
 WORDS = "play some jazz in berlin who is anna schmidt where the wake me at seven ##ly ##s un ##believ ##able".split()
 
 
-def write_bert(folder: Path, *, positions: int = 64, width: int = 16, layers: int = 2) -> str:
-    """A BERT with a tokenizer of whole words, letters and pieces of words. RETURNS: the folder."""
+def write_bert(
+    folder: Path, *, positions: int = 64, width: int = 16, layers: int = 2, model_type: str = "bert", **settings: Any
+) -> str:
+    """A transformer with a tokenizer of whole words, letters and pieces of words. RETURNS: the folder.
+
+    model_type (str): Another of Hugging Face's types than BERT.
+    settings: Of its config.
+    """
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import AutoConfig, AutoModel, BertTokenizerFast
 
     letters = "abcdefghijklmnopqrstuvwxyz"
     vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters, *(f"##{letter}" for letter in letters)]
@@ -20,18 +27,16 @@ def write_bert(folder: Path, *, positions: int = 64, width: int = 16, layers: in
     special = [("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
     tokenizer.post_processor = processors.BertProcessing(special[1], special[0])
     BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=positions).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(ids),
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        intermediate_size=2 * width,
-        max_position_embeddings=positions,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
+    sizes = {
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 2,
+        "intermediate_size": 2 * width,
+    }
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    shape = sizes | no_dropout | {"vocab_size": len(ids), "max_position_embeddings": positions, "pad_token_id": 0}
     torch.manual_seed(0)
-    model = BertModel(config)
+    model = AutoModel.from_config(AutoConfig.for_model(model_type, **(shape | settings)))
     for param in model.parameters():
         torch.nn.init.normal_(param, std=0.3)
     model.save_pretrained(folder)

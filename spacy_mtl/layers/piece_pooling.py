@@ -1,11 +1,24 @@
 """A transformer whose output is word vectors: word pieces pooled, in torch."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 PoolingT = Literal["mean", "first", "last", "max"]
+# types of Hugging Face's models that can be told which pieces see each other (a mask for each pair), where each piece
+# stands, and the vectors of the pieces; and the place that the first piece of a text has, behind the padding's or not
+BEHIND_PADDING = {"bert": False, "electra": False, "roberta": True, "xlm-roberta": True, "camembert": True}
+
+
+class PieceInput(NamedTuple):
+    """What the transformer reads: a `WindowBatch` in torch. ids, texts, positions (n_rows, n_positions)."""
+
+    ids: Tensor
+    texts: Tensor
+    positions: Tensor
+    places: Tensor
+    counts: Tensor
 
 
 class WordTransformer(nn.Module):
@@ -28,13 +41,34 @@ class WordTransformer(nn.Module):
         config = self.transformer.config
         return int(config.hidden_size * (config.num_hidden_layers + 1 if self.all_layers else 1))
 
-    def forward(self, ids: Tensor, mask: Tensor, places: Tensor, counts: Tensor) -> Tensor:
-        """ids, mask (n_windows, n_positions); places (n_pieces,) of the words' pieces in them; counts (n_words,) of
-        pieces. RETURNS: (n_words, width).
-        """
-        output = self.transformer(input_ids=ids, attention_mask=mask, output_hidden_states=self.all_layers)
+    @property
+    def shares_rows(self) -> bool:
+        """Whether several texts may stand in a row without seeing each other."""
+        config = self.transformer.config
+        absolute = getattr(config, "position_embedding_type", "absolute") == "absolute"
+        return config.model_type in BEHIND_PADDING and absolute
+
+    @property
+    def first_position(self) -> int:
+        """The position of a text's first piece."""
+        config = self.transformer.config
+        return int(config.pad_token_id) + 1 if BEHIND_PADDING.get(config.model_type, False) else 0
+
+    def piece_vectors(self, ids: Tensor) -> Tensor:
+        """Rows of the embedding's table, apart from it: they collect a gradient of their own."""
+        return self.transformer.get_input_embeddings().weight.detach()[ids].requires_grad_()
+
+    def forward(self, X: PieceInput, vectors: Tensor | None = None) -> Tensor:
+        """vectors (n_rows, n_positions, width): Of the pieces; None to look them up. RETURNS: (n_words, width)."""
+        inputs = {"input_ids": X.ids} if vectors is None else {"inputs_embeds": vectors}
+        if self.shares_rows:
+            inputs["attention_mask"] = (X.texts[:, :, None] == X.texts[:, None, :]).long()
+            inputs["position_ids"] = X.positions + self.first_position
+        else:
+            inputs["attention_mask"] = (X.texts > 0).long()
+        output = self.transformer(**inputs, output_hidden_states=self.all_layers)
         hidden = torch.cat(output.hidden_states, dim=-1) if self.all_layers else output.last_hidden_state
-        return self._pool(hidden.flatten(0, 1).float()[places], counts)
+        return self._pool(hidden.flatten(0, 1).float()[X.places], X.counts)
 
     def _pool(self, pieces: Tensor, counts: Tensor) -> Tensor:
         ends = counts.cumsum(0)

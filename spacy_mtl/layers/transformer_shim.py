@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import srsly
 import torch
@@ -16,13 +16,27 @@ from transformers import AutoModel as HFModel
 from transformers import AutoTokenizer as HFTokenizer
 
 from .parallel import use_one_thread_after_fork
-from .piece_pooling import WordTransformer
-from .piece_windows import SpecialPieces
+from .piece_batches import SpecialPieces
+from .piece_pooling import PieceInput, WordTransformer
 from .word_pieces import PieceTable
 
 # partly annotated
 AutoModel: Any = HFModel
 AutoTokenizer: Any = HFTokenizer
+
+
+class Reading(NamedTuple):
+    """What training keeps of a batch.
+
+    output (Tensor): The words' vectors, (n_words, width).
+    ids (Tensor): The pieces that were looked up apart from the embedding's table, (n_rows, n_positions).
+    vectors (Tensor | None): What was found, (n_rows, n_positions, width). Its gradient belongs to few rows of the
+        table, which is large; None where the transformer looked them up itself.
+    """
+
+    output: torch.Tensor
+    ids: torch.Tensor
+    vectors: torch.Tensor | None
 
 
 class TransformerShim(PyTorchShim):
@@ -64,16 +78,14 @@ class TransformerShim(PyTorchShim):
         # Nothing here reads the pooled output of the first piece, so its layer would never be trained.
         if getattr(transformer, "pooler", None) is not None:
             transformer.pooler = None
-        positions = getattr(transformer.config, "max_position_embeddings", None) or max_length
-        # Position embeddings of RoBERTa and its kin start behind the padding's.
-        offset = special.pad + 1 if transformer.config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
-        self.max_length = min(max_length, positions - offset)
         self.special = special
         cutter = Tokenizer.from_str(tokenizer)
         cutter.no_truncation()
         cutter.no_padding()
         self.pieces = PieceTable(cutter)
         self._model = WordTransformer(transformer, **self.settings).to(get_torch_default_device())
+        positions = getattr(transformer.config, "max_position_embeddings", None) or max_length
+        self.max_length = min(max_length, positions - self._model.first_position)
         self._grad_scaler.to_(self.device)
         if self.compiled and self.device.type == "cuda":
             self._model.transformer.compile(dynamic=True)
@@ -89,22 +101,34 @@ class TransformerShim(PyTorchShim):
         model: WordTransformer = self._model
         return model
 
-    def read(self, inputs: Sequence[torch.Tensor], *, is_train: bool) -> torch.Tensor:
+    def read(self, inputs: PieceInput, *, is_train: bool) -> Reading:
         """The module's output; in training with what its gradient needs."""
         use_one_thread_after_fork()
         self._model.train(is_train)
+        vectors = self._model.piece_vectors(inputs.ids) if is_train and self._model.shares_rows else None
         with torch.inference_mode(not is_train), torch.autocast("cuda", enabled=self._mixed_precision):
-            output: torch.Tensor = self._model(*inputs)
-        return output
+            output: torch.Tensor = self._model(inputs, vectors)
+        return Reading(output, inputs.ids, vectors)
 
-    def backprop(self, outputs: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> None:
+    def backprop(self, readings: Sequence[Reading], gradients: Sequence[torch.Tensor]) -> None:
         """Add to the gradients of the weights. What the outputs kept for it is freed."""
         scaled = self._grad_scaler.scale(list(gradients), inplace=True)
-        torch.autograd.backward(outputs, scaled)
+        torch.autograd.backward([reading.output for reading in readings], scaled)
+        for reading in readings:
+            self._add_rows(reading)
         own = [param.grad for param in self._model.parameters() if param.grad is not None]
         if self._grad_scaler.unscale(own):
             for gradient in own:
                 gradient.zero_()
+
+    def _add_rows(self, reading: Reading) -> None:
+        """Add the gradient of the pieces' vectors to that of the embedding's table."""
+        if reading.vectors is None or reading.vectors.grad is None:
+            return
+        table = self._model.transformer.get_input_embeddings().weight
+        if table.grad is None:
+            table.grad = torch.zeros_like(table)
+        table.grad.index_add_(0, reading.ids.flatten(), reading.vectors.grad.flatten(0, 1))
 
     @contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
@@ -159,17 +183,16 @@ class TransformerShim(PyTorchShim):
         return self.copy()
 
     def finish_update(self, optimizer: Any) -> None:
-        """Let the optimizer change the weights in place."""
-        if not self._grad_scaler.found_inf:
-            for name, param in self._model.named_parameters():
-                if param.grad is not None:
-                    weights, gradient = torch2xp(param.data), torch2xp(param.grad)
-                    new, _ = optimizer((self.id, name), weights, gradient)
-                    if new is not weights:
-                        param.data = xp2torch(new, device=param.device)
-        for param in self._model.parameters():
-            if param.grad is not None:
-                param.grad.zero_()
+        """Let the optimizer change the weights in place, and set their gradients to zero."""
+        for name, param in self._model.named_parameters():
+            if param.grad is None or self._grad_scaler.found_inf:
+                continue
+            weights, gradient = torch2xp(param.data), torch2xp(param.grad)
+            new, left = optimizer((self.id, name), weights, gradient)
+            if new is not weights:
+                param.data = xp2torch(new, device=param.device)
+            if left is not gradient:
+                param.grad = xp2torch(left, device=param.device)
         self._grad_scaler.update()
 
 

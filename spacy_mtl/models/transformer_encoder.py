@@ -10,7 +10,8 @@ from spacy.tokens import Doc
 from thinc.api import Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 
-from ..layers.piece_windows import WindowBatch, batch_windows, fill_batch, plan_windows
+from ..layers.piece_batches import WindowBatch, batch_windows, fill_batch
+from ..layers.piece_windows import plan_windows
 from ..types import ArrayT
 
 Tok2VecT = Model[list[Doc], list[Floats2d]]
@@ -28,7 +29,8 @@ def make_transformer_encoder_v1(
     mixed_precision: bool = False,
     compiled: bool = False,
 ) -> Tok2VecT:
-    """Build the encoder. Words are cut into pieces one by one; docs are read sorted by length, so little is padded.
+    """Build the encoder. Words are cut into pieces one by one; docs are read sorted by length, and several share a row
+    if the model can tell them apart (BERT, ELECTRA, RoBERTa and their kin), so little is padded.
 
     name (str): A Hugging Face model: a folder, or a name on its hub. It is read when the pipeline is initialised, and
         saved with it.
@@ -78,21 +80,21 @@ def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floa
     ends = numpy.cumsum([0, *map(len, docs)]).tolist()
     tokvecs: ArrayT = model.ops.alloc2f(ends[-1], model.get_dim("nO"))
     batches = plan_batches(model, docs)
-    outputs = []
+    readings = []
     for batch in batches:
         with memory_error(batch, model):
-            output = shim.read(to_torch(model, batch), is_train=is_train)
-        tokvecs[model.ops.asarray(batch.words)] = torch2xp(output.detach())
+            reading = shim.read(to_torch(model, batch), is_train=is_train)
+        tokvecs[model.ops.asarray(batch.words)] = torch2xp(reading.output.detach())
         if is_train:
-            outputs.append(output)
+            readings.append(reading)
 
     def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
         dY = model.ops.flatten(d_tokvecs)
         gradients = [xp2torch(dY[model.ops.asarray(batch.words)], device=shim.device) for batch in batches]
         if batches:
             with memory_error(batches[0], model):
-                shim.backprop(outputs, gradients)
-        outputs.clear()
+                shim.backprop(readings, gradients)
+        readings.clear()
         return []
 
     return [tokvecs[start:end] for start, end in pairwise(ends)], backprop
@@ -105,15 +107,23 @@ def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
     ids, counts = shim.pieces.read(docs, max_pieces=room)
     overlap = min(model.attrs["overlap"], room // 2)
     windows = plan_windows([len(doc) for doc in docs], counts, max_pieces=room, overlap=overlap)
-    chosen = batch_windows(windows, counts, n_added=shim.special.n_added, max_batch=model.attrs["max_batch"])
+    chosen = batch_windows(
+        windows,
+        counts,
+        n_added=shim.special.n_added,
+        max_batch=model.attrs["max_batch"],
+        share_rows=shim.module.shares_rows,
+    )
     return [fill_batch(windows, part, ids, counts, shim.special) for part in chosen]
 
 
-def to_torch(model: Tok2VecT, batch: WindowBatch) -> list[Any]:
+def to_torch(model: Tok2VecT, batch: WindowBatch) -> Any:
     """The module's input, on its device."""
+    from ..layers.piece_pooling import PieceInput
+
     shim: Any = model.shims[0]
-    arrays = (batch.ids, batch.mask, batch.places, batch.counts)
-    return [xp2torch(model.ops.asarray(array), device=shim.device) for array in arrays]
+    arrays = (batch.ids, batch.texts, batch.positions, batch.places, batch.counts)
+    return PieceInput(*(xp2torch(model.ops.asarray(array), device=shim.device) for array in arrays))
 
 
 @contextmanager
@@ -125,9 +135,9 @@ def memory_error(batch: WindowBatch, model: Tok2VecT) -> Iterator[None]:
         text = str(error).lower()
         if "out of memory" not in text and "can't allocate memory" not in text:
             raise
-        n_texts, n_pieces = batch.ids.shape
+        n_rows, n_pieces = batch.ids.shape
         raise MemoryError(
-            f"transformer {model.attrs['name']!r}: out of memory on a batch of {n_texts} texts of {n_pieces} pieces; "
+            f"transformer {model.attrs['name']!r}: out of memory on a batch of {n_rows} rows of {n_pieces} pieces; "
             f"the weights are as before it. Lower max_batch, now {model.attrs['max_batch']}, or the training's batch "
             "size"
         ) from error
