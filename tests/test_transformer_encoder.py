@@ -1,6 +1,11 @@
 """The transformer encoder against Hugging Face's own forward pass, and what a pipeline needs of it."""
 
 import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +280,29 @@ def test_a_pipeline_learns_and_is_the_same_after_reload(bert: str, listener: boo
     (tmp_path / "model" / "config.cfg").write_text(config)
     texts = [eg.text for eg in make_examples(nlp)]
     assert_same_annotations(list(nlp.pipe(texts)), list(spacy.load(tmp_path / "model").pipe(texts)))
+
+
+def test_a_packaged_pipeline_holds_its_weights_and_needs_no_network(tmp_path: Path) -> None:
+    weights = tmp_path / "bert"
+    nlp = make_pipeline(write_bert(weights), listener=True)
+    text = "play some jazz in berlin"
+    expected = nlp(text).cats
+    nlp.to_disk(tmp_path / "model")
+    shutil.rmtree(weights)
+    python = [sys.executable, "-m"]
+    (tmp_path / "wheels").mkdir()
+    package = ["spacy", "package", str(tmp_path / "model"), str(tmp_path / "wheels"), "--name", "tiny"]
+    subprocess.run([*python, *package, "--build", "wheel"], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("wheels/*/dist/*.whl")
+    site = tmp_path / "site"
+    subprocess.run([*python, "pip", "install", "-q", "--no-deps", "--target", str(site), str(wheel)], check=True)
+    code = f"import json, en_tiny; print(json.dumps(en_tiny.load()({text!r}).cats))"
+    # every proxy refuses: a look-up on the hub would fail
+    offline = dict.fromkeys(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"], "http://127.0.0.1:9")
+    env = {**os.environ, **offline, "PYTHONPATH": str(site), "HF_HOME": str(tmp_path / "empty")}
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=env)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == pytest.approx(expected, abs=1e-5)
 
 
 def test_two_heads_need_one_forward_and_one_backward(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
