@@ -125,6 +125,14 @@ def test_vectors_are_those_of_the_encoder(changes, docs, monkeypatch):
             assert_allclose(vectors, others, atol=1e-4)
 
 
+def test_words_that_training_never_saw_are_the_unknown_word(docs):
+    encoder = make_hash_embed_cnn_v1(**{**SETTINGS_OF_CNN, "rare_word_dropout": 1.0}).initialize(X=docs)
+    encoder.begin_update(docs[:1])
+    exported = to_onnx(encoder, docs[0].vocab)
+    for vectors, others in zip(exported.predict(docs), encoder.predict(docs), strict=True):
+        assert_allclose(vectors, others, atol=1e-4)
+
+
 def test_it_does_not_need_torch(docs, monkeypatch):
     encoder = spread(make_hash_embed_cnn_v1(**SETTINGS_OF_CNN).initialize(X=docs))
     expected = np.concatenate(encoder.predict(docs))

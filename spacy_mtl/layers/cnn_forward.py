@@ -13,6 +13,7 @@ from .cnn_network import Network, Weights, find_network, network_weights
 from .kernels import ArrayT, Kernels, kernels_for
 from .maxout_block import GradsT
 from .parallel import run_parts, split_evenly
+from .rare_words import drop_rare, hide_unseen
 from .tap_products import word_products
 from .window_encoder import begin_encode, encode
 from .word_cache import WordCache
@@ -41,7 +42,11 @@ def forward(model: Tok2VecT, docs: Sequence[Doc], is_train: bool) -> tuple[list[
         cache: WordCache = model.attrs["words"]
         network = cache.read_network(model, find_network)
         parts = split_docs(docs, ends, side_by_side=model.ops.xp is numpy)
-        backprop = _train(network, parts, tokvecs) if is_train else _predict(network, cache, parts, tokvecs)
+        if is_train:
+            _count_words(network, cache, docs)
+            backprop = _train(network, parts, tokvecs)
+        else:
+            backprop = _predict(network, cache, parts, tokvecs)
     return [tokvecs[start:end] for start, end in pairwise(ends)], backprop
 
 
@@ -52,6 +57,13 @@ def split_docs(docs: Sequence[Doc], ends: Sequence[int], *, side_by_side: bool) 
     """
     slices = split_evenly(ends) if side_by_side else [slice(0, len(docs))]
     return [Part([d for d in docs[s] if len(d)], slice(ends[s.start], ends[s.stop])) for s in slices]
+
+
+def _count_words(network: Network, cache: WordCache, docs: Sequence[Doc]) -> None:
+    """Take note of the words of a batch of training, if rare ones are dropped."""
+    attrs = network.root.attrs
+    if attrs["rare_word_dropout"] and attrs["word_counts"].see(docs, network.embedding.hashed):
+        cache.clear()
 
 
 def _predict(network: Network, cache: WordCache, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
@@ -78,7 +90,10 @@ def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: Wor
     taps = weights.layers[0].taps
 
     def compute(missing: Any) -> tuple[Floats2d, Floats2d]:
-        X = embed(words.features[missing], network.embedding, weights.mix, docs[0].vocab, kernels)
+        features = words.features[missing]
+        if network.root.attrs["rare_word_dropout"]:
+            features = hide_unseen(features, network.embedding.hashed, network.root.attrs["word_counts"])
+        X = embed(features, network.embedding, weights.mix, docs[0].vocab, kernels)
         return kernels.unshare(X), kernels.unshare(word_products(X, taps))
 
     n_taps, width, n_out = taps.shape
@@ -118,11 +133,12 @@ def _begin_part(
     """RETURNS: The vectors of all tokens, (n_tokens, width), and the backprop to the parameters."""
     embedding, encoder = network.embedding, network.encoder
     weights = weights.share(kernels)
-    columns = embedding.columns(docs[0].vocab)
+    columns, attrs = embedding.columns(docs[0].vocab), network.root.attrs
     words = distinct_words(docs, columns)
-    if network.root.attrs["word_dropout"]:
-        rate = network.root.attrs["word_dropout"]
-        words = drop_words(words, columns, len(embedding.tables), rate, seed=seed)
+    if attrs["rare_word_dropout"]:
+        words = drop_rare(words, embedding.hashed, attrs["word_counts"], attrs["rare_word_dropout"], seed=seed)
+    if attrs["word_dropout"]:
+        words = drop_words(words, columns, len(embedding.tables), attrs["word_dropout"], seed=seed)
     vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs[0].vocab, kernels)
     X, backprop_spread = _spread(vectors, words.of_token, embedding.mix.dropout_rate, kernels)
     plan = encoder.plan([len(doc) for doc in docs], look_up=False)

@@ -23,7 +23,7 @@ def encoder_graphs(network: Network, vocab: Vocab) -> dict[str, bytes]:
 def read_settings(network: Network, vocab: Vocab) -> Settings:
     """What the caller of the graphs has to know about them."""
     embedding, encoder = network.embedding, network.encoder
-    maxout = encoder.blocks[0].maxout
+    maxout, attrs = encoder.blocks[0].maxout, network.root.attrs
     return Settings(
         columns=embedding.columns(vocab),
         seeds=[int(node.attrs["seed"]) for node in embedding.tables],
@@ -34,6 +34,7 @@ def read_settings(network: Network, vocab: Vocab) -> Settings:
         padded=encoder.padded,
         width=maxout.get_dim("nO"),
         n_out=maxout.get_dim("nO") * maxout.get_dim("nP"),
+        known_words=list(attrs["word_counts"].counts) if attrs.get("rare_word_dropout") else None,
     )
 
 

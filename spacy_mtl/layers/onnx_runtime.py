@@ -11,6 +11,7 @@ from thinc.api import NumpyOps
 from thinc.compat import has_torch
 from thinc.types import Floats2d
 
+from .rare_words import WordCounts, hide_unseen
 from .window_rows import plan_windows
 from .word_cache import WordCache
 from .word_vectors import distinct_words, static_vectors, table_rows
@@ -29,6 +30,7 @@ class Settings(NamedTuple):
     tiles (list[int]): How many neighbouring positions each layer computes at a time.
     padded (bool): Whether layers compute positions outside a doc.
     width, n_out (int): Of the vectors, and of the products with a tap.
+    known_words (list[int] | None): If there is an unknown word, all that are not (see `hide_unseen`).
     """
 
     columns: list[int]
@@ -40,6 +42,7 @@ class Settings(NamedTuple):
     padded: bool
     width: int
     n_out: int
+    known_words: list[int] | None = None
 
     def to_metadata(self) -> dict[str, str]:
         """For the graph."""
@@ -57,6 +60,8 @@ class OnnxNetwork:
     def __init__(self, graphs: Mapping[str, bytes]) -> None:
         self.words, self.tokens = make_session(graphs["words"]), make_session(graphs["tokens"])
         self.settings = Settings(**json.loads(self.words.get_modelmeta().custom_metadata_map[SETTINGS]))
+        known = self.settings.known_words
+        self.word_counts = None if known is None else WordCounts(dict.fromkeys(known, 1))
         self.cache = WordCache()
 
     def encode(self, docs: list[Doc]) -> Floats2d:
@@ -78,6 +83,8 @@ class OnnxNetwork:
         return self.tokens.run(None, inputs)[0]
 
     def _word_inputs(self, features: Any, doc: Doc) -> dict[str, Any]:
+        if self.word_counts is not None:
+            features = hide_unseen(features, self.settings.columns[: len(self.settings.sizes)], self.word_counts)
         tables = zip(self.settings.seeds, self.settings.sizes, strict=True)
         rows = [table_rows(features[:, i], seed, size) for i, (seed, size) in enumerate(tables)]
         inputs = {"rows": numpy.stack(rows, axis=1).astype("int64")}

@@ -8,12 +8,9 @@ dropped token is not set to zero, but to one drawn at random, which looks to the
 from collections.abc import Sequence
 
 import numpy
-from spacy.attrs import LEMMA, LOWER, NORM, ORTH
 
-from .word_vectors import Words
+from .word_vectors import IDENTITY, Words
 
-# the attributes that say which word it is; the others, such as SHAPE and SUFFIX, are shared by many words
-IDENTITY = (ORTH, LOWER, NORM, LEMMA)
 NO_KEY = 0
 
 

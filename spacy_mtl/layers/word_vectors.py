@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy
-from spacy.attrs import ORTH, intify_attr
+from spacy.attrs import LEMMA, LOWER, NORM, ORTH, intify_attr
 from spacy.tokens import Doc
 from spacy.vectors import Mode, Vectors
 from spacy.vocab import Vocab
@@ -15,6 +15,8 @@ from .maxout_block import Block, BlockWeights, GradsT, NodeT, begin_maxout_norm,
 from .tap_products import direct_products
 
 NUMPY_OPS = NumpyOps()
+# the attributes that say which word it is; the others, such as SHAPE and SUFFIX, are shared by many words
+IDENTITY = (ORTH, LOWER, NORM, LEMMA)
 # an odd number without pattern, to make one 64-bit hash of the hashes of a word's features
 MIXER = numpy.uint64(0x9E3779B97F4A7C15)
 
@@ -38,10 +40,14 @@ class Embedding(NamedTuple):
         """How many vectors are mixed."""
         return len(self.tables) + (self.static is not None)
 
+    @property
+    def hashed(self) -> list[int]:
+        """The ids of the attributes that the tables embed."""
+        return [intify_attr(column) for column in self.extract.attrs["columns"]]
+
     def columns(self, vocab: Vocab) -> list[int]:
         """The ids of the features' attributes, and last that of the key of the static vector if there are any."""
-        columns = [intify_attr(column) for column in self.extract.attrs["columns"]]
-        return columns if self.static is None else [*columns, getattr(vocab.vectors, "attr", ORTH)]
+        return self.hashed if self.static is None else [*self.hashed, getattr(vocab.vectors, "attr", ORTH)]
 
 
 class Words(NamedTuple):

@@ -7,9 +7,11 @@ optimised like any other; only the function at its root is another.
 from collections.abc import Sequence
 from typing import Literal
 
+from spacy.attrs import intify_attr
 from spacy.ml.models.tok2vec import MaxoutWindowEncoder, MultiHashEmbed, build_Tok2Vec_model
 
 from ..layers.cnn_forward import Tok2VecT, forward
+from ..layers.rare_words import WordCounts, place_of_word
 from ..layers.word_cache import WordCache
 
 BoundaryT = Literal["padded", "zero"]
@@ -25,8 +27,9 @@ def make_hash_embed_cnn_v1(
     pretrained_vectors: bool | None,
     boundary: BoundaryT = "padded",
     word_dropout: float = 0.0,
+    rare_word_dropout: float = 0.0,
 ) -> Tok2VecT:
-    """The fast form of `spacy.HashEmbedCNN.v2`, with its parameters, `boundary` and `word_dropout`.
+    """The fast form of `spacy.HashEmbedCNN.v2`, with its parameters and some more.
 
     width (int): Width of the vectors.
     depth (int): Number of convolutions, at least 1.
@@ -38,6 +41,9 @@ def make_hash_embed_cnn_v1(
     boundary (str): What a convolution sees outside a doc. "padded": what the one before computed there, as in spaCy, so
         that equal weights give equal vectors; "zero": zeros, which is faster, for models trained with it.
     word_dropout (float): The probability that a token gets a random word in training; PREFIX, SUFFIX and SHAPE stay.
+    rare_word_dropout (float): How often a word must have been seen in training so that half of the time it is not made
+        the unknown word; such a word that was seen n times stays with a probability of n / (rare_word_dropout + n). In
+        prediction, words that training has not seen are the unknown word. 0: there is no unknown word.
     """
     attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"] if subword_features else ["NORM"]
     return make_multi_hash_embed_cnn_v1(
@@ -50,6 +56,7 @@ def make_hash_embed_cnn_v1(
         maxout_pieces=maxout_pieces,
         boundary=boundary,
         word_dropout=word_dropout,
+        rare_word_dropout=rare_word_dropout,
     )
 
 
@@ -63,6 +70,7 @@ def make_multi_hash_embed_cnn_v1(
     maxout_pieces: int,
     boundary: BoundaryT = "padded",
     word_dropout: float = 0.0,
+    rare_word_dropout: float = 0.0,
 ) -> Tok2VecT:
     """The fast form of `spacy.Tok2Vec.v2` with `spacy.MultiHashEmbed.v2` and `spacy.MaxoutWindowEncoder.v2`.
 
@@ -76,6 +84,10 @@ def make_multi_hash_embed_cnn_v1(
         raise ValueError(f"HashEmbedCNN: boundary is {boundary!r}, expected 'padded' or 'zero'")
     if not 0.0 <= word_dropout < 1.0:
         raise ValueError(f"HashEmbedCNN: word_dropout is {word_dropout}, expected a number from 0 to below 1")
+    if rare_word_dropout < 0.0:
+        raise ValueError(f"HashEmbedCNN: rare_word_dropout is {rare_word_dropout}, expected 0 or a positive number")
+    if rare_word_dropout:
+        place_of_word([intify_attr(attr) for attr in attrs])
     model: Tok2VecT = build_Tok2Vec_model(
         embed=MultiHashEmbed(width, list(attrs), rows, include_static_vectors),
         encode=MaxoutWindowEncoder(width, window_size, maxout_pieces, depth),
@@ -83,6 +95,8 @@ def make_multi_hash_embed_cnn_v1(
     model.replace_callbacks(forward, init=model.init)
     model.attrs["boundary"] = boundary
     model.attrs["word_dropout"] = word_dropout
+    model.attrs["rare_word_dropout"] = rare_word_dropout
+    model.attrs["word_counts"] = WordCounts()
     model.attrs["words"] = WordCache()
     return model
 
