@@ -3,23 +3,27 @@
     python benchmarks/half_labels.py --data ../shared/data/snips
 
 Trains `configs/cpu.cfg` on all labels and on the halves, and spaCy's own joint pipeline on both, with three seeds. Each
-is chosen on dev and scored on test, on gold tokens.
+is chosen on dev and scored on test, on gold tokens. Other settings go to the config of spacy-mtl, such as
+`--paths.transformer FOLDER` with `--config configs/transformer_fast.cfg`.
 """
 
 import argparse
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import spacy
 from alternate import DATA
 from runs import Run, annotated, load_config, read_docs, run_all, table, write_docs
+from spacy.cli._util import parse_config_overrides
 from spacy.language import Language
 from spacy.training import Example
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = {"spacy-mtl": ROOT / "configs" / "cpu.cfg", "spaCy": ROOT / "benchmarks" / "native_joint.cfg"}
+NATIVE = ROOT / "benchmarks" / "native_joint.cfg"
+SYSTEMS = ("spacy-mtl", "spaCy")
+LABELS = ("all", "half")
 SCORES = ("slots_f", "intent_acc", "exact")
 
 
@@ -28,13 +32,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA / "snips", help="folder with train, dev and test.spacy")
     parser.add_argument("--output", type=Path, default=ROOT / "training" / "half_labels")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--systems", nargs="+", choices=CONFIGS, default=list(CONFIGS))
-    parser.add_argument("--steps", type=int, default=4800, help="of the training of spacy-mtl")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--labels", nargs="+", choices=LABELS, default=list(LABELS))
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "cpu.cfg", help="of spacy-mtl")
     parser.add_argument("--native-steps", type=int, default=2400, help="of the training of spaCy's pipeline")
     parser.add_argument("--part", default="1/1", help="1/2: the first of two halves of the work")
-    args = parser.parse_args()
+    args, overrides = parser.parse_known_args()
     halves = write_halves(args.data / "train.spacy", args.output / "halves.spacy")
-    rows = run_all(plan(args, halves), args.output, part=args.part)
+    rows = run_all(plan(args, overrides, halves), args.output, part=args.part)
     print(table(rows, "system", SCORES))
 
 
@@ -51,27 +56,27 @@ def write_halves(source: Path, target: Path) -> Path:
     return write_docs(docs, target)
 
 
-def plan(args: argparse.Namespace, halves: Path) -> Iterator[Run]:
+def plan(args: argparse.Namespace, overrides: Sequence[str], halves: Path) -> Iterator[Run]:
     """The trainings, seed by seed."""
+    changes = parse_config_overrides(list(overrides))
     for seed in args.seeds:
         for system in args.systems:
-            for labels, train in {"all labels": args.data / "train.spacy", "half labels": halves}.items():
-                overrides: dict[str, Any] = {"paths.train": str(train), "paths.dev": str(args.data / "dev.spacy")}
-                overrides |= {"system.seed": seed} | schedule(system, args)
-                config = load_config(CONFIGS[system], overrides)
+            native = system == "spaCy"
+            name = system if native else ", ".join([f"{system} {args.config.stem}", *map(str, changes.values())])
+            for labels in args.labels:
+                train = halves if labels == "half" else args.data / "train.spacy"
+                settings: dict[str, Any] = {"paths.train": str(train), "paths.dev": str(args.data / "dev.spacy")}
+                settings |= {f"corpora.{split}.gold_preproc": True for split in ("train", "dev")}
+                if native:
+                    settings |= {"training.max_epochs": 0, "training.max_steps": args.native_steps}
+                config = load_config(
+                    NATIVE if native else args.config, settings | ({} if native else changes) | {"system.seed": seed}
+                )
                 yield Run(
-                    {"system": f"{system}, {labels}", "seed": seed},
+                    {"system": f"{name}, {labels} labels", "seed": seed},
                     config,
                     lambda nlp: joint_scores(nlp, args.data / "test.spacy"),
                 )
-
-
-def schedule(system: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Overrides for the length of the training, and gold tokens for both systems."""
-    gold = {f"corpora.{split}.gold_preproc": True for split in ("train", "dev")}
-    if system == "spaCy":
-        return gold | {"training.max_epochs": 0, "training.max_steps": args.native_steps}
-    return gold | {"training.max_steps": args.steps, "training.optimizer.learn_rate.total_steps": args.steps}
 
 
 def joint_scores(nlp: Language, path: Path) -> dict[str, float]:

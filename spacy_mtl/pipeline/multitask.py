@@ -40,6 +40,7 @@ maxout_pieces = 3
 subword_features = true
 boundary = "padded"
 word_dropout = 0.0
+rare_word_dropout = 0.0
 """)["model"]
 DEFAULT_HEADS = {"textcat": "spacy_mtl.DocClassifier.v1", "ner": "spacy_mtl.EntityRecognizer.v1"}
 N_SAMPLE = 10
