@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alternate import DATA
-from runs import Run, load_config, read_docs, run_all, set_steps, table
-from spacy.language import Language
-from spacy.training import Example
+from runs import Run, load_config, run_all, set_steps, table
+from seeds import evaluate
 from thinc.api import Config
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +44,7 @@ def plan(args: argparse.Namespace) -> Iterator[Run]:
             yield Run(
                 {"system": system, "seed": seed, "steps": args.steps},
                 set_steps(config, args.steps),
-                lambda nlp: evaluate(nlp, args.data / "test.spacy"),
+                lambda nlp: evaluate(nlp, args.data / "test.spacy", SCORES, raw=True),
             )
 
 
@@ -82,12 +81,6 @@ def load(args: argparse.Namespace, path: Path) -> Config:
     overrides: dict[str, object] = {f"paths.{split}": str(args.data / f"{split}.spacy") for split in ("train", "dev")}
     overrides |= {f"corpora.{split}.gold_preproc": False for split in ("train", "dev")}
     return load_config(path, overrides | {"paths.transformer": args.transformer})
-
-
-def evaluate(nlp: Language, path: Path) -> dict[str, float]:
-    """The scores, in per cent."""
-    scores = nlp.evaluate([Example(nlp.make_doc(doc.text), doc) for doc in read_docs(path, nlp)])
-    return {name: 100 * scores[name] for name in SCORES}
 
 
 if __name__ == "__main__":

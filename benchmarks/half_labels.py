@@ -58,25 +58,27 @@ def write_halves(source: Path, target: Path) -> Path:
 
 def plan(args: argparse.Namespace, overrides: Sequence[str], halves: Path) -> Iterator[Run]:
     """The trainings, seed by seed."""
-    changes = parse_config_overrides(list(overrides))
+    trains = {"all": args.data / "train.spacy", "half": halves}
     for seed in args.seeds:
         for system in args.systems:
-            native = system == "spaCy"
-            name = system if native else ", ".join([f"{system} {args.config.stem}", *map(str, changes.values())])
+            name, path, changes = choose(system, args, overrides)
             for labels in args.labels:
-                train = halves if labels == "half" else args.data / "train.spacy"
-                settings: dict[str, Any] = {"paths.train": str(train), "paths.dev": str(args.data / "dev.spacy")}
+                settings: dict[str, Any] = {"paths.train": str(trains[labels])}
+                settings |= {"paths.dev": str(args.data / "dev.spacy"), "system.seed": seed}
                 settings |= {f"corpora.{split}.gold_preproc": True for split in ("train", "dev")}
-                if native:
-                    settings |= {"training.max_epochs": 0, "training.max_steps": args.native_steps}
-                config = load_config(
-                    NATIVE if native else args.config, settings | ({} if native else changes) | {"system.seed": seed}
-                )
                 yield Run(
                     {"system": f"{name}, {labels} labels", "seed": seed},
-                    config,
+                    load_config(path, settings | changes),
                     lambda nlp: joint_scores(nlp, args.data / "test.spacy"),
                 )
+
+
+def choose(system: str, args: argparse.Namespace, overrides: Sequence[str]) -> tuple[str, Path, dict[str, Any]]:
+    """RETURNS: The system's name in the table, its config, and what is changed in it."""
+    if system == "spaCy":
+        return system, NATIVE, {"training.max_epochs": 0, "training.max_steps": args.native_steps}
+    changes = parse_config_overrides(list(overrides))
+    return ", ".join([f"{system} {args.config.stem}", *map(str, changes.values())]), args.config, changes
 
 
 def joint_scores(nlp: Language, path: Path) -> dict[str, float]:

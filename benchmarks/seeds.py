@@ -67,9 +67,12 @@ def with_spacy_encoder(config: Config) -> Config:
     return changed
 
 
-def evaluate(nlp: Language, data: Path, names: Sequence[str]) -> dict[str, float]:
-    """These scores of a pipeline on gold tokens, in per cent."""
-    scores = nlp.evaluate([Example(unannotated(doc, nlp.vocab), doc) for doc in read_docs(data, nlp)])
+def evaluate(nlp: Language, data: Path, names: Sequence[str], *, raw: bool = False) -> dict[str, float]:
+    """These scores of a pipeline in per cent, on gold tokens, or on raw text."""
+    gold = read_docs(data, nlp)
+    scores = nlp.evaluate(
+        [Example(nlp.make_doc(doc.text) if raw else unannotated(doc, nlp.vocab), doc) for doc in gold]
+    )
     return {name: 100 * scores[name] for name in names}
 
 
