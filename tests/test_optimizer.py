@@ -283,3 +283,31 @@ def test_layers_of_a_transformer():
         expected = (before[name] - factors[start]) * (1 - decay)
         assert_allclose(param.detach().numpy(), expected.numpy(), rtol=1e-4, atol=1e-4)
     assert seen == set(factors)
+
+
+@pytest.mark.parametrize("settings", [{}, {"L2": 0.1, "L2_is_weight_decay": False}, {"use_averages": True, "L2": 0.1}])
+def test_steps_taken_together_are_those_of_single_calls(settings):
+    torch = pytest.importorskip("torch")
+    groups = {
+        "encoder": {"pattern": r"^encoder\.", "learn_rate": 0.1, "layer_decay": 0.5, "n_layers": 2},
+        "late": {"pattern": "late", "unfreeze_at": 3},
+    }
+    names = [ENCODER, "encoder.layer.1.output.dense.bias", "no_piece", "late"]
+    start = {(1, name): torch.randn(3, 4) for name in names}
+    optimizers = [make(groups, grad_clip=1.0, **settings) for _ in range(2)]
+    one, other = ({key: torch.nn.Parameter(value.clone()) for key, value in start.items()} for _ in range(2))
+    for step in range(5):
+        present = names[: 4 - step % 2]
+        for key in ((1, name) for name in present):
+            gradient = torch.randn(3, 4) * (3 if step % 2 else 0.01)
+            one[key].grad, other[key].grad = gradient.clone(), gradient.clone()
+            optimizers[0](key, one[key].data.numpy(), one[key].grad.numpy())
+        optimizers[1].step_together({(1, name): other[1, name] for name in present})
+        for optimizer in optimizers:
+            optimizer.step_schedules()
+        assert not any(other[1, name].grad.any() for name in present)
+    for key in start:
+        assert_allclose(other[key].data, one[key].data, rtol=1e-5, atol=1e-6)
+        if settings.get("use_averages"):
+            assert_allclose(*(optimizer.averages[key] for optimizer in optimizers), rtol=1e-5, atol=1e-6)
+        assert optimizers[0].nr_update[key] == optimizers[1].nr_update[key]

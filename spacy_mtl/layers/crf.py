@@ -16,6 +16,7 @@ from thinc.types import Floats2d, Ints1d
 from thinc.util import get_array_module
 
 from ..types import ArrayT
+from .softmax import row_max
 from .tag_scheme import TagScheme
 
 CRFModelT = Model[Floats2d, "CRFScores"]
@@ -151,11 +152,12 @@ def path_scores(scores: CRFScores, tags: NDArray[np.int64]) -> tuple[float, CRFS
     followed[last] = False
     before = np.flatnonzero(followed)
     places = ((np.arange(len(tags)), tags), (tags[before], tags[before + 1]), (tags[first],), (tags[last],))
-    total = 0.0
+    total = xp.zeros((), dtype="d")
     for potential, count, place in zip(scores.potentials, counts.potentials, places, strict=True):
-        total += float(potential[place].sum(dtype="d"))
-        xp.add.at(count, tuple(xp.asarray(index) for index in place), 1.0)
-    return total, counts
+        rows = tuple(xp.asarray(index) for index in place)
+        total = total + potential[rows].sum(dtype="d")
+        xp.add.at(count, rows, 1.0)
+    return float(total), counts
 
 
 @dataclass
@@ -213,7 +215,7 @@ def forward_backward(scores: CRFScores, *, possible: ArrayT | None = None) -> La
     emissions = scores.emissions[packing.rows].astype("d")
     if possible is not None:
         emissions = xp.where(xp.asarray(possible[packing.rows]), emissions, -np.inf)
-    peak = emissions.max(axis=1, keepdims=True, initial=-np.inf)
+    peak = row_max(emissions)
     local = xp.exp(emissions - peak)
     moves, starts, ends = (xp.exp(part.astype("d")) for part in scores.potentials[1:])
     alpha, scale = _run_forward(packing, local, moves, starts)

@@ -11,8 +11,10 @@ from ..types import ArrayT
 from .piece_windows import Windows
 from .ranges import ranges
 
-# what the calls for one batch cost, in pieces; measured in training with a transformer of six layers on a CPU
+# what the calls for one batch cost, in pieces; measured in training with a transformer of six layers on a CPU, and on a
+# GPU, which has computed the pieces before the next call is made
 BATCH_COST = 32
+GPU_BATCH_COST = 4096
 # what a piece costs more for each position of its row, in pieces; measured likewise
 ATTENTION_COST = 0.001
 
@@ -63,10 +65,16 @@ class WindowBatch(NamedTuple):
 
 
 def batch_windows(
-    windows: Windows, counts: ArrayT, *, n_added: int, max_batch: int, share_rows: bool = False
+    windows: Windows,
+    counts: ArrayT,
+    *,
+    n_added: int,
+    max_batch: int,
+    share_rows: bool = False,
+    batch_cost: int = BATCH_COST,
 ) -> list[Places]:
     """Windows of like length together, in the batches that cost least: padding costs as much as text, each batch as
-    much as `BATCH_COST` pieces more, and long rows more than short ones.
+    much as `batch_cost` pieces more, and long rows more than short ones.
 
     n_added (int): Special pieces of each window.
     max_batch (int): Pieces of a batch with its padding, at most; a longer window is a batch by itself.
@@ -77,7 +85,7 @@ def batch_windows(
     sizes = pieces[windows.ends] - pieces[windows.starts] + n_added
     order = numpy.argsort(-sizes, kind="stable")
     batches: list[Places] = []
-    for start, end in cheapest_cuts(sizes[order], share_rows=share_rows):
+    for start, end in cheapest_cuts(sizes[order], share_rows=share_rows, batch_cost=batch_cost):
         chosen = order[start:end]
         width = max(int(sizes[chosen[0]]), 1)
         rows, offsets = fill_rows(sizes[chosen], width) if share_rows else (numpy.arange(end - start), 0 * chosen)
@@ -88,7 +96,7 @@ def batch_windows(
     return batches
 
 
-def cheapest_cuts(sizes: ArrayT, *, share_rows: bool = False) -> list[tuple[int, int]]:
+def cheapest_cuts(sizes: ArrayT, *, share_rows: bool = False, batch_cost: int = BATCH_COST) -> list[tuple[int, int]]:
     """Cut windows that are sorted by size, the longest first, into batches: the best of all ways to do so.
 
     sizes (Ints1d): Pieces of each window, (n_windows,).
@@ -104,7 +112,7 @@ def cheapest_cuts(sizes: ArrayT, *, share_rows: bool = False) -> list[tuple[int,
     costs, froms = numpy.zeros(len(widths) + 1), [0] * (len(widths) + 1)
     for last, end in enumerate(ends, 1):
         n_pieces = before[end] - before[starts[:last]] if share_rows else (end - starts[:last]) * widths[:last]
-        totals = costs[:last] + n_pieces * (1 + ATTENTION_COST * widths[:last]) + BATCH_COST
+        totals = costs[:last] + n_pieces * (1 + ATTENTION_COST * widths[:last]) + batch_cost
         froms[last] = int(totals.argmin())
         costs[last] = totals[froms[last]]
     cuts, last = [], len(widths)

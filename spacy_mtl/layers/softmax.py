@@ -7,17 +7,25 @@ from thinc.util import get_array_module
 from ..types import ArrayT
 
 
+def row_max(rows: ArrayT) -> ArrayT:
+    """The greatest number of each row, (n, k) -> (n, 1). Rows may be none, or have no numbers: then minus infinity."""
+    if rows.size:
+        return rows.max(axis=1, keepdims=True)
+    xp = get_array_module(rows)
+    return xp.full((len(rows), 1), -xp.inf, dtype=rows.dtype)
+
+
 def softmax(logits: ArrayT) -> ArrayT:
     """Row-wise softmax, (n, n_labels)."""
     xp = get_array_module(logits)
-    shifted = xp.exp(logits - logits.max(axis=1, keepdims=True, initial=-xp.inf))
+    shifted = xp.exp(logits - row_max(logits))
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def log_softmax(logits: ArrayT) -> ArrayT:
     """Row-wise log of the softmax, in nats."""
     xp = get_array_module(logits)
-    shifted = logits - logits.max(axis=1, keepdims=True, initial=-xp.inf)
+    shifted = logits - row_max(logits)
     return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
 
 

@@ -87,6 +87,9 @@ class TransformerShim(PyTorchShim):
         positions = getattr(transformer.config, "max_position_embeddings", None) or max_length
         self.max_length = min(max_length, positions - self._model.first_position)
         self._grad_scaler.to_(self.device)
+        self._compile()
+
+    def _compile(self) -> None:
         if self.compiled and self.device.type == "cuda":
             self._model.transformer.compile(dynamic=True)
 
@@ -103,6 +106,11 @@ class TransformerShim(PyTorchShim):
 
     def read(self, inputs: PieceInput, *, is_train: bool) -> Reading:
         """The module's output; in training with what its gradient needs."""
+        if is_train and self._mixed_precision and self.device.type != "cuda":
+            raise ValueError(
+                "transformer: mixed_precision is true, but training runs on a CPU; give spacy train --gpu-id 0, or set "
+                "mixed_precision = false"
+            )
         use_one_thread_after_fork()
         self._model.train(is_train)
         vectors = self._model.piece_vectors(inputs.ids) if is_train and self._model.shares_rows else None
@@ -177,6 +185,7 @@ class TransformerShim(PyTorchShim):
             copied.special, copied.max_length = self.special, self.max_length
             copied.pieces = PieceTable(self.pieces.tokenizer)
             copied._model = copy.deepcopy(self._model)
+            copied._compile()
         return copied
 
     def __deepcopy__(self, memo: Any) -> "TransformerShim":
@@ -184,11 +193,15 @@ class TransformerShim(PyTorchShim):
 
     def finish_update(self, optimizer: Any) -> None:
         """Let the optimizer change the weights in place, and set their gradients to zero."""
-        for name, param in self._model.named_parameters():
-            if param.grad is None or self._grad_scaler.found_inf:
-                continue
+        params = {(self.id, name): param for name, param in self._model.named_parameters() if param.grad is not None}
+        if self._grad_scaler.found_inf:
+            params = {}
+        elif self.device.type == "cuda" and hasattr(optimizer, "step_together"):
+            optimizer.step_together(params)
+            params = {}
+        for key, param in params.items():
             weights, gradient = torch2xp(param.data), torch2xp(param.grad)
-            new, left = optimizer((self.id, name), weights, gradient)
+            new, left = optimizer(key, weights, gradient)
             if new is not weights:
                 param.data = xp2torch(new, device=param.device)
             if left is not gradient:

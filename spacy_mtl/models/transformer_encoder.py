@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 
-from ..layers.piece_batches import WindowBatch, batch_windows, fill_batch
+from ..layers.piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
 from ..layers.piece_windows import plan_windows
 from ..types import ArrayT
 
@@ -113,6 +113,7 @@ def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
         n_added=shim.special.n_added,
         max_batch=model.attrs["max_batch"],
         share_rows=shim.module.shares_rows,
+        batch_cost=GPU_BATCH_COST if shim.device.type == "cuda" else BATCH_COST,
     )
     return [fill_batch(windows, part, ids, counts, shim.special) for part in chosen]
 

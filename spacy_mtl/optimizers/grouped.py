@@ -14,6 +14,7 @@ from thinc.optimizers import FloatOrSeq, KeyT, Optimizer
 
 from ..types import ArrayT
 from .adam import Adam
+from .fused import TensorT
 from .groups import Group, read_groups
 from .parameters import find_parameters
 
@@ -86,6 +87,10 @@ class Place:
     factor: float
     exempt: bool
 
+    def is_frozen(self, step: int) -> bool:
+        """Whether the parameter stays as it is in this step."""
+        return self.group is not None and step < self.group.unfreeze_at
+
 
 class GroupedAdam(Adam):
     """The optimizer. `step_schedules`, which `spacy train` calls after each step, counts the steps and moves the
@@ -119,14 +124,26 @@ class GroupedAdam(Adam):
 
     def __call__(self, key: KeyT, weights: ArrayT, gradient: ArrayT, *, lr_scale: float = 1.0) -> tuple[ArrayT, ArrayT]:
         """Change the weights in place and set the gradient to zero. RETURNS: both."""
-        if key not in self._places:
-            self._places[key] = self._find_place(key)
-        place = self._places[key]
-        if place.group is not None and self.step < place.group.unfreeze_at:
+        place = self._place_of(key)
+        if place.is_frozen(self.step):
             gradient[...] = 0.0
             return weights, gradient
         with self._settings_of(place):
             return super().__call__(key, weights, gradient, lr_scale=lr_scale)
+
+    def step_together(self, params: Mapping[KeyT, TensorT]) -> None:
+        """Change parameters of torch, which lie on one device, and set their gradients to zero."""
+        by_place: dict[tuple[str | None, float, bool], dict[KeyT, TensorT]] = {}
+        for key, param in params.items():
+            place = self._place_of(key)
+            if place.is_frozen(self.step):
+                param.grad.zero_()
+                continue
+            name = None if place.group is None else place.group.name
+            by_place.setdefault((name, place.factor, place.exempt), {})[key] = param
+        for same in by_place.values():
+            with self._settings_of(self._place_of(next(iter(same)))):
+                super().step_together(same)
 
     def step_schedules(self) -> None:
         """Move all schedules by a step. Raises a ValueError after 100 steps if a group has matched no parameter."""
@@ -155,6 +172,11 @@ class GroupedAdam(Adam):
             yield
         finally:
             self.learn_rate, self.L2 = learn_rate, L2
+
+    def _place_of(self, key: KeyT) -> Place:
+        if key not in self._places:
+            self._places[key] = self._find_place(key)
+        return self._places[key]
 
     def _find_place(self, key: KeyT) -> Place:
         name = self._names.get(key, key[1])
