@@ -18,7 +18,7 @@ IGNORED = -100
 class HandWritten(nn.Module):
     """The model, its tokenizer and its labels."""
 
-    def __init__(self, name: str, gold: Sequence[Doc]) -> None:
+    def __init__(self, name: str, gold: Sequence[Doc], *, device: str = "cpu") -> None:
         super().__init__()
         self.tokenizer = AutoTokenizer.from_pretrained(name)
         self.transformer = AutoModel.from_pretrained(name, add_pooling_layer=False)
@@ -27,6 +27,8 @@ class HandWritten(nn.Module):
         width = self.transformer.config.hidden_size
         self.intent, self.slots = nn.Linear(width, len(self.intents)), nn.Linear(width, len(self.tags))
         self.dropout = nn.Dropout(0.1)
+        self.device = device
+        self.to(device)
 
     def forward(self, inputs: Any) -> tuple[Tensor, Tensor]:
         """RETURNS: logits of the intents (n_texts, n_intents) and of the tags (n_texts, n_pieces, n_tags)."""
@@ -46,9 +48,10 @@ class HandWritten(nn.Module):
             inputs = self.encode(batch)
             intents = torch.tensor([self.intents.index(max(doc.cats, key=doc.cats.__getitem__)) for doc in batch])
             tags = self._align(batch, inputs)
-            intent_logits, tag_logits = self(inputs)
-            loss = nn.functional.cross_entropy(intent_logits, intents)
-            loss = loss + nn.functional.cross_entropy(tag_logits.flatten(0, 1), tags.flatten(), ignore_index=IGNORED)
+            intent_logits, tag_logits = self(inputs.to(self.device))
+            loss = nn.functional.cross_entropy(intent_logits, intents.to(self.device))
+            tags = tags.flatten().to(self.device)
+            loss = loss + nn.functional.cross_entropy(tag_logits.flatten(0, 1), tags, ignore_index=IGNORED)
             loss.backward()
             nn.utils.clip_grad_norm_(self.parameters(), 1.0)
             optimizer.step()
@@ -72,7 +75,7 @@ class HandWritten(nn.Module):
         results: list[tuple[str, list[str]]] = [("", [])] * len(docs)
         for batch in batches(order, batch_size):
             inputs = self.encode([docs[i] for i in batch])
-            intents, tags = (logits.argmax(-1).tolist() for logits in self(inputs))
+            intents, tags = (logits.argmax(-1).tolist() for logits in self(inputs.to(self.device)))
             for row, i in enumerate(batch):
                 words: dict[int, str] = {}
                 for place, word in enumerate(inputs.word_ids(row)):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -67,12 +68,16 @@ def read_rows(output: Path) -> list[RowT]:
 
 
 def train(config: Config, output: Path) -> Path:
-    """Run `spacy train`. RETURNS: the model that is best on dev. Stops the program if it fails."""
+    """Run `spacy train`, on the GPU whose number is in the environment variable SPACY_MTL_GPU if there is one.
+
+    RETURNS: the model that is best on dev. Stops the program if it fails.
+    """
     output.mkdir(parents=True, exist_ok=True)
     path = output / "config.cfg"
     config.to_disk(path)
     with (output / "train.log").open("w", encoding="utf8") as log:
         command = [sys.executable, "-m", "spacy", "train", str(path), "--output", str(output)]
+        command += ["--gpu-id", os.environ.get("SPACY_MTL_GPU", "-1")]
         code = subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT).returncode
     if code:
         raise SystemExit(f"{output.name}: training failed, see {output / 'train.log'}")

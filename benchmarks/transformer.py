@@ -5,6 +5,7 @@
 Intents and slots on SNIPS. In turn, on the same docs in one process: spacy-transformers with ner and textcat; the loop
 of `hand_written.py`; `configs/transformer.cfg` (multitask on spacy-transformers); `configs/transformer_fast.cfg`. The
 ratios are medians over rounds, with the least and the greatest. Then the peak memory of each, in a process of its own.
+With `--gpu-id 0` all of it on that GPU, and multitask with 16 bits and with torch.compile too.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import spacy
+import torch
 from alternate import (
     DATA,
     annotator,
@@ -30,6 +32,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import load_config, minibatch
+from thinc.api import require_gpu, set_gpu_allocator
 
 from spacy_mtl.gold import unannotated
 
@@ -40,6 +43,9 @@ CONFIGS = {
     "multitask on spacy-transformers": ROOT / "configs" / "transformer.cfg",
     "multitask on TransformerEncoder": ROOT / "configs" / "transformer_fast.cfg",
 }
+FAST = "multitask on TransformerEncoder"
+# further systems on a GPU, as settings of the encoder
+ON_GPU = {"the same, 16 bits": {"mixed_precision": True}, "the same, compiled": {"compiled": True}}
 BATCH = 32
 SAMPLE = 2000
 
@@ -51,9 +57,13 @@ def main() -> None:
     parser.add_argument("--docs", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--gpu-id", type=int, default=-1, help="-1 for the CPU")
     parser.add_argument("--child", choices=["speed", "memory"], help=argparse.SUPPRESS)
     parser.add_argument("--system", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.gpu_id >= 0:
+        set_gpu_allocator("pytorch")
+        require_gpu(args.gpu_id)
     if args.child == "speed":
         print(json.dumps(measure_speed(args)))
     elif args.child == "memory":
@@ -64,23 +74,34 @@ def main() -> None:
 
 def measure(args: argparse.Namespace) -> None:
     """Each number of threads, and the memory of each system, in processes of their own."""
-    arguments = ["--model", args.model, "--data", args.data, "--docs", args.docs, "--rounds", args.rounds, "--child"]
+    arguments = ["--model", args.model, "--data", args.data, "--docs", args.docs, "--rounds", args.rounds]
+    arguments += ["--gpu-id", args.gpu_id, "--child"]
     results: dict[str, Any] = {"memory": {}}
     for n_threads in args.threads:
         results[f"{n_threads} threads"] = run_with_threads(__file__, n_threads, [*arguments, "speed"])
-    for system in [*CONFIGS, HAND]:
+    for system in systems_of(args):
         results["memory"][system] = run_with_threads(__file__, 1, [*arguments, "memory", "--system", system])
         print(f"{system:<36}{results['memory'][system]}", flush=True)
-    write_results("transformer", results)
+    if args.gpu_id >= 0:
+        results["device"] = torch.cuda.get_device_name(args.gpu_id)
+    write_results("transformer" if args.gpu_id < 0 else "transformer_gpu", results)
+
+
+def systems_of(args: argparse.Namespace) -> list[str]:
+    """What is measured."""
+    return [*CONFIGS, *(ON_GPU if args.gpu_id >= 0 else ()), HAND]
 
 
 def load(system: str, args: argparse.Namespace, gold: list[Doc]) -> Any:
     """The system with pretrained weights and fresh heads."""
     if system == HAND:
-        return HandWritten(args.model, gold)
+        return HandWritten(args.model, gold, device="cpu" if args.gpu_id < 0 else f"cuda:{args.gpu_id}")
     train = str(args.data / "train.spacy")
     overrides = {"paths.transformer": args.model, "paths.train": train, "paths.dev": train}
-    nlp = spacy.util.load_model_from_config(load_config(CONFIGS[system], overrides=overrides), auto_fill=True)
+    for name, value in ON_GPU.get(system, {}).items():
+        overrides[f"components.multitask.model.tok2vec.{name}"] = value
+    config = load_config(CONFIGS[FAST if system in ON_GPU else system], overrides=overrides)
+    nlp = spacy.util.load_model_from_config(config, auto_fill=True)
     nlp.initialize(lambda: [Example(unannotated(doc, nlp.vocab), own(doc, nlp)) for doc in gold])
     return nlp
 
@@ -88,15 +109,15 @@ def load(system: str, args: argparse.Namespace, gold: list[Doc]) -> Any:
 def measure_speed(args: argparse.Namespace) -> dict[str, Any]:
     """Training first, so that the heads have something to say when prediction is measured."""
     gold = read_docs(args.data / "train.spacy", limit=SAMPLE)
-    systems = {name: load(name, args, gold) for name in [*CONFIGS, HAND]}
+    systems = {name: load(name, args, gold) for name in systems_of(args)}
     docs = gold[: args.docs]
     n_words = sum(map(len, docs))
     results: dict[str, Any] = {}
-    runs = {name: learner(system, docs) for name, system in systems.items()}
+    runs = {name: synchronised(learner(system, docs), args) for name, system in systems.items()}
     results["train"] = compare(in_turn(runs, rounds=args.rounds), n_words, base=HAND)
     print_rows(f"training, batches of {BATCH} docs, words per second and times the hand-written loop", results["train"])
     for size in (BATCH, 256):
-        runs = {name: predictor(system, docs, size) for name, system in systems.items()}
+        runs = {name: synchronised(predictor(system, docs, size), args) for name, system in systems.items()}
         results[f"predict {size}"] = compare(in_turn(runs, rounds=args.rounds), n_words, base=HAND)
         print_rows(f"prediction, batches of {size} docs", results[f"predict {size}"])
     return results
@@ -125,18 +146,39 @@ def predictor(system: Any, docs: list[Doc], size: int) -> Callable[[], Callable[
     return annotator([system], docs, size)
 
 
+def synchronised(
+    prepare: Callable[[], Callable[[], object]], args: argparse.Namespace
+) -> Callable[[], Callable[[], object]]:
+    """The same, that waits for the GPU at its end."""
+    if args.gpu_id < 0:
+        return prepare
+
+    def prepare_one() -> Callable[[], object]:
+        run = prepare()
+
+        def run_to_the_end() -> None:
+            run()
+            torch.cuda.synchronize()
+
+        return run_to_the_end
+
+    return prepare_one
+
+
 def own(doc: Doc, nlp: Language) -> Doc:
     """The doc in the pipeline's vocabulary."""
     return Doc(nlp.vocab).from_bytes(doc.to_bytes())
 
 
 def measure_memory(args: argparse.Namespace) -> dict[str, float]:
-    """Megabytes that training, and then prediction, add to those of the libraries."""
+    """Megabytes that training, and then prediction, add to those of the libraries; on a GPU those of all arrays there."""
     gold = read_docs(args.data / "train.spacy", limit=SAMPLE)
     base = peak_megabytes()
     system = load(args.system, args, gold)
     learner(system, gold[: args.docs])()()
     predictor(system, gold[: args.docs], BATCH)()()
+    if args.gpu_id >= 0:
+        return {"peak_megabytes": round(torch.cuda.max_memory_allocated() / 2**20, 1)}
     return {"peak_megabytes_added": round(peak_megabytes() - base, 1)}
 
 
