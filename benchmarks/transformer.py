@@ -171,7 +171,7 @@ def own(doc: Doc, nlp: Language) -> Doc:
 
 
 def measure_memory(args: argparse.Namespace) -> dict[str, float]:
-    """Megabytes that training, and then prediction, add to those of the libraries; on a GPU those of all arrays there."""
+    """Megabytes that training, and then prediction, add to those of the libraries; on a GPU those of its arrays."""
     gold = read_docs(args.data / "train.spacy", limit=SAMPLE)
     base = peak_megabytes()
     system = load(args.system, args, gold)
