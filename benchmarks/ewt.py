@@ -26,7 +26,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA / "ewt", help="folder with train, dev and test.spacy")
     parser.add_argument("--output", type=Path, default=ROOT / "training" / "ewt")
     parser.add_argument("--transformer", required=True, help="a Hugging Face model: a folder or a name")
-    parser.add_argument("--width", type=int, default=384, help="of the transformer's vectors")
     parser.add_argument("--systems", nargs="+", default=[OURS, NATIVE], choices=[OURS, NATIVE])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=1600)
@@ -55,7 +54,6 @@ def our_config(args: argparse.Namespace) -> Config:
     multitask = config["components"]["multitask"]
     multitask["heads"] = heads["components"]["multitask"]["heads"]
     multitask["weighting"] = heads["components"]["multitask"]["weighting"]
-    multitask["model"]["tok2vec"]["width"] = args.width
     config["training"]["score_weights"] = heads["training"]["score_weights"]
     return config
 

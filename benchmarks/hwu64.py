@@ -35,7 +35,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "training" / "hwu64")
     parser.add_argument("--encoder", choices=CONFIGS, default="CNN")
     parser.add_argument("--transformer", help="a Hugging Face model: a folder or a name")
-    parser.add_argument("--width", type=int, default=384, help="of the transformer's vectors")
     parser.add_argument("--systems", nargs="+", default=["together", *HEADS], choices=["together", *HEADS])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=2400)
@@ -64,7 +63,7 @@ def make_config(args: argparse.Namespace, heads: list[str], *, seed: int) -> Con
     """The encoder's config with these heads."""
     paths = {f"paths.{split}": str(args.data / f"{split}.spacy") for split in ("train", "dev")}
     if args.encoder == "transformer":
-        paths |= {"paths.transformer": args.transformer, "components.multitask.model.tok2vec.width": args.width}
+        paths["paths.transformer"] = args.transformer
     config = set_steps(load_config(CONFIGS[args.encoder], paths | {"system.seed": seed}), args.steps)
     multitask = config["components"]["multitask"]
     multitask["heads"] = {name: dict(HEADS[name]) for name in heads}

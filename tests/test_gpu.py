@@ -17,6 +17,7 @@ from spacy.training import Example
 from thinc.api import fix_random_seed, require_cpu, require_gpu, set_dropout_rate
 from thinc.util import has_cupy_gpu, to_numpy
 
+from spacy_mtl.layers import crf
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
 from spacy_mtl.optimizers.state import load_state, save_state
 from spacy_mtl.origin import mark
@@ -226,6 +227,34 @@ def test_its_first_update_is_that_of_the_cpu(bert: str) -> None:
         assert np.abs(value - found[1][1][name]).mean() < 1e-4, name
 
 
+def test_gradients_in_16_bits_add_up_over_updates(bert: str) -> None:
+    found = []
+    for mixed_precision in (False, True):
+        nlp = transformer(bert, mixed_precision=mixed_precision)
+        shim = nlp.get_pipe("multitask").encoder.get_ref("tok2vec").shims[0]
+        gradients: dict[str, Any] = {}
+
+        def keep(key: Any, weights: Any, gradient: Any, seen: dict[str, Any] = gradients) -> Any:
+            seen[key[1]] = to_numpy(gradient).copy()
+            return weights, gradient
+
+        for _ in range(2):
+            nlp.update(make_examples(nlp), sgd=False)
+        shim.finish_update(keep)
+        found.append(gradients)
+    name = "transformer.encoder.layer.1.output.dense.weight"
+    assert np.abs(found[0][name]).max() > 1e-4
+    assert_allclose(found[1][name], found[0][name], atol=0.02 * np.abs(found[0][name]).max())
+
+
+@pytest.mark.parametrize("few", [0, 10**6])
+def test_a_crf_near_and_far_is_the_same(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    nlp = make({**FAST, "rare_word_dropout": 0.0}, ALL_HEADS)
+    expected = nlp.update(examples(nlp), sgd=False, losses={})
+    monkeypatch.setattr(crf, "FEW_TOKENS", few)
+    assert_allclose(list(nlp.update(examples(nlp), sgd=False, losses={}).values()), list(expected.values()), rtol=1e-5)
+
+
 def test_averages_are_kept_where_the_weights_are(bert: str) -> None:
     nlp = transformer(bert)
     optimizer = make_optimizer_v1(0.01, use_averages=True)
@@ -302,8 +331,6 @@ def test_spacy_train(config: str, bert: str, tmp_path: Path) -> None:
     ]
     if config != "cpu.cfg":
         overrides += ["--paths.transformer", bert]
-    if config == "transformer_fast.cfg":
-        overrides += ["--components.multitask.model.tok2vec.width", 16]
     path = Path(__file__).parents[1] / "configs" / config
     command = [sys.executable, "-m", "spacy", "train", path, "--output", tmp_path / "out", "--gpu-id", 0, *overrides]
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module
 
 from ..gold import entity_values, look_up, snippet
-from ..layers.crf import CRFScores, constrain, crf, forward_backward, path_scores
+from ..layers.crf import CRFScores, bring_near, constrain, crf, forward_backward, path_scores
 from ..layers.crf import grown as grown_crf
 from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
@@ -223,12 +223,13 @@ class EntityRecognizer:
         if not learns.any():
             return 0.0, None
         n_units = sum(len(eg.predicted) for eg in examples)
-        constrained = constrain(scores, self.tag_scheme)
+        constrained = constrain(bring_near(scores), self.tag_scheme)
         part, rows = _select_docs(constrained, learns)
         tags, possible = self.tag_scheme.encode(iob[rows], labels[rows], part.lengths)
         loss, gradient = _likelihood_loss(part, tags, possible)
         d_emissions = _scatter(gradient.emissions, rows, len(scores.emissions))
-        d_scores = scores.with_potentials([d_emissions, *gradient.potentials[1:]])
+        xp = get_array_module(scores.emissions)
+        d_scores = scores.with_potentials(map(xp.asarray, (d_emissions, *gradient.potentials[1:])))
         return loss / n_units, d_scores * (1.0 / n_units)
 
     def get_rehearsal_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:

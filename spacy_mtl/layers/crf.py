@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d
-from thinc.util import get_array_module
+from thinc.util import get_array_module, to_numpy
 
 from ..types import ArrayT
 from .softmax import row_max
 from .tag_scheme import TagScheme
 
 CRFModelT = Model[Floats2d, "CRFScores"]
+FEW_TOKENS = 1024
 
 
 @dataclass
@@ -139,6 +140,13 @@ def constrain(scores: CRFScores, scheme: TagScheme) -> CRFScores:
         scores.lengths,
         scores.kept,
     )
+
+
+def bring_near(scores: CRFScores) -> CRFScores:
+    """In main memory, if the tokens are so few that a GPU would spend more time on calls than numpy on arithmetic."""
+    if len(scores.kept) > FEW_TOKENS:
+        return scores
+    return scores.with_potentials(to_numpy(part) for part in scores.potentials)
 
 
 def path_scores(scores: CRFScores, tags: NDArray[np.int64]) -> tuple[float, CRFScores]:

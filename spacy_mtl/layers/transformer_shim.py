@@ -112,7 +112,8 @@ class TransformerShim(PyTorchShim):
                 "mixed_precision = false"
             )
         use_one_thread_after_fork()
-        self._model.train(is_train)
+        if self._model.training != is_train:
+            self._model.train(is_train)
         vectors = self._model.piece_vectors(inputs.ids) if is_train and self._model.shares_rows else None
         with torch.inference_mode(not is_train), torch.autocast("cuda", enabled=self._mixed_precision):
             output: torch.Tensor = self._model(inputs, vectors)
@@ -124,10 +125,6 @@ class TransformerShim(PyTorchShim):
         torch.autograd.backward([reading.output for reading in readings], scaled)
         for reading in readings:
             self._add_rows(reading)
-        own = [param.grad for param in self._model.parameters() if param.grad is not None]
-        if self._grad_scaler.unscale(own):
-            for gradient in own:
-                gradient.zero_()
 
     def _add_rows(self, reading: Reading) -> None:
         """Add the gradient of the pieces' vectors to that of the embedding's table."""
@@ -194,19 +191,26 @@ class TransformerShim(PyTorchShim):
     def finish_update(self, optimizer: Any) -> None:
         """Let the optimizer change the weights in place, and set their gradients to zero."""
         params = {(self.id, name): param for name, param in self._model.named_parameters() if param.grad is not None}
-        if self._grad_scaler.found_inf:
-            params = {}
+        if self._grad_scaler.unscale([param.grad for param in params.values()]):
+            for param in params.values():
+                param.grad.zero_()
         elif self.device.type == "cuda" and hasattr(optimizer, "step_together"):
             optimizer.step_together(params)
-            params = {}
-        for key, param in params.items():
-            weights, gradient = torch2xp(param.data), torch2xp(param.grad)
-            new, left = optimizer(key, weights, gradient)
-            if new is not weights:
-                param.data = xp2torch(new, device=param.device)
-            if left is not gradient:
-                param.grad = xp2torch(left, device=param.device)
+        else:
+            for key, param in params.items():
+                _take_step(optimizer, key, param)
         self._grad_scaler.update()
+
+
+def _take_step(optimizer: Any, key: tuple[int, str], param: torch.nn.Parameter) -> None:
+    """Let the optimizer change a parameter in place, or put what it gives in its place."""
+    assert param.grad is not None
+    weights, gradient = torch2xp(param.data), torch2xp(param.grad)
+    new, left = optimizer(key, weights, gradient)
+    if new is not weights:
+        param.data = xp2torch(new, device=param.device)
+    if left is not gradient:
+        param.grad = xp2torch(left, device=param.device)
 
 
 def read_special(tokenizer: Any) -> SpecialPieces:
