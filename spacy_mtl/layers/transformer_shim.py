@@ -106,7 +106,8 @@ class TransformerShim(PyTorchShim):
 
     def read(self, inputs: PieceInput, *, is_train: bool) -> Reading:
         """The module's output; in training with what its gradient needs."""
-        if is_train and self._mixed_precision and self.device.type != "cuda":
+        on_gpu = self.device.type == "cuda"
+        if is_train and self._mixed_precision and not on_gpu:
             raise ValueError(
                 "transformer: mixed_precision is true, but training runs on a CPU; give spacy train --gpu-id 0, or set "
                 "mixed_precision = false"
@@ -115,7 +116,7 @@ class TransformerShim(PyTorchShim):
         if self._model.training != is_train:
             self._model.train(is_train)
         vectors = self._model.piece_vectors(inputs.ids) if is_train and self._model.shares_rows else None
-        with torch.inference_mode(not is_train), torch.autocast("cuda", enabled=self._mixed_precision):
+        with torch.inference_mode(not is_train), torch.autocast("cuda", enabled=self._mixed_precision and on_gpu):
             output: torch.Tensor = self._model(inputs, vectors)
         return Reading(output, inputs.ids, vectors)
 
