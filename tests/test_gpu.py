@@ -230,6 +230,7 @@ def test_its_first_update_is_that_of_the_cpu(bert: str) -> None:
 def test_gradients_in_16_bits_add_up_over_updates(bert: str) -> None:
     found = []
     for mixed_precision in (False, True):
+        fix_random_seed(0)
         nlp = transformer(bert, mixed_precision=mixed_precision)
         shim = nlp.get_pipe("multitask").encoder.get_ref("tok2vec").shims[0]
         gradients: dict[str, Any] = {}
