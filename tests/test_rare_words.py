@@ -6,16 +6,13 @@ import numpy
 import pytest
 import spacy
 from numpy.testing import assert_allclose, assert_array_equal
-from pipelines import ENCODER, make_examples, make_nlp
 from spacy.attrs import intify_attr
 from thinc.api import fix_random_seed
 
-from spacy_mtl.augmenters.swap_entities import make_swap_entities_v1
 from spacy_mtl.layers import rare_words
 from spacy_mtl.layers.rare_words import UNKNOWN, WordCounts, drop_rare, hide_unseen
 from spacy_mtl.layers.word_vectors import distinct_words
 from spacy_mtl.models.hash_embed_cnn import make_hash_embed_cnn_v1, make_multi_hash_embed_cnn_v1
-from spacy_mtl.origin import mark_augmented
 
 ATTRS = [intify_attr(name) for name in ("NORM", "PREFIX", "SUFFIX", "SHAPE")]
 NLP = spacy.blank("en")
@@ -47,26 +44,6 @@ def test_counts_are_of_texts_and_a_text_counts_once() -> None:
     words = numpy.array([hash_of(word) for word in ("play", "jazz", "rock")], dtype="uint64")
     assert counts.of(words).tolist() == [2, 1, 0]
     assert not counts.see([NLP("play some jazz")], ATTRS)
-
-
-def test_what_an_augmenter_made_is_not_counted() -> None:
-    counts = counted("play some jazz")
-    assert not counts.see([mark_augmented(NLP("play some rock"))], ATTRS)
-    assert set(counts.counts) == {hash_of(word) for word in ("play", "some", "jazz")}
-
-
-def test_training_does_not_count_swapped_entities() -> None:
-    encoder = {**ENCODER, "@architectures": "spacy_mtl.HashEmbedCNN.v1", "rare_word_dropout": 1.0}
-    nlp = make_nlp(model={"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder})
-    augment = make_swap_entities_v1(1.0)
-    for _ in range(5):
-        swapped = [eg for example in make_examples(nlp) for eg in augment(nlp, example)]
-        nlp.update(swapped, sgd=nlp.create_optimizer())
-    counts = nlp.get_pipe("multitask").model.get_ref("encoder").get_ref("tok2vec").attrs["word_counts"]
-    assert any("Anna Schmidt" in eg.reference.text for eg in swapped)
-    assert not counts.counts
-    nlp.update(make_examples(nlp), sgd=nlp.create_optimizer())
-    assert counts.of(numpy.array([nlp.vocab.strings.add("berlin"), hash_of("who")], dtype="uint64")).tolist() == [2, 1]
 
 
 def test_after_many_texts_no_more_are_counted(monkeypatch) -> None:

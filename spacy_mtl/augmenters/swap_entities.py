@@ -11,7 +11,6 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..gold import CODES, unannotated
-from ..origin import mark_augmented
 from ..types import ArrayT
 
 # an entity type, and the classes of the doc
@@ -63,7 +62,7 @@ class SwapEntities:
             yield example
             return
         doc = swap(reference, [random.choice(self.values[key]) for key in keys])
-        yield Example(mark_augmented(unannotated(doc, nlp.vocab)), doc)
+        yield Example(unannotated(doc, nlp.vocab), doc)
 
     def _remember(self, key: KeyT, value: Value) -> None:
         if (key, value) not in self._seen:

@@ -17,7 +17,6 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.model import deserialize_attr, serialize_attr
 
-from ..origin import is_augmented
 from .word_vectors import IDENTITY, Words
 
 UNKNOWN = 1
@@ -27,8 +26,7 @@ MAX_TEXTS = 1_000_000
 
 class WordCounts:
     """In how many texts each word was seen, by its hash. A text that comes again, as it does in each epoch, is not
-    counted again, nor is one that an augmenter made: there every word of a rare entity would soon be frequent. After
-    `MAX_TEXTS` texts no more are counted. Which texts they were is not saved.
+    counted again; after `MAX_TEXTS` texts no more are counted. Which texts they were is not saved.
     """
 
     def __init__(self, counts: dict[int, int] | None = None) -> None:
@@ -45,7 +43,7 @@ class WordCounts:
         for doc in docs:
             words = doc.to_array(column)
             text = hash(words.tobytes())
-            if not is_augmented(doc) and text not in self.texts and len(self.texts) < MAX_TEXTS:
+            if text not in self.texts and len(self.texts) < MAX_TEXTS:
                 self.texts.add(text)
                 self.counts.update(set(words.tolist()))
         return len(self.texts) > n_texts
