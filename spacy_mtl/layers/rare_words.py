@@ -26,7 +26,8 @@ MAX_TEXTS = 1_000_000
 
 class WordCounts:
     """In how many texts each word was seen, by its hash. A text that comes again, as it does in each epoch, is not
-    counted again; one with swapped entities is another text. After `MAX_TEXTS` texts no more are counted. Which texts they were is not saved.
+    counted again; one with swapped entities is another text. After `MAX_TEXTS` texts no more are counted. Which texts
+    they were is not saved.
     """
 
     def __init__(self, counts: dict[int, int] | None = None) -> None:
