@@ -37,13 +37,12 @@ from thinc.api import require_gpu, set_gpu_allocator
 from spacy_mtl.gold import unannotated
 
 ROOT = Path(__file__).parents[1]
-NATIVE, HAND = "spaCy", "hand-written loop"
+NATIVE, HAND, FAST = "spaCy", "hand-written loop", "multitask on TransformerEncoder"
 CONFIGS = {
     NATIVE: ROOT / "benchmarks" / "native_transformer.cfg",
     "multitask on spacy-transformers": ROOT / "configs" / "transformer.cfg",
-    "multitask on TransformerEncoder": ROOT / "configs" / "transformer_fast.cfg",
+    FAST: ROOT / "configs" / "transformer_fast.cfg",
 }
-FAST = "multitask on TransformerEncoder"
 # further systems on a GPU, as settings of the encoder
 ON_GPU = {"the same, 16 bits": {"mixed_precision": True}, "the same, compiled": {"compiled": True}}
 BATCH = 32

@@ -19,6 +19,13 @@ ENCODER = {
     "maxout_pieces": 2,
     "subword_features": True,
 }
+EMBED = {
+    "@architectures": "spacy.MultiHashEmbed.v2",
+    "width": 32,
+    "attrs": ["NORM", "SHAPE"],
+    "rows": [200, 100],
+    "include_static_vectors": False,
+}
 LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": 32, "upstream": "*"}
 TEXTS = [
     ("play some jazz in Berlin", {"play": 1.0, "ask": 0.0}, [(10, 14, "GENRE"), (18, 24, "LOC")]),

@@ -1,4 +1,4 @@
-"""On an NVIDIA GPU everything does what it does on a CPU, up to rounding. Run with `make test-all ARGS="-m gpu"`."""
+"""On an NVIDIA GPU everything does what it does on a CPU, up to rounding."""
 
 import subprocess
 import sys
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import spacy
 from numpy.testing import assert_allclose
+from pipelines import EMBED, JOINT, assert_learns, heads_config, make_examples, train, weights_of
 from pipelines import ENCODER as SPACY_ENCODER
-from pipelines import JOINT, assert_learns, heads_config, make_examples, train, weights_of
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -25,23 +25,22 @@ from spacy_mtl.origin import mark
 pytestmark = pytest.mark.gpu
 
 FAST = {**SPACY_ENCODER, "@architectures": "spacy_mtl.HashEmbedCNN.v1", "rare_word_dropout": 1.0}
-EMBED = {
-    "@architectures": "spacy.MultiHashEmbed.v2",
-    "width": 32,
-    "attrs": ["NORM", "SHAPE"],
-    "rows": [200, 100],
-    "include_static_vectors": False,
-}
 ENCODERS: dict[str, dict[str, Any]] = {
     "fast": FAST,
     "fast, zeros outside": {**FAST, "boundary": "zero", "word_dropout": 0.1},
     "fast, window 2": {**FAST, "window_size": 2, "depth": 1},
     "spaCy": SPACY_ENCODER,
-    "LSTM": {"@architectures": "spacy.Tok2Vec.v2", "embed": EMBED},
-    "attention": {"@architectures": "spacy.Tok2Vec.v2", "embed": EMBED},
+    "LSTM": {
+        "@architectures": "spacy.Tok2Vec.v2",
+        "embed": EMBED,
+        "encode": {"@architectures": "spacy_mtl.BiLSTMEncoder.v1", "width": 32},
+    },
+    "attention": {
+        "@architectures": "spacy.Tok2Vec.v2",
+        "embed": EMBED,
+        "encode": {"@architectures": "spacy_mtl.SelfAttentionEncoder.v1", "width": 32, "block": 4},
+    },
 }
-ENCODERS["LSTM"]["encode"] = {"@architectures": "spacy_mtl.BiLSTMEncoder.v1", "width": 32}
-ENCODERS["attention"]["encode"] = {"@architectures": "spacy_mtl.SelfAttentionEncoder.v1", "width": 32, "block": 4}
 ALL_HEADS = heads_config(
     topic={"kind": "DocClassifier", "pooling": ["attention"]},
     tag={"kind": "Tagger", "label_smoothing": 0.1},
@@ -127,8 +126,7 @@ def test_an_update_is_that_of_the_cpu(name: str) -> None:
         use()
         pipe = one.get_pipe("multitask")
         for node in pipe.model.walk():
-            node.attrs.update({"word_dropout": 0.0} if "word_dropout" in node.attrs else {})
-            node.attrs.update({"rare_word_dropout": 0.0} if "rare_word_dropout" in node.attrs else {})
+            node.attrs.update({key: 0.0 for key in ("word_dropout", "rare_word_dropout") if key in node.attrs})
         set_dropout_rate(pipe.model, 0.0)
         optimizer = one.create_optimizer()
         losses.append(one.update(examples(one), sgd=optimizer, losses={}))
@@ -248,11 +246,10 @@ def test_gradients_in_16_bits_add_up_over_updates(bert: str) -> None:
     assert_allclose(found[1][name], found[0][name], atol=0.02 * np.abs(found[0][name]).max())
 
 
-@pytest.mark.parametrize("few", [0, 10**6])
-def test_a_crf_near_and_far_is_the_same(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crf_near_and_far_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     nlp = make({**FAST, "rare_word_dropout": 0.0}, ALL_HEADS)
     expected = nlp.update(examples(nlp), sgd=False, losses={})
-    monkeypatch.setattr(crf, "FEW_TOKENS", few)
+    monkeypatch.setattr(crf, "FEW_TOKENS", 0)
     assert_allclose(list(nlp.update(examples(nlp), sgd=False, losses={}).values()), list(expected.values()), rtol=1e-5)
 
 
@@ -321,20 +318,15 @@ def test_spacy_train(config: str, bert: str, tmp_path: Path) -> None:
     nlp = spacy.blank("en")
     docs = [eg.reference for eg in make_examples(nlp)]
     DocBin(docs=docs * 8, store_user_data=True).to_disk(tmp_path / "docs.spacy")
-    overrides = ["--paths.train", tmp_path / "docs.spacy", "--paths.dev", tmp_path / "docs.spacy"]
-    overrides += [
-        "--training.max_steps",
-        20,
-        "--training.eval_frequency",
-        10,
-        "--training.optimizer.learn_rate.total_steps",
-        20,
-    ]
+    overrides: dict[str, Any] = {f"paths.{split}": tmp_path / "docs.spacy" for split in ("train", "dev")}
+    overrides |= {"training.max_steps": 20, "training.eval_frequency": 10}
+    overrides |= {"training.optimizer.learn_rate.total_steps": 20}
     if config != "cpu.cfg":
-        overrides += ["--paths.transformer", bert]
+        overrides["paths.transformer"] = bert
     path = Path(__file__).parents[1] / "configs" / config
-    command = [sys.executable, "-m", "spacy", "train", path, "--output", tmp_path / "out", "--gpu-id", 0, *overrides]
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    command: list[Any] = [sys.executable, "-m", "spacy", "train", path, "--output", tmp_path / "out", "--gpu-id", 0]
+    command += [part for key, value in overrides.items() for part in (f"--{key}", value)]
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     require_cpu()
     assert spacy.load(tmp_path / "out" / "model-last")(TEXT).cats

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import spacy
-from pipelines import heads_config
+from pipelines import EMBED, heads_config
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -16,11 +16,11 @@ from strict_arrays import XP, StrictArray, strict_device  # noqa: F401  (a fixtu
 from toy import ENCODER, make_docs
 
 from spacy_mtl.gold import unannotated
+from spacy_mtl.layers import crf
 
-EMBED = {"@architectures": "spacy.MultiHashEmbed.v2", "width": 32, "attrs": ["NORM", "SHAPE"], "rows": [200, 100]}
 ATTENTION = {
     "@architectures": "spacy.Tok2Vec.v2",
-    "embed": {**EMBED, "include_static_vectors": False},
+    "embed": EMBED,
     "encode": {"@architectures": "spacy_mtl.SelfAttentionEncoder.v1", "width": 32},
 }
 HEADS = heads_config(
@@ -65,6 +65,19 @@ def test_the_device_is_waited_for_once_a_batch_not_once_a_doc(
     assert waits[0] == waits[1]
     assert 0 < max(waits[0]) <= 40
     assert all(np.isfinite(loss) for loss in [*first.values(), *last.values()])
+
+
+def test_a_crf_of_many_tokens_stays_on_the_device(
+    strict_device: Counter[str],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nlp, examples = make_pipeline(ENCODER)
+    near = nlp.update(examples, sgd=False, losses={})
+    monkeypatch.setattr(crf, "FEW_TOKENS", 0)
+    strict_device.clear()
+    far = nlp.update(examples, sgd=False, losses={})
+    assert strict_device["float"] > strict_device["get"]
+    np.testing.assert_allclose(list(far.values()), list(near.values()), rtol=1e-5)
 
 
 def test_the_arrays_are_strict() -> None:

@@ -211,6 +211,12 @@ def test_batches_are_the_cheapest_of_all_cuts(share_rows: bool) -> None:
         assert cost(found) == pytest.approx(best)
 
 
+def test_where_a_batch_costs_much_all_is_read_at_once() -> None:
+    sizes = numpy.array([40, 20, 20, 3, 1])
+    assert len(cheapest_cuts(sizes)) > 1
+    assert cheapest_cuts(sizes, batch_cost=10**6) == [(0, 5)]
+
+
 def test_a_batch_has_its_windows_special_pieces_and_padding() -> None:
     counts = numpy.ones(61, dtype="int64")
     windows = plan_windows([1, 20, 3, 19, 1, 17], counts, max_pieces=64, overlap=8)
@@ -376,6 +382,15 @@ def test_a_listener_of_another_width(bert: str) -> None:
     nlp.add_pipe("multitask", config={"model": model, "heads": JOINT})
     with pytest.raises(ValueError, match="listener has width 96, but 'tok2vec' gives vectors of width 16"):
         nlp.initialize(lambda: make_examples(nlp))
+
+
+def test_16_bits_are_for_a_gpu(bert: str) -> None:
+    encoder = make_transformer_encoder_v1(bert, mixed_precision=True)
+    encoder.initialize()
+    docs = [spacy.blank("en")("play jazz")]
+    assert encoder.predict(docs)[0].dtype == "float32"
+    with pytest.raises(ValueError, match="mixed_precision is true, but training runs on a CPU; give spacy train --gpu"):
+        encoder.begin_update(docs)
 
 
 def test_out_of_memory_names_the_batch_and_keeps_the_weights(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:

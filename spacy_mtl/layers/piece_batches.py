@@ -11,9 +11,9 @@ from ..types import ArrayT
 from .piece_windows import Windows
 from .ranges import ranges
 
-# what the calls for one batch cost, in pieces; measured in training with a transformer of six layers on a CPU, and on a
-# GPU, which has computed the pieces before the next call is made
+# what the calls for one batch cost, in pieces; measured in training with a transformer of six layers on a CPU
 BATCH_COST = 32
+# likewise on a GPU, estimated: it computes thousands of pieces in the time of the calls
 GPU_BATCH_COST = 4096
 # what a piece costs more for each position of its row, in pieces; measured likewise
 ATTENTION_COST = 0.001

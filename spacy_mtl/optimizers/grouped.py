@@ -77,7 +77,7 @@ def make_optimizer_v1(
     return optimizer
 
 
-@dataclass
+@dataclass(frozen=True)
 class Place:
     """What the optimizer knows of a parameter: its group, None for the default one; the factor of its learning rate;
     whether L2 is 0.
@@ -133,16 +133,15 @@ class GroupedAdam(Adam):
 
     def step_together(self, params: Mapping[KeyT, TensorT]) -> None:
         """Change parameters of torch, which lie on one device, and set their gradients to zero."""
-        by_place: dict[tuple[str | None, float, bool], dict[KeyT, TensorT]] = {}
+        by_place: dict[Place, dict[KeyT, TensorT]] = {}
         for key, param in params.items():
-            place = self._place_of(key)
+            by_place.setdefault(self._place_of(key), {})[key] = param
+        for place, same in by_place.items():
             if place.is_frozen(self.step):
-                param.grad.zero_()
+                for param in same.values():
+                    param.grad.zero_()
                 continue
-            name = None if place.group is None else place.group.name
-            by_place.setdefault((name, place.factor, place.exempt), {})[key] = param
-        for same in by_place.values():
-            with self._settings_of(self._place_of(next(iter(same)))):
+            with self._settings_of(place):
                 super().step_together(same)
 
     def step_schedules(self) -> None:

@@ -26,7 +26,7 @@ class Rate:
         self.value = next(self._schedule, self.value)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Group:
     """A parameter group.
 
