@@ -20,7 +20,7 @@ from spacy_mtl.gold import unannotated
 
 ENCODERS = ("fast", "spaCy")
 # settings of the fast encoder that spaCy's does not have
-OWN_SETTINGS = ("boundary", "word_dropout", "rare_word_dropout")
+OWN_SETTINGS = ("boundary", "word_dropout", "rare_word_dropout", "rare_word_power")
 
 
 def main() -> None:

@@ -1,7 +1,9 @@
-"""Where a doc comes from: its corpus and, for gold docs, the heads that may learn from it, in the doc's `user_data`.
+"""Where a doc comes from: its corpus; for gold docs, the heads that may learn from it; for docs to predict, whether an
+augmenter made them. It stands in the doc's `user_data`.
 
-Readers write it; the component, its network and the batcher read it. `Language.update` and `evaluate` copy the
-predicted doc with its `user_data` and keep the gold one, so it is still there when the component sees the example.
+Readers and augmenters write it; the component, its network and the batcher read it. `Language.update` and `evaluate`
+copy the predicted doc with its `user_data` and keep the gold one, so it is still there when the component sees the
+example.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,6 +12,7 @@ from spacy.tokens import Doc
 
 CORPUS_KEY = "spacy_mtl.corpus"
 HEADS_KEY = "spacy_mtl.heads"
+AUGMENTED_KEY = "spacy_mtl.augmented"
 
 
 def mark(doc: Doc, corpus: str, heads: Sequence[str] | None = None) -> Doc:
@@ -57,3 +60,17 @@ def may_learn(head: str, doc: Doc) -> bool:
     """Whether the head may learn from the gold doc."""
     heads = heads_of(doc)
     return heads is None or head in heads
+
+
+def mark_augmented(doc: Doc) -> Doc:
+    """Write that an augmenter made a doc to predict, so that its words say nothing of how frequent words are.
+
+    RETURNS (Doc): The same doc.
+    """
+    doc.user_data[AUGMENTED_KEY] = True
+    return doc
+
+
+def is_augmented(doc: Doc) -> bool:
+    """Whether an augmenter made the doc."""
+    return bool(doc.user_data.get(AUGMENTED_KEY, False))

@@ -6,13 +6,16 @@ import numpy
 import pytest
 import spacy
 from numpy.testing import assert_allclose, assert_array_equal
+from pipelines import ENCODER, make_examples, make_nlp
 from spacy.attrs import intify_attr
 from thinc.api import fix_random_seed
 
+from spacy_mtl.augmenters.swap_entities import make_swap_entities_v1
 from spacy_mtl.layers import rare_words
 from spacy_mtl.layers.rare_words import UNKNOWN, WordCounts, drop_rare, hide_unseen
 from spacy_mtl.layers.word_vectors import distinct_words
 from spacy_mtl.models.hash_embed_cnn import make_hash_embed_cnn_v1, make_multi_hash_embed_cnn_v1
+from spacy_mtl.origin import mark_augmented
 
 ATTRS = [intify_attr(name) for name in ("NORM", "PREFIX", "SUFFIX", "SHAPE")]
 NLP = spacy.blank("en")
@@ -46,22 +49,42 @@ def test_counts_are_of_texts_and_a_text_counts_once() -> None:
     assert not counts.see([NLP("play some jazz")], ATTRS)
 
 
+def test_what_an_augmenter_made_is_not_counted() -> None:
+    counts = counted("play some jazz")
+    assert not counts.see([mark_augmented(NLP("play some rock"))], ATTRS)
+    assert set(counts.counts) == {hash_of(word) for word in ("play", "some", "jazz")}
+
+
+def test_training_does_not_count_swapped_entities() -> None:
+    encoder = {**ENCODER, "@architectures": "spacy_mtl.HashEmbedCNN.v1", "rare_word_dropout": 1.0}
+    nlp = make_nlp(model={"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder})
+    augment = make_swap_entities_v1(1.0)
+    for _ in range(5):
+        swapped = [eg for example in make_examples(nlp) for eg in augment(nlp, example)]
+        nlp.update(swapped, sgd=nlp.create_optimizer())
+    counts = nlp.get_pipe("multitask").model.get_ref("encoder").get_ref("tok2vec").attrs["word_counts"]
+    assert any("Anna Schmidt" in eg.reference.text for eg in swapped)
+    assert not counts.counts
+    nlp.update(make_examples(nlp), sgd=nlp.create_optimizer())
+    assert counts.of(numpy.array([nlp.vocab.strings.add("berlin"), hash_of("who")], dtype="uint64")).tolist() == [2, 1]
+
+
 def test_after_many_texts_no_more_are_counted(monkeypatch) -> None:
     monkeypatch.setattr(rare_words, "MAX_TEXTS", 2)
     counts = counted("one", "two", "three")
     assert set(counts.counts) == {hash_of("one"), hash_of("two")}
 
 
-@pytest.mark.parametrize("alpha", [0.5, 2.0])
-def test_a_word_is_dropped_as_often_as_the_formula_says(alpha: float) -> None:
+@pytest.mark.parametrize(("alpha", "power"), [(0.5, 1.0), (2.0, 1.0), (2.0, 3.0)])
+def test_a_word_is_dropped_as_often_as_the_formula_says(alpha: float, power: float) -> None:
     counts = counted("play some jazz", "play some blues", "play", *["play it " * n for n in range(1, 6)])
     words = distinct_words([NLP("play some jazz " * 20_000)], ATTRS)
-    dropped = drop_rare(words, ATTRS, counts, alpha, seed=1)
+    dropped = drop_rare(words, ATTRS, counts, alpha, power, seed=1)
     before, after = words.features[words.of_token], dropped.features[dropped.of_token]
     assert_array_equal(before[:, 1:], after[:, 1:])
     is_unknown = (after[:, 0] == UNKNOWN).reshape(-1, 3)
     assert_array_equal(after[~is_unknown.ravel()], before[~is_unknown.ravel()])
-    expected = [alpha / (alpha + n) for n in (8, 2, 1)]
+    expected = [alpha / (alpha + n**power) for n in (8, 2, 1)]
     assert_allclose(is_unknown.mean(axis=0), expected, atol=0.02)
 
 
@@ -125,5 +148,7 @@ def test_the_same_seed_drops_the_same_tokens() -> None:
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match=r"rare_word_dropout is -1\.0, expected 0 or a positive number"):
         make_encoder(-1.0)
+    with pytest.raises(ValueError, match=r"rare_word_power is 0\.0, expected a positive number"):
+        make_encoder(1.0, rare_word_power=0.0)
     with pytest.raises(ValueError, match="attrs has none of ORTH, LOWER, NORM, LEMMA"):
         make_multi_hash_embed_cnn_v1(16, ["SHAPE"], [100], False, 2, 1, 2, rare_word_dropout=1.0)

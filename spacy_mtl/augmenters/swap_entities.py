@@ -11,6 +11,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..gold import CODES, unannotated
+from ..origin import mark_augmented
 from ..types import ArrayT
 
 # an entity type, and the classes of the doc
@@ -62,7 +63,7 @@ class SwapEntities:
             yield example
             return
         doc = swap(reference, [random.choice(self.values[key]) for key in keys])
-        yield Example(unannotated(doc, nlp.vocab), doc)
+        yield Example(mark_augmented(unannotated(doc, nlp.vocab)), doc)
 
     def _remember(self, key: KeyT, value: Value) -> None:
         if (key, value) not in self._seen:

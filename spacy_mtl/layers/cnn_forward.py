@@ -136,7 +136,8 @@ def _begin_part(
     columns, attrs = embedding.columns(docs[0].vocab), network.root.attrs
     words = distinct_words(docs, columns)
     if attrs["rare_word_dropout"]:
-        words = drop_rare(words, embedding.hashed, attrs["word_counts"], attrs["rare_word_dropout"], seed=seed)
+        alpha, power = attrs["rare_word_dropout"], attrs["rare_word_power"]
+        words = drop_rare(words, embedding.hashed, attrs["word_counts"], alpha, power, seed=seed)
     if attrs["word_dropout"]:
         words = drop_words(words, columns, len(embedding.tables), attrs["word_dropout"], seed=seed)
     vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs[0].vocab, kernels)

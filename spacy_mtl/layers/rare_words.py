@@ -1,10 +1,12 @@
 """Dropout of rare words, so that the network learns what to make of a word that it has never seen.
 
 In training a word becomes the unknown word with a probability that falls with how often it was seen: alpha / (alpha +
-n) (Kiperwasser & Goldberg 2016, "Simple and Accurate Dependency Parsing Using Bidirectional LSTM Feature
-Representations"). In prediction a word that training has never seen is the unknown word. What else is known of it, such
-as its SHAPE and SUFFIX or a static vector, stays. Without this a hash embedding gives such a word the sum of rows that
-belong to others.
+n ** power), with a power of 1 in Kiperwasser & Goldberg 2016, "Simple and Accurate Dependency Parsing Using
+Bidirectional LSTM Feature Representations". What an unseen word is, those tell best that were seen once (Good 1953,
+"The population frequencies of species and the estimation of population parameters"); the higher the power, the fewer
+others become the unknown word. In prediction a word that training has never seen is the unknown word. What else is
+known of it, such as its SHAPE and SUFFIX or a static vector, stays. Without this a hash embedding gives such a word the
+sum of rows that belong to others.
 """
 
 from collections import Counter
@@ -17,6 +19,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.model import deserialize_attr, serialize_attr
 
+from ..origin import is_augmented
 from .word_vectors import IDENTITY, Words
 
 UNKNOWN = 1
@@ -26,8 +29,8 @@ MAX_TEXTS = 1_000_000
 
 class WordCounts:
     """In how many texts each word was seen, by its hash. A text that comes again, as it does in each epoch, is not
-    counted again; one with swapped entities is another text. After `MAX_TEXTS` texts no more are counted. Which texts
-    they were is not saved.
+    counted again, nor is one that an augmenter made: there every word of a rare entity would soon be frequent. After
+    `MAX_TEXTS` texts no more are counted. Which texts they were is not saved.
     """
 
     def __init__(self, counts: dict[int, int] | None = None) -> None:
@@ -44,7 +47,7 @@ class WordCounts:
         for doc in docs:
             words = doc.to_array(column)
             text = hash(words.tobytes())
-            if text not in self.texts and len(self.texts) < MAX_TEXTS:
+            if not is_augmented(doc) and text not in self.texts and len(self.texts) < MAX_TEXTS:
                 self.texts.add(text)
                 self.counts.update(set(words.tolist()))
         return len(self.texts) > n_texts
@@ -85,14 +88,18 @@ def hide_unseen(features: Any, columns: Sequence[int], counts: WordCounts) -> An
     return numpy.where(unseen[:, None], _unknown(features, columns), features)
 
 
-def drop_rare(words: Words, columns: Sequence[int], counts: WordCounts, alpha: float, *, seed: int) -> Words:
+def drop_rare(
+    words: Words, columns: Sequence[int], counts: WordCounts, alpha: float, power: float, *, seed: int
+) -> Words:
     """Training: the unknown word for some tokens, rare words more often than frequent ones.
 
     columns (Sequence[int]): The attributes of the first features; any that follow stay.
     alpha (float): How often a word must have been seen for every second of its tokens to stay.
+    power (float): How fast the rate falls with the number of times that a word was seen.
     RETURNS (Words): The words that are left and, as further ones, those that tokens lost. Their keys are not set.
     """
-    rates = alpha / (alpha + counts.of(words.features[:, place_of_word(columns)]))
+    seen = counts.of(words.features[:, place_of_word(columns)])
+    rates = alpha / (alpha + seen.astype("float64") ** power)
     generator = numpy.random.default_rng(seed)
     dropped = generator.random(len(words.of_token)) < rates[words.of_token]
     features = numpy.concatenate([words.features, _unknown(words.features, columns)])

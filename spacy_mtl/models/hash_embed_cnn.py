@@ -28,6 +28,7 @@ def make_hash_embed_cnn_v1(
     boundary: BoundaryT = "padded",
     word_dropout: float = 0.0,
     rare_word_dropout: float = 0.0,
+    rare_word_power: float = 1.0,
 ) -> Tok2VecT:
     """The fast form of `spacy.HashEmbedCNN.v2`, with its parameters and some more.
 
@@ -41,9 +42,10 @@ def make_hash_embed_cnn_v1(
     boundary (str): What a convolution sees outside a doc. "padded": what the one before computed there, as in spaCy, so
         that equal weights give equal vectors; "zero": zeros, which is faster, for models trained with it.
     word_dropout (float): The probability that a token gets a random word in training; PREFIX, SUFFIX and SHAPE stay.
-    rare_word_dropout (float): How often a word must have been seen in training so that half of the time it is not made
-        the unknown word; such a word that was seen n times stays with a probability of n / (rare_word_dropout + n). In
+    rare_word_dropout (float): In training a word that was seen n times becomes the unknown word with a probability of
+        rare_word_dropout / (rare_word_dropout + n ** rare_word_power). Texts that SwapEntities made are not counted. In
         prediction, words that training has not seen are the unknown word. 0: there is no unknown word.
+    rare_word_power (float): How fast that falls with n. At 3.0 few but words that were seen once are dropped.
     """
     attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"] if subword_features else ["NORM"]
     return make_multi_hash_embed_cnn_v1(
@@ -57,6 +59,7 @@ def make_hash_embed_cnn_v1(
         boundary=boundary,
         word_dropout=word_dropout,
         rare_word_dropout=rare_word_dropout,
+        rare_word_power=rare_word_power,
     )
 
 
@@ -71,6 +74,7 @@ def make_multi_hash_embed_cnn_v1(
     boundary: BoundaryT = "padded",
     word_dropout: float = 0.0,
     rare_word_dropout: float = 0.0,
+    rare_word_power: float = 1.0,
 ) -> Tok2VecT:
     """The fast form of `spacy.Tok2Vec.v2` with `spacy.MultiHashEmbed.v2` and `spacy.MaxoutWindowEncoder.v2`.
 
@@ -86,6 +90,8 @@ def make_multi_hash_embed_cnn_v1(
         raise ValueError(f"HashEmbedCNN: word_dropout is {word_dropout}, expected a number from 0 to below 1")
     if rare_word_dropout < 0.0:
         raise ValueError(f"HashEmbedCNN: rare_word_dropout is {rare_word_dropout}, expected 0 or a positive number")
+    if rare_word_power <= 0.0:
+        raise ValueError(f"HashEmbedCNN: rare_word_power is {rare_word_power}, expected a positive number")
     if rare_word_dropout:
         place_of_word([intify_attr(attr) for attr in attrs])
     model: Tok2VecT = build_Tok2Vec_model(
@@ -96,6 +102,7 @@ def make_multi_hash_embed_cnn_v1(
     model.attrs["boundary"] = boundary
     model.attrs["word_dropout"] = word_dropout
     model.attrs["rare_word_dropout"] = rare_word_dropout
+    model.attrs["rare_word_power"] = rare_word_power
     model.attrs["word_counts"] = WordCounts()
     model.attrs["words"] = WordCache()
     return model

@@ -41,6 +41,7 @@ subword_features = true
 boundary = "padded"
 word_dropout = 0.0
 rare_word_dropout = 0.0
+rare_word_power = 1.0
 """)["model"]
 DEFAULT_HEADS = {"textcat": "spacy_mtl.DocClassifier.v1", "ner": "spacy_mtl.EntityRecognizer.v1"}
 N_SAMPLE = 10
