@@ -91,12 +91,33 @@ def test_level_is_the_share_of_docs():
     assert draw_texts(examples, level=0.0) == {eg.reference.text for eg in examples}
 
 
+def test_entity_level_is_the_share_of_entities():
+    names = [chr(ord("a") + i) for i in range(20)]
+    examples = [
+        make_example(["see", name, "in", name * 2], [(1, 2, "X"), (3, 4, "Y")], tags=["VB", "N", "IN", "N"])
+        for name in names
+    ]
+    augmenter = make_swap_entities_v1(1.0, entity_level=0.3)
+    random.seed(0)
+    changed = []
+    for example in examples * 200:
+        (eg,) = augmenter(NLP, example)
+        for new, old in zip(eg.reference.ents, example.reference.ents, strict=True):
+            # an entity that stays keeps its tag
+            changed.append(not new[0].tag_)
+            assert new.text == old.text or not new[0].tag_
+    assert sum(changed) / len(changed) == pytest.approx(0.3, abs=0.02)
+    one_of_two = [sum(pair) for pair in zip(changed[::2], changed[1::2], strict=True)]
+    assert one_of_two.count(1) / len(one_of_two) == pytest.approx(2 * 0.3 * 0.7, abs=0.03)
+
+
 def test_a_doc_without_entities_passes_through():
     example = make_example(["nothing", "here"], [])
     assert list(make_swap_entities_v1(1.0)(NLP, example)) == [example]
 
 
-@pytest.mark.parametrize("level", [-0.1, 1.5])
-def test_a_level_that_is_no_probability(level):
-    with pytest.raises(ValueError, match=f"level is {level}, expected a number from 0 to 1"):
-        make_swap_entities_v1(level)
+@pytest.mark.parametrize("rate", [-0.1, 1.5])
+@pytest.mark.parametrize("name", ["level", "entity_level"])
+def test_a_level_that_is_no_probability(name, rate):
+    with pytest.raises(ValueError, match=f"SwapEntities: {name} is {rate}, expected a number from 0 to 1"):
+        make_swap_entities_v1(**{"level": 1.0, name: rate})

@@ -29,26 +29,30 @@ class Value(NamedTuple):
     spaces: tuple[bool, ...]
 
 
-def make_swap_entities_v1(level: float) -> AugmenterT:
+def make_swap_entities_v1(level: float, entity_level: float = 1.0) -> AugmenterT:
     """Build the augmenter ("mention replacement", Dai & Adel 2020, "An analysis of simple data augmentation for named
     entity recognition", COLING). A value is one that an entity of the same type has in a doc of the same classes
     (`doc.cats`) that was read before, each as likely as any other. `doc.cats` stay. Tags, parts of speech,
     morphology, lemmas and sentence starts stay at all other tokens and are unset at new ones; dependencies are dropped.
+    The paper draws for each entity anew: `level = 1.0`, and its rate is `entity_level`.
     With `training.max_epochs` of 0 or more spaCy reads a corpus once, so each epoch has the same swaps; to draw anew,
     read it with `spacy_mtl.MultiCorpus.v1` and `max_epochs = -1`.
 
-    level (float): The probability that a doc's entities are all swapped.
+    level (float): The probability that a doc has entities swapped.
+    entity_level (float): The probability that an entity of such a doc is swapped.
     """
-    if not 0.0 <= level <= 1.0:
-        raise ValueError(f"SwapEntities: level is {level}, expected a number from 0 to 1")
-    return SwapEntities(level)
+    for name, rate in (("level", level), ("entity_level", entity_level)):
+        if not 0.0 <= rate <= 1.0:
+            raise ValueError(f"SwapEntities: {name} is {rate}, expected a number from 0 to 1")
+    return SwapEntities(level, entity_level)
 
 
 class SwapEntities:
     """The augmenter, and the values it has seen, by entity type and classes of the doc."""
 
-    def __init__(self, level: float) -> None:
+    def __init__(self, level: float, entity_level: float) -> None:
         self.level = level
+        self.entity_level = entity_level
         self.values: dict[KeyT, list[Value]] = {}
         self._seen: set[tuple[KeyT, Value]] = set()
 
@@ -59,10 +63,12 @@ class SwapEntities:
         keys = [(ent.label_, classes) for ent in reference.ents]
         for key, ent in zip(keys, reference.ents, strict=True):
             self._remember(key, read_value(ent))
-        if not keys or random.random() >= self.level:
+        chosen = [_happens(self.entity_level) for _ in keys] if keys and _happens(self.level) else []
+        if not any(chosen):
             yield example
             return
-        doc = swap(reference, [random.choice(self.values[key]) for key in keys])
+        values = [random.choice(self.values[key]) if new else None for key, new in zip(keys, chosen, strict=True)]
+        doc = swap(reference, values)
         yield Example(mark_augmented(unannotated(doc, nlp.vocab)), doc)
 
     def _remember(self, key: KeyT, value: Value) -> None:
@@ -76,8 +82,8 @@ def read_value(ent: Span) -> Value:
     return Value(tuple(token.text for token in ent), tuple(bool(token.whitespace_) for token in ent))
 
 
-def swap(doc: Doc, values: list[Value]) -> Doc:
-    """A copy of the doc in which each entity has the words of one of the values."""
+def swap(doc: Doc, values: list[Value | None]) -> Doc:
+    """A copy of the doc in which each entity has the words of its value, or its own where that is None."""
     old: ArrayT = doc.to_array(ATTRS)
     texts = [token.text for token in doc]
     follows = [bool(token.whitespace_) for token in doc]
@@ -86,6 +92,8 @@ def swap(doc: Doc, values: list[Value]) -> Doc:
     rows: list[ArrayT] = []
     end = 0
     for ent, value in zip(doc.ents, values, strict=True):
+        if value is None:
+            continue
         words += [*texts[end : ent.start], *value.words]
         spaces += [*follows[end : ent.start], *value.spaces[:-1], follows[ent.end - 1]]
         rows += [old[end : ent.start], _annotate(old[ent.start], len(value.words))]
@@ -97,6 +105,11 @@ def swap(doc: Doc, values: list[Value]) -> Doc:
     swapped.from_array(ATTRS, annotation)
     swapped.cats = dict(doc.cats)
     return swapped
+
+
+def _happens(rate: float) -> bool:
+    """True with this probability."""
+    return rate >= 1.0 or random.random() < rate
 
 
 def _annotate(first: ArrayT, n_tokens: int) -> ArrayT:
