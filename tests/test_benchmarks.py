@@ -221,3 +221,20 @@ def test_a_table_has_a_line_for_each_system(benchmark_module):
         "| a | 2 | 15.00 ± 7.07 |  |",
         "| b | 1 |  | 1.00 ± 0.00 |",
     ]
+
+
+def test_a_larger_dev_takes_docs_from_train_and_the_true_test_is_not_read(benchmark_module, tmp_path, monkeypatch):
+    larger_dev = benchmark_module("larger_dev")
+    for name, words in (("train", "abcdefgh"), ("dev", "xy")):
+        write(tmp_path / f"{name}.spacy", [Doc(spacy.blank("en").vocab, words=[word]) for word in words])
+    monkeypatch.setattr(sys, "argv", ["larger_dev.py", str(tmp_path), str(tmp_path / "larger"), "--docs", "3"])
+    larger_dev.main()
+    nlp = spacy.blank("en")
+    texts = {
+        name: [doc.text.strip() for doc in larger_dev.read_docs(tmp_path / "larger" / f"{name}.spacy", nlp)]
+        for name in ("train", "dev", "test")
+    }
+    assert sorted(texts["train"] + texts["dev"]) == list("abcdefghxy")
+    assert len(texts["train"]) == 5
+    assert texts["dev"] == texts["test"]
+    assert set("xy") < set(texts["dev"])
