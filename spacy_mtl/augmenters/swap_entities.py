@@ -60,15 +60,15 @@ class SwapEntities:
         """RETURNS: The example, or another in its place."""
         reference = example.reference
         classes = tuple(sorted(key for key, value in reference.cats.items() if value > 0))
-        keys = [(ent.label_, classes) for ent in reference.ents]
-        for key, ent in zip(keys, reference.ents, strict=True):
-            self._remember(key, read_value(ent))
-        chosen = [_happens(self.entity_level) for _ in keys] if keys and _happens(self.level) else []
-        if not any(chosen):
+        for ent in reference.ents:
+            self._remember((ent.label_, classes), read_value(ent))
+        chosen: list[Span] = []
+        if reference.ents and _happens(self.level):
+            chosen = [ent for ent in reference.ents if _happens(self.entity_level)]
+        if not chosen:
             yield example
             return
-        values = [random.choice(self.values[key]) if new else None for key, new in zip(keys, chosen, strict=True)]
-        doc = swap(reference, values)
+        doc = swap(reference, [(ent, random.choice(self.values[ent.label_, classes])) for ent in chosen])
         yield Example(mark_augmented(unannotated(doc, nlp.vocab)), doc)
 
     def _remember(self, key: KeyT, value: Value) -> None:
@@ -82,8 +82,8 @@ def read_value(ent: Span) -> Value:
     return Value(tuple(token.text for token in ent), tuple(bool(token.whitespace_) for token in ent))
 
 
-def swap(doc: Doc, values: list[Value | None]) -> Doc:
-    """A copy of the doc in which each entity has the words of its value, or its own where that is None."""
+def swap(doc: Doc, values: list[tuple[Span, Value]]) -> Doc:
+    """A copy of the doc in which these entities, in order, have the words of their values."""
     old: ArrayT = doc.to_array(ATTRS)
     texts = [token.text for token in doc]
     follows = [bool(token.whitespace_) for token in doc]
@@ -91,9 +91,7 @@ def swap(doc: Doc, values: list[Value | None]) -> Doc:
     spaces: list[bool] = []
     rows: list[ArrayT] = []
     end = 0
-    for ent, value in zip(doc.ents, values, strict=True):
-        if value is None:
-            continue
+    for ent, value in values:
         words += [*texts[end : ent.start], *value.words]
         spaces += [*follows[end : ent.start], *value.spaces[:-1], follows[ent.end - 1]]
         rows += [old[end : ent.start], _annotate(old[ent.start], len(value.words))]
