@@ -22,6 +22,8 @@ def main() -> None:
     parser.add_argument("--lang", default="en")
     parser.add_argument("--seed", type=int, default=7, help="which docs")
     args = parser.parse_args()
+    if args.output.resolve() == args.data.resolve():
+        parser.error(f"{args.output}: its files would be overwritten; name another folder")
     nlp = spacy.blank(args.lang)
     train, dev = (read_docs(args.data / f"{split}.spacy", nlp) for split in ("train", "dev"))
     if not 0 < args.docs < len(train):

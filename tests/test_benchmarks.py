@@ -238,3 +238,11 @@ def test_a_larger_dev_takes_docs_from_train_and_the_true_test_is_not_read(benchm
     assert len(texts["train"]) == 5
     assert texts["dev"] == texts["test"]
     assert set("xy") < set(texts["dev"])
+
+
+def test_a_larger_dev_overwrites_no_data(benchmark_module, tmp_path, monkeypatch, capsys):
+    larger_dev = benchmark_module("larger_dev")
+    monkeypatch.setattr(sys, "argv", ["larger_dev.py", str(tmp_path), f"{tmp_path}/.", "--docs", "3"])
+    with pytest.raises(SystemExit):
+        larger_dev.main()
+    assert "name another folder" in capsys.readouterr().err
