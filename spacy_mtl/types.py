@@ -177,6 +177,39 @@ class SelfLabelling(Protocol):
 
 
 @runtime_checkable
+class DocClasses(Protocol):
+    """A head that gives docs classes. Its scores are logits, (n_docs, n_labels).
+
+    exclusive (bool): Whether a doc has one class.
+    """
+
+    exclusive: bool
+
+    def gold_classes(self, examples: Iterable[Example]) -> Sequence[str | None]:
+        """The gold class of each doc, None where there is not just one."""
+
+
+@runtime_checkable
+class Consistent(Protocol):
+    """A head whose annotation has to fit the doc's class, if it is told so. A head need not be one.
+
+    consistent_with (str | None): Name of the `DocClasses` head, whose classes are exclusive, with which it is decoded.
+    """
+
+    consistent_with: str | None
+
+    def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
+        """Learn from gold what fits which class."""
+
+    def reconcile(self, scores: ScoresT, classes: Sequence[str], logits: Floats2d) -> tuple[ScoresT, Floats2d]:
+        """Decide for the best annotation together with the best class that it fits.
+
+        classes (Sequence[str]): The names of the columns of `logits` (n_docs, n_classes).
+        RETURNS: scores whose `decode` gives that annotation, and logits whose greatest is that class.
+        """
+
+
+@runtime_checkable
 class Weighting(Protocol):
     """How the heads' losses and gradients become one.
 

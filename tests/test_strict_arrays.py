@@ -27,7 +27,7 @@ HEADS = heads_config(
     intent={"kind": "DocClassifier", "label_prefix": "intent:", "pooling": ["mean", "max", "attention"]},
     several={"kind": "DocClassifier", "exclusive": False, "label_prefix": "about:"},
     tag={"kind": "Tagger"},
-    slots={"kind": "EntityRecognizer", "condition_on": ["intent", "tag"]},
+    slots={"kind": "EntityRecognizer", "condition_on": ["intent", "tag"], "consistent_with": "intent"},
     spans={"kind": "EntityRecognizer", "spans_key": "sc", "scheme": "BILUO"},
 )
 

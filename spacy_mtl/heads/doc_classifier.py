@@ -167,6 +167,14 @@ class DocClassifier:
         losses, d_scores = (self._exclusive_loss if self.exclusive else self._multilabel_loss)(xp.asarray(gold), scores)
         return float(losses.sum()) / len(examples), d_scores / len(examples)
 
+    def gold_classes(self, examples: Iterable[Example]) -> list[str | None]:
+        """The class of each doc; None where the doc is not annotated, or has a share in several."""
+        labels = dict(zip(self.keys, self.labels, strict=True))
+        positive = [
+            [labels[key] for key, value in eg.reference.cats.items() if value > 0 and key in labels] for eg in examples
+        ]
+        return [found[0] if len(found) == 1 else None for found in positive]
+
     def get_rehearsal_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
         """Cross-entropy against the teacher's probabilities."""
         target = self._probabilities(teacher)

@@ -17,6 +17,7 @@ from ..gold import entity_values, look_up, snippet
 from ..layers.crf import CRFScores, bring_near, constrain, crf, forward_backward, path_scores
 from ..layers.crf import grown as grown_crf
 from ..layers.dropout import dropout
+from ..layers.joint_decoding import decode_jointly
 from ..layers.linear import grown, linear
 from ..layers.onnx_heads import write_linear
 from ..layers.path_probability import path_probabilities
@@ -33,17 +34,23 @@ SchemeT = Literal["BIO", "BILUO"]
 def make_entity_recognizer_v1(
     scheme: SchemeT = "BIO",
     condition_on: str | list[str] | None = None,
+    consistent_with: str | None = None,
     spans_key: str | None = None,
 ) -> "EntityRecognizer":
     """Build an entity recognizer.
 
     scheme (str): "BIO", or "BILUO", which has a tag for last and for single tokens and twice as many tags.
     condition_on (str | list[str] | None): Heads whose distribution each token sees, such as the intent of its doc.
+    consistent_with (str | None): A doc classifier with exclusive classes. The doc's class and its entities are decoded
+        together, as the best pair of which every entity type was seen with that class in training.
     spans_key (str | None): Write to `doc.spans[spans_key]`, with the spans' probabilities in `attrs["scores"]`,
         instead of `doc.ents`. Gold is read from `doc.ents` in both cases.
     """
     heads = [condition_on] if isinstance(condition_on, str) else condition_on or []
-    return EntityRecognizer(build_model(len(heads), scheme), scheme=scheme, condition_on=heads, spans_key=spans_key)
+    model = build_model(len(heads), scheme)
+    return EntityRecognizer(
+        model, scheme=scheme, condition_on=heads, consistent_with=consistent_with, spans_key=spans_key
+    )
 
 
 def build_model(n_conditions: int, scheme: SchemeT) -> HeadModelT:
@@ -51,7 +58,9 @@ def build_model(n_conditions: int, scheme: SchemeT) -> HeadModelT:
     drop = dropout()
     layers: list[Model[Any, Any]] = [drop, crf(), linear()]
     layers.extend(linear(bias=False) for _ in range(n_conditions))
-    return Model("entity_recognizer", forward, init=init, layers=layers, attrs={"labels": [], "scheme": scheme})
+    return Model(
+        "entity_recognizer", forward, init=init, layers=layers, attrs={"labels": [], "scheme": scheme, "seen_with": {}}
+    )
 
 
 def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[CRFScores, Any]:
@@ -126,12 +135,19 @@ class EntityRecognizer:
     main_score = "f"
 
     def __init__(
-        self, model: HeadModelT, *, scheme: SchemeT, condition_on: Sequence[str], spans_key: str | None
+        self,
+        model: HeadModelT,
+        *,
+        scheme: SchemeT,
+        condition_on: Sequence[str],
+        consistent_with: str | None,
+        spans_key: str | None,
     ) -> None:
         self.name = "entity_recognizer"
         self.model = model
         self.scheme = scheme
         self.condition_on = tuple(condition_on)
+        self.consistent_with = consistent_with
         self.spans_key = spans_key
 
     @property
@@ -245,7 +261,7 @@ class EntityRecognizer:
     def decode(self, docs: Sequence[Doc], scores: CRFScores) -> Spans:
         """The spans of the best valid tag sequences."""
         constrained = constrain(scores, self.tag_scheme)
-        tags = viterbi(constrained)
+        tags = viterbi(constrained) if scores.tags is None else scores.tags
         starts, ends, labels = self.tag_scheme.spans(tags)
         probabilities = None
         if self.spans_key is not None:
@@ -255,6 +271,30 @@ class EntityRecognizer:
         owners = np.searchsorted(offsets, first_tokens, side="right") - 1
         begins = offsets[owners]
         return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities)
+
+    def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
+        """Take note of the entity types of docs with a known class. A doc without gold entities tells nothing."""
+        seen_with = self.model.attrs["seen_with"]
+        for eg, name in zip(examples, classes, strict=True):
+            if name is not None and eg.reference.has_annotation("ENT_IOB"):
+                types = seen_with.setdefault(name, [])
+                types.extend(sorted({ent.label_ for ent in eg.reference.ents}.difference(types)))
+
+    def reconcile(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
+        """Decode entities and class together. A class that was seen with no annotated doc, and a type that was seen
+        with no class, go with all.
+        """
+        scheme = self.tag_scheme
+        return decode_jointly(constrain(scores, scheme), logits, self._possible(classes)[:, scheme.label])
+
+    def _possible(self, classes: Sequence[str]) -> NDArray[np.bool_]:
+        """Which types go with which class, (n_classes, n_labels + 1); the last column is for no entity."""
+        seen_with = self.model.attrs["seen_with"]
+        free = set(self.labels).difference(*seen_with.values())
+        possible = [
+            [label in free or label in seen_with.get(name, self.labels) for label in self.labels] for name in classes
+        ]
+        return np.pad(np.array(possible), ((0, 0), (0, 1)), constant_values=True)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
         """Write the spans. Entities that a doc already has stay, and displace those that overlap them."""
@@ -300,7 +340,7 @@ class EntityRecognizer:
     def confidence(self, docs: Sequence[Doc], scores: CRFScores) -> NDArray[np.float64]:
         """The probability of all of the doc's spans together: of the decoded tag sequence under the CRF."""
         constrained = constrain(scores, self.tag_scheme)
-        return path_probabilities(constrained, viterbi(constrained))
+        return path_probabilities(constrained, viterbi(constrained) if scores.tags is None else scores.tags)
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Whether the same spans were found in both."""

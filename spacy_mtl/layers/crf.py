@@ -31,6 +31,7 @@ class CRFScores:
     emissions (n_tokens, n_tags), transitions (n_tags, n_tags) from row to column, starts and ends (n_tags,).
     lengths (n_docs,): tokens of each sequence.
     kept (n_tokens,): place in the batch of each token of the sequences; white space is left out of them.
+    tags (n_tokens,): the sequences to annotate, if they are decided already.
     """
 
     emissions: ArrayT
@@ -39,6 +40,7 @@ class CRFScores:
     ends: ArrayT
     lengths: ArrayT
     kept: ArrayT
+    tags: NDArray[np.int64] | None = None
 
     def __mul__(self, factor: float) -> "CRFScores":
         return self.with_potentials(part * factor for part in self.potentials)
