@@ -110,9 +110,11 @@ def test_what_nothing_is_known_of_goes_with_everything():
     head.observe([Example(nlp.make_doc("hello"), silent)], ["greet"])
     scores = nlp.get_pipe("multitask").model.predict([nlp.make_doc("hello world")])["slots"]
     scores.emissions[:, 0] = -50.0
+    classes = ("ask", "greet", "other", "play")
     found = {}
-    for name in ("ask", "greet", "other"):
-        decided, _ = head.reconcile(scores, [name], np.zeros((1, 1), dtype="f"))
+    for index, name in enumerate(classes):
+        logits = np.eye(4, dtype="f")[index : index + 1] * 1000
+        decided, _ = head.reconcile(scores, classes, logits)
         possible = np.isfinite(decided.emissions[0])
         found[name] = {head.labels[index] for index in head.tag_scheme.label[possible] if index >= 0}
     assert found["other"] == {"GENRE", "LOC", "NEW", "PER"}

@@ -27,15 +27,15 @@ HEADS = heads_config(
     intent={"kind": "DocClassifier", "label_prefix": "intent:", "pooling": ["mean", "max", "attention"]},
     several={"kind": "DocClassifier", "exclusive": False, "label_prefix": "about:"},
     tag={"kind": "Tagger"},
-    slots={"kind": "EntityRecognizer", "condition_on": ["intent", "tag"], "consistent_with": "intent"},
+    slots={"kind": "EntityRecognizer", "condition_on": ["intent", "tag"]},
     spans={"kind": "EntityRecognizer", "spans_key": "sc", "scheme": "BILUO"},
 )
 
 
-def make_pipeline(encoder: dict[str, Any]) -> tuple[Language, list[Example]]:
+def make_pipeline(encoder: dict[str, Any], heads: dict[str, Any] | None = None) -> tuple[Language, list[Example]]:
     nlp = spacy.blank("en")
     model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder}
-    nlp.add_pipe("multitask", config={"model": model, "heads": HEADS})
+    nlp.add_pipe("multitask", config={"model": model, "heads": heads or HEADS})
     docs = [Doc(nlp.vocab).from_bytes(doc.to_bytes()) for doc in make_docs(64, seed=0)]
     for doc in docs:
         doc.cats = {f"{prefix}:{key}": value for key, value in doc.cats.items() for prefix in ("intent", "about")}
@@ -89,3 +89,21 @@ def test_the_arrays_are_strict() -> None:
     with pytest.raises(TypeError, match="not converted"):
         np.asarray(array)
     assert float(StrictArray(2.0) * 3) == 6.0
+
+
+def test_decoding_together_does_not_wait_for_each_doc(
+    strict_device: Counter[str],  # noqa: F811
+) -> None:
+    heads = {**HEADS, "slots": {**HEADS["slots"], "consistent_with": "intent"}}
+    nlp, examples = make_pipeline(ENCODER, heads)
+    parts = nlp.get_pipe("multitask").heads
+    parts["slots"].model.attrs["seen_with"] = {"ask": [], "play": list(parts["slots"].labels)}
+    parts["intent"].model.get_ref("output").get_param("b")[0] += 2.0
+    parts["slots"].model.layers[2].get_param("b")[0] -= 20.0
+    waits = []
+    for n_docs in (8, 64):
+        strict_device.clear()
+        docs = list(nlp.pipe(unannotated(eg.reference, nlp.vocab) for eg in examples[:n_docs]))
+        assert all(doc.cats["intent:play"] > 0.5 and doc.ents for doc in docs)
+        waits.append(strict_device.total())
+    assert waits[0] == waits[1]

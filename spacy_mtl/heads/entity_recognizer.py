@@ -289,12 +289,14 @@ class EntityRecognizer:
 
     def _possible(self, classes: Sequence[str]) -> NDArray[np.bool_]:
         """Which types go with which class, (n_classes, n_labels + 1); the last column is for no entity."""
-        seen_with = self.model.attrs["seen_with"]
-        free = set(self.labels).difference(*seen_with.values())
-        possible = [
-            [label in free or label in seen_with.get(name, self.labels) for label in self.labels] for name in classes
-        ]
-        return np.pad(np.array(possible), ((0, 0), (0, 1)), constant_values=True)
+        columns = {label: index for index, label in enumerate(self.labels)}
+        rows = [self.model.attrs["seen_with"].get(name) for name in classes]
+        possible = np.zeros((len(rows), len(columns) + 1), dtype=bool)
+        for row, types in zip(possible, rows, strict=True):
+            row[[columns[label] for label in types or () if label in columns]] = True
+        possible[:, ~possible.any(axis=0)] = True
+        possible[[types is None for types in rows]] = True
+        return possible
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
         """Write the spans. Entities that a doc already has stay, and displace those that overlap them."""

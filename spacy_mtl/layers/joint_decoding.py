@@ -36,7 +36,7 @@ def decode_jointly(scores: CRFScores, logits: ArrayT, possible: NDArray[np.bool_
     tags = viterbi(scores)
     classes = to_numpy(logits.argmax(axis=1))
     owners = np.repeat(np.arange(len(classes)), scores.lengths)
-    doubtful = np.unique(owners[~possible[classes[owners], tags]])
+    doubtful = np.flatnonzero(np.bincount(owners[~possible[classes[owners], tags]], minlength=len(classes)))
     if not len(doubtful):
         return replace(scores, tags=tags), logits
     xp = get_array_module(logits)

@@ -1,53 +1,48 @@
 """Heads whose annotation has to fit the class that another head gives the doc (Protocol `Consistent`)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from ..models.multitask import AllScoresT
 from ..types import Consistent, DocClasses, Head
 from .views import Views
 
 
-def check_consistency(heads: Mapping[str, Head]) -> None:
-    """Raise a ValueError for a head that shall be consistent with what has no exclusive classes, or with a classifier
-    that another one is to be consistent with.
+def find_consistent(heads: Mapping[str, Head]) -> dict[str, str]:
+    """Each consistent head with its classifier. Raises a ValueError if that has no exclusive classes, or if two heads
+    name the same.
     """
-    taken: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for key, head in heads.items():
         other = head.consistent_with if isinstance(head, Consistent) else None
         if other is None:
             continue
-        if not (isinstance(classifier := heads.get(other), DocClasses) and classifier.exclusive):
-            able = [name for name, able in heads.items() if isinstance(able, DocClasses) and able.exclusive]
+        classifiers = [name for name, head in heads.items() if isinstance(head, DocClasses) and head.exclusive]
+        if other not in classifiers:
             raise ValueError(
                 f"head {key!r}: consistent_with names {other!r}, expected a doc classifier with exclusive = true; "
-                f"there are {able}"
+                f"there are {classifiers}"
             )
-        if other in taken:
+        rival = next((name for name in pairs if pairs[name] == other), None)
+        if rival is not None:
             raise ValueError(
-                f"head {key!r}: consistent_with names {other!r}, as that of head {taken[other]!r} does; only one can "
-                "be decoded with it, so set the other to null"
+                f"head {key!r}: consistent_with names {other!r}, as that of head {rival!r} does; only one can be "
+                "decoded with it, so set the other to null"
             )
-        taken[other] = key
+        pairs[key] = other
+    return pairs
 
 
-def observe_gold(heads: Mapping[str, Head], views: Views) -> None:
+def observe_gold(heads: Mapping[str, Any], pairs: Mapping[str, str], views: Views) -> None:
     """Show each consistent head what its gold looks like with which class."""
-    for key, head, other, classifier in _pairs(heads):
-        head.observe(views.of(key), classifier.gold_classes(views.of(other)))
+    for key, other in pairs.items():
+        heads[key].observe(views.of(key), heads[other].gold_classes(views.of(other)))
 
 
-def reconcile(heads: Mapping[str, Head], scores: AllScoresT) -> AllScoresT:
+def reconcile(heads: Mapping[str, Any], pairs: Mapping[str, str], scores: AllScoresT) -> AllScoresT:
     """The scores of all heads, those of consistent heads and of their classifiers decided together."""
     decided = dict(scores)
-    for key, head, other, _ in _pairs(heads):
+    for key, other in pairs.items():
         if key in scores and other in scores:
-            decided[key], decided[other] = head.reconcile(scores[key], heads[other].labels, scores[other])
+            decided[key], decided[other] = heads[key].reconcile(scores[key], heads[other].labels, scores[other])
     return decided
-
-
-def _pairs(heads: Mapping[str, Head]) -> Iterator[tuple[str, Consistent, str, DocClasses]]:
-    for key, head in heads.items():
-        if isinstance(head, Consistent) and head.consistent_with is not None:
-            classifier = heads[head.consistent_with]
-            assert isinstance(classifier, DocClasses)
-            yield key, head, head.consistent_with, classifier

@@ -21,7 +21,7 @@ from ..models.multitask import AllScoresT, build_multitask_model, run_heads
 from ..models.shared_encoder import finish_encoder
 from ..origin import corpora_of
 from ..types import AnnotationsT, ArrayT, EncoderT, Head, HeadInput, SelfLabelling, SharingInput, Weighting
-from .consistency import check_consistency, observe_gold, reconcile
+from .consistency import find_consistent, observe_gold, reconcile
 from .scoring import score_corpora, score_heads
 from .views import Views, check_corpora, check_head_names
 
@@ -98,7 +98,7 @@ class Multitask(TrainablePipe):
             head.name = key
         weighting.bind(list(self.heads))
         self._order = run_order(self.heads)
-        check_consistency(self.heads)
+        self._consistent = find_consistent(self.heads)
         self.model = build_multitask_model(model, {key: self.heads[key] for key in self._order}, weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
@@ -266,7 +266,7 @@ class Multitask(TrainablePipe):
         self._set_labels(examples, labels or {})
         check_overlap(self.heads, self.name)
         check_corpora(self.heads, examples)
-        observe_gold(self.heads, Views(examples))
+        observe_gold(self.heads, self._consistent, Views(examples))
         self._name_for_sharing(examples)
         filled = [eg.predicted for eg in examples if len(eg.predicted)]
         if not filled:
@@ -325,7 +325,7 @@ class Multitask(TrainablePipe):
             tokvecs = self._empty_tokvecs(docs)
         needed = reached_heads(self.heads, names)
         scores, _ = run_heads(self.model, self._heads_in_order(), docs, tokvecs, is_train=False, only=needed)
-        return reconcile(self.heads, scores)
+        return reconcile(self.heads, self._consistent, scores)
 
     def _run_silent_heads(self, docs: Sequence[Doc]) -> None:
         """Let the heads that `predict` passes over leave on the docs what they are scored by."""
@@ -351,7 +351,7 @@ class Multitask(TrainablePipe):
     def _get_losses(self, examples: Sequence[Example], scores: AllScoresT) -> tuple[dict[str, float], AllScoresT]:
         """RETURNS: loss and gradient of the heads that found gold in the batch."""
         views = Views(examples)
-        observe_gold(self.heads, views)
+        observe_gold(self.heads, self._consistent, views)
         own: dict[str, float] = {}
         d_scores: AllScoresT = {}
         for key, head in self.heads.items():
