@@ -21,6 +21,7 @@ from ..layers.joint_decoding import decode_jointly
 from ..layers.linear import grown, linear
 from ..layers.onnx_heads import write_linear
 from ..layers.path_probability import path_probabilities
+from ..layers.seen_types import SeenTypes
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.span_probability import span_probabilities
 from ..layers.spans import Spans, set_ents
@@ -41,8 +42,10 @@ def make_entity_recognizer_v1(
 
     scheme (str): "BIO", or "BILUO", which has a tag for last and for single tokens and twice as many tags.
     condition_on (str | list[str] | None): Heads whose distribution each token sees, such as the intent of its doc.
-    consistent_with (str | None): A doc classifier with exclusive classes. The doc's class and its entities are decoded
-        together, as the best pair of which every entity type was seen with that class in training.
+    consistent_with (str | None): A doc classifier with exclusive classes. A doc's class and entities are then decoded
+        together: the best combination whose entity types were all seen in training in docs of that class, each with
+        each other. Where class and entities would not fit otherwise, `cats` are the shares of the best combination with
+        each class.
     spans_key (str | None): Write to `doc.spans[spans_key]`, with the spans' probabilities in `attrs["scores"]`,
         instead of `doc.ents`. Gold is read from `doc.ents` in both cases.
     """
@@ -58,9 +61,8 @@ def build_model(n_conditions: int, scheme: SchemeT) -> HeadModelT:
     drop = dropout()
     layers: list[Model[Any, Any]] = [drop, crf(), linear()]
     layers.extend(linear(bias=False) for _ in range(n_conditions))
-    return Model(
-        "entity_recognizer", forward, init=init, layers=layers, attrs={"labels": [], "scheme": scheme, "seen_with": {}}
-    )
+    attrs: dict[str, Any] = {"labels": [], "scheme": scheme, "seen_types": SeenTypes()}
+    return Model("entity_recognizer", forward, init=init, layers=layers, attrs=attrs)
 
 
 def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[CRFScores, Any]:
@@ -274,29 +276,15 @@ class EntityRecognizer:
 
     def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
         """Take note of the entity types of docs with a known class. A doc without gold entities tells nothing."""
-        seen_with = self.model.attrs["seen_with"]
+        seen_types = self.model.attrs["seen_types"]
         for eg, name in zip(examples, classes, strict=True):
             if name is not None and eg.reference.has_annotation("ENT_IOB"):
-                types = seen_with.setdefault(name, [])
-                types.extend(sorted({ent.label_ for ent in eg.reference.ents}.difference(types)))
+                seen_types.see(name, [ent.label_ for ent in eg.reference.ents])
 
     def reconcile(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
-        """Decode entities and class together. A class that was seen with no annotated doc, and a type that was seen
-        with no class, go with all.
-        """
-        scheme = self.tag_scheme
-        return decode_jointly(constrain(scores, scheme), logits, self._possible(classes)[:, scheme.label])
-
-    def _possible(self, classes: Sequence[str]) -> NDArray[np.bool_]:
-        """Which types go with which class, (n_classes, n_labels + 1); the last column is for no entity."""
-        columns = {label: index for index, label in enumerate(self.labels)}
-        rows = [self.model.attrs["seen_with"].get(name) for name in classes]
-        possible = np.zeros((len(rows), len(columns) + 1), dtype=bool)
-        for row, types in zip(possible, rows, strict=True):
-            row[[columns[label] for label in types or () if label in columns]] = True
-        possible[:, ~possible.any(axis=0)] = True
-        possible[[types is None for types in rows]] = True
-        return possible
+        """Decode entities and class together, so that all types were seen with the class and with each other."""
+        fit = self.model.attrs["seen_types"].fit(classes, self.labels)
+        return decode_jointly(constrain(scores, self.tag_scheme), logits, self.tag_scheme, fit)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
         """Write the spans. Entities that a doc already has stay, and displace those that overlap them."""
