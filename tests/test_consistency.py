@@ -2,7 +2,6 @@
 
 from copy import deepcopy
 
-import numpy as np
 import pytest
 import spacy
 from pipelines import TEXTS, heads_config, make_examples, make_nlp, train
@@ -11,7 +10,7 @@ from spacy.training import Example
 CONSISTENT = heads_config(
     intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer", "consistent_with": "intent"}
 )
-SEEN_WITH = {"ask": ["PER", "LOC"], "play": ["GENRE", "LOC", "PER"]}
+SEEN = {"ask": {"PER": set(), "LOC": set()}, "play": {"GENRE": {"LOC"}, "LOC": {"GENRE"}, "PER": set()}}
 
 
 def with_heads(**changes):
@@ -33,13 +32,17 @@ def lean(nlp, label, *, by):
         heads["slots"].model.layers[2].get_param("b")[tag] += by
 
 
+def seen_by(nlp):
+    """Class -> type -> the types that were in one doc with it."""
+    return nlp.get_pipe("multitask").heads["slots"].model.attrs["seen_types"].classes
+
+
 def annotation(doc):
     return max(doc.cats, key=doc.cats.get), {ent.label_ for ent in doc.ents}
 
 
-def test_types_that_were_seen_with_each_class_are_known_after_initialisation():
-    head = make_nlp(CONSISTENT).get_pipe("multitask").heads["slots"]
-    assert head.model.attrs["seen_with"] == SEEN_WITH
+def test_what_goes_together_is_known_after_initialisation():
+    assert seen_by(make_nlp(CONSISTENT)) == SEEN
 
 
 def test_the_less_certain_head_gives_way():
@@ -74,10 +77,24 @@ def test_one_doc_at_a_time_gives_what_a_batch_gives():
         ]
 
 
+def test_types_that_never_go_together_are_not_given_together():
+    """GENRE goes with LOC, PER with neither: of "play", a person and a genre one has to go."""
+    text = "play some jazz in Berlin of Anna Schmidt"
+    found = {}
+    for name in (None, "intent"):
+        nlp = make_nlp(with_heads(slots={"consistent_with": name}))
+        train(nlp, make_examples(nlp))
+        lean(nlp, "play", by=100.0)
+        lean(nlp, "PER", by=0.5)
+        found[name] = annotation(nlp(text))
+    assert found[None] == ("play", {"GENRE", "LOC", "PER"})
+    assert found["intent"] == ("play", {"GENRE", "LOC"})
+
+
 def test_what_was_seen_is_saved(tmp_path):
     nlp = make_nlp(CONSISTENT)
     nlp.to_disk(tmp_path)
-    assert spacy.load(tmp_path).get_pipe("multitask").heads["slots"].model.attrs["seen_with"] == SEEN_WITH
+    assert seen_by(spacy.load(tmp_path)) == SEEN
 
 
 def test_training_adds_to_what_was_seen():
@@ -87,38 +104,15 @@ def test_training_adds_to_what_was_seen():
     reference.cats = {"play": 0.0, "ask": 1.0}
     reference.set_ents([reference.char_span(8, 12, label="GENRE")], default="outside")
     nlp.update([Example(nlp.make_doc(reference.text), reference)])
-    assert nlp.get_pipe("multitask").heads["slots"].model.attrs["seen_with"]["ask"] == ["PER", "LOC", "GENRE"]
+    assert seen_by(nlp)["ask"] == {"PER": set(), "LOC": set(), "GENRE": set()}
 
 
 def test_docs_that_lack_either_annotation_tell_nothing():
     nlp = make_nlp(CONSISTENT)
-    head = nlp.get_pipe("multitask").heads["slots"]
-    head.model.attrs["seen_with"].clear()
+    seen_by(nlp).clear()
     nlp.update(make_examples(nlp, cats=False))
     nlp.update(make_examples(nlp, ents=False))
-    assert head.model.attrs["seen_with"] == {}
-
-
-def test_what_nothing_is_known_of_goes_with_everything():
-    """A type without a class, and a class without entities, are not forbidden; a class whose docs have none is."""
-    nlp = make_nlp(CONSISTENT)
-    head = nlp.get_pipe("multitask").heads["slots"]
-    head.add_label("NEW")
-    head.observe([Example(nlp.make_doc("hello"), silent := nlp.make_doc("hello"))], ["greet"])
-    assert "greet" not in head.model.attrs["seen_with"]
-    silent.set_ents([], default="outside")
-    head.observe([Example(nlp.make_doc("hello"), silent)], ["greet"])
-    scores = nlp.get_pipe("multitask").model.predict([nlp.make_doc("hello world")])["slots"]
-    scores.emissions[:, 0] = -50.0
-    classes = ("ask", "greet", "other", "play")
-    found = {}
-    for index, name in enumerate(classes):
-        logits = np.eye(4, dtype="f")[index : index + 1] * 1000
-        decided, _ = head.reconcile(scores, classes, logits)
-        possible = np.isfinite(decided.emissions[0])
-        found[name] = {head.labels[index] for index in head.tag_scheme.label[possible] if index >= 0}
-    assert found["other"] == {"GENRE", "LOC", "NEW", "PER"}
-    assert found["greet"] == {"NEW"}
+    assert seen_by(nlp) == {}
 
 
 def test_confidence_is_of_what_is_annotated():

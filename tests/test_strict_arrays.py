@@ -97,7 +97,8 @@ def test_decoding_together_does_not_wait_for_each_doc(
     heads = {**HEADS, "slots": {**HEADS["slots"], "consistent_with": "intent"}}
     nlp, examples = make_pipeline(ENCODER, heads)
     parts = nlp.get_pipe("multitask").heads
-    parts["slots"].model.attrs["seen_with"] = {"ask": [], "play": list(parts["slots"].labels)}
+    parts["slots"].model.attrs["seen_types"].classes.pop("ask")
+    parts["slots"].model.attrs["seen_types"].see("ask", [])
     parts["intent"].model.get_ref("output").get_param("b")[0] += 2.0
     parts["slots"].model.layers[2].get_param("b")[0] -= 20.0
     waits = []
