@@ -199,7 +199,7 @@ class Consistent(Protocol):
     consistent_with: str | None
 
     def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
-        """Learn from gold what fits which class."""
+        """Learn from gold what fits which class. classes: None for a doc whose class is not known."""
 
     def reconcile(self, scores: ScoresT, classes: Sequence[str], logits: Floats2d) -> tuple[ScoresT, Floats2d]:
         """Decide for the best annotation together with the best class that it fits.

@@ -107,12 +107,13 @@ def test_training_adds_to_what_was_seen():
     assert seen_by(nlp)["ask"] == {"PER": set(), "LOC": set(), "GENRE": set()}
 
 
-def test_docs_that_lack_either_annotation_tell_nothing():
+def test_docs_without_entities_tell_nothing_and_those_without_class_tell_of_every_class():
     nlp = make_nlp(CONSISTENT)
     seen_by(nlp).clear()
-    nlp.update(make_examples(nlp, cats=False))
     nlp.update(make_examples(nlp, ents=False))
     assert seen_by(nlp) == {}
+    nlp.update(make_examples(nlp, cats=False))
+    assert seen_by(nlp) == {None: {"GENRE": {"LOC"}, "LOC": {"GENRE"}, "PER": set()}}
 
 
 def test_confidence_is_of_what_is_annotated():

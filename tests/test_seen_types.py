@@ -38,11 +38,20 @@ def test_what_is_seen_later_counts(seen):
     assert fit.possible[:, 3].astype(int).tolist() == [1, 0, 0, 1]
 
 
+def test_what_a_doc_of_unknown_class_has_goes_with_every_class(seen):
+    seen.see(None, ["artist", "city"])
+    fit = seen.fit(CLASSES, LABELS)
+    assert fit.possible.astype(int).tolist() == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 1], [1, 1, 0, 1]]
+    assert fit.together[:, 0, 1].all()
+    assert not fit.together[3, 0, 0]
+
+
 def test_types_that_are_no_labels_are_passed_over(seen):
     assert seen.fit(CLASSES, LABELS[:2]).possible.shape == (4, 2)
 
 
 def test_it_is_saved_with_the_model(seen):
+    seen.see(None, ["artist"])
     model = Model("x", lambda model, X, is_train: (X, lambda dY: dY), attrs={"seen_types": seen})
     other = Model("x", lambda model, X, is_train: (X, lambda dY: dY), attrs={"seen_types": SeenTypes()})
     other.from_bytes(model.to_bytes())

@@ -275,10 +275,12 @@ class EntityRecognizer:
         return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities)
 
     def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
-        """Take note of the entity types of docs with a known class. A doc without gold entities tells nothing."""
+        """Take note of the entity types of each doc. One without gold entities tells nothing; what one without a class
+        has goes with every class.
+        """
         seen_types = self.model.attrs["seen_types"]
         for eg, name in zip(examples, classes, strict=True):
-            if name is not None and eg.reference.has_annotation("ENT_IOB"):
+            if eg.reference.has_annotation("ENT_IOB"):
                 seen_types.see(name, [ent.label_ for ent in eg.reference.ents])
 
     def reconcile(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:

@@ -26,18 +26,21 @@ class Fit:
     together: BoolsT
 
 
-class SeenTypes:
-    """Class -> type -> the types that were in one doc with it; itself among them if it was there twice."""
+TypesT = dict[str, set[str]]
 
-    def __init__(self, classes: dict[str, dict[str, list[str]]] | None = None) -> None:
-        self.classes = {
-            name: {label: set(others) for label, others in types.items()} for name, types in (classes or {}).items()
-        }
-        self._docs: set[tuple[str, ...]] = set()
+
+class SeenTypes:
+    """Class -> type -> the types that were in one doc with it; itself among them if it was there twice. What docs of
+    unknown class had is under None.
+    """
+
+    def __init__(self, classes: dict[str | None, TypesT] | None = None) -> None:
+        self.classes = classes or {}
+        self._docs: set[tuple[str | None, ...]] = set()
         self._fits: dict[tuple[tuple[str, ...], tuple[str, ...]], Fit] = {}
 
-    def see(self, name: str, labels: Collection[str]) -> None:
-        """Take note of a doc. name (str): Its class. labels (Collection[str]): The types of all its entities."""
+    def see(self, name: str | None, labels: Collection[str]) -> None:
+        """Take note of a doc. name (str | None): Its class. labels (Collection[str]): The types of all its entities."""
         doc = (name, *sorted(labels))
         if doc in self._docs:
             return
@@ -51,8 +54,8 @@ class SeenTypes:
             types[other].add(one)
 
     def fit(self, classes: Sequence[str], labels: Sequence[str]) -> Fit:
-        """What goes together. A class of which no doc was seen goes with all, and a type of which none was, with all
-        classes and types.
+        """What goes together: what docs of the class or of unknown class had. If there were none, and for a type that
+        no doc had, everything does.
         """
         key = (tuple(classes), tuple(labels))
         if key not in self._fits:
@@ -64,26 +67,29 @@ class SeenTypes:
         possible = np.zeros((len(classes), len(labels)), dtype=bool)
         together = np.zeros((*possible.shape, len(labels)), dtype=bool)
         for row, pairs, name in zip(possible, together, classes, strict=True):
-            for label, others in self.classes.get(name, {}).items():
-                if label in columns:
-                    row[columns[label]] = True
-                    pairs[columns[label], [columns[other] for other in others if other in columns]] = True
+            for source in {name, None} & set(self.classes):
+                for label, others in self.classes[source].items():
+                    if label in columns:
+                        row[columns[label]] = True
+                        pairs[columns[label], [columns[other] for other in others if other in columns]] = True
         unseen = ~possible.any(axis=0)
         possible[:, unseen] = together[:, unseen] = together[:, :, unseen] = True
-        unknown = [name not in self.classes for name in classes]
-        possible[unknown] = together[unknown] = True
+        if None not in self.classes:
+            unknown = [name not in self.classes for name in classes]
+            possible[unknown] = together[unknown] = True
         return Fit(possible, together)
 
 
 @serialize_attr.register
 def _(attr: SeenTypes, value: SeenTypes, name: str, model: Model[Any, Any]) -> bytes:
-    classes = {
-        name: {label: sorted(others) for label, others in sorted(types.items())}
-        for name, types in sorted(value.classes.items())
-    }
+    classes = [
+        (name, [(label, sorted(others)) for label, others in sorted(types.items())])
+        for name, types in sorted(value.classes.items(), key=lambda item: item[0] or "")
+    ]
     return bytes(srsly.msgpack_dumps(classes))
 
 
 @deserialize_attr.register
 def _(attr: SeenTypes, value: bytes, name: str, model: Model[Any, Any]) -> SeenTypes:
-    return SeenTypes(srsly.msgpack_loads(value))
+    classes = srsly.msgpack_loads(value)
+    return SeenTypes({name: {label: set(others) for label, others in types} for name, types in classes})
