@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy
 from spacy.tokens import Doc
-from thinc.api import Model
+from thinc.api import Model, Ops
 from thinc.types import Floats2d
 
 from .cnn_network import Network, Weights, find_network, network_weights
@@ -121,7 +121,7 @@ def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
     def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
         dY = network.ops.flatten(d_tokvecs)
         jobs = [(backprop_part, dY[part.tokens]) for backprop_part, part in zip(backprops, parts, strict=True)]
-        _add_grads(run_parts(lambda job: job[0](job[1]), jobs), kernels_for(network.ops, len(dY)))
+        _add_grads(run_parts(lambda job: job[0](job[1]), jobs), network.ops, kernels_for(network.ops, len(dY)))
         return []
 
     return backprop
@@ -153,7 +153,7 @@ def _begin_part(
     return kernels.unshare(Y), backprop
 
 
-def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], kernels: Kernels) -> None:
+def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], ops: Ops, kernels: Kernels) -> None:
     """Add the gradients of all parts to those of the nodes."""
     for grads, _ in parts:
         for node, name, grad in grads:
@@ -166,7 +166,12 @@ def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], kernels: Kernels) ->
             kernels.scatter_add(dE, d_vectors, rows)
         node.inc_grad("E", kernels.unshare(dE))
 
-    run_parts(add_table, list(zip(*(table_grads for _, table_grads in parts), strict=True)))
+    tables = list(zip(*(table_grads for _, table_grads in parts), strict=True))
+    if ops.xp is numpy:
+        run_parts(add_table, tables)
+        return
+    for table_grads in tables:
+        add_table(table_grads)
 
 
 def _spread(vectors: ArrayT, of_token: Any, rate: float, kernels: Kernels) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
