@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from thinc.api import Model, ParametricAttention, chain, concatenate, reduce_max, reduce_mean, reduce_sum
+from thinc.api import Model, ParametricAttention, chain, concatenate, reduce_sum
 from thinc.types import Floats2d, Ragged
+from thinc.util import to_numpy
+
+from .reducers import reduce_max, reduce_mean
 
 PoolingT = Model[Ragged, Floats2d]
 PoolingKindT = Literal["mean", "max", "attention"]
@@ -27,9 +30,12 @@ def pooling(kinds: Sequence[PoolingKindT]) -> PoolingT:
 
 def forward(model: PoolingT, X: Ragged, is_train: bool) -> tuple[Floats2d, Any]:
     """Reduce the docs that have tokens: thinc's reducers refuse empty sequences."""
+    lengths = to_numpy(X.lengths)
+    if len(lengths) and lengths.all():
+        return model.layers[0](X, is_train)
     filled = X.lengths > 0
     Y = model.ops.alloc2f(len(X.lengths), X.dataXd.shape[-1] * model.attrs["n_kinds"])
-    if not filled.any():
+    if not lengths.any():
         return Y, lambda dY: Ragged(X.dataXd * 0, X.lengths)
     pooled, bp_pooled = model.layers[0](Ragged(X.data, X.lengths[filled]), is_train)
     Y[filled] = pooled

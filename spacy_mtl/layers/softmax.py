@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from thinc.util import get_array_module
+import numpy
+from thinc.util import get_array_module, to_numpy
 
 from ..types import ArrayT
 
@@ -50,7 +51,7 @@ def softplus(logits: ArrayT) -> ArrayT:
 def repeat_rows(rows: ArrayT, lengths: ArrayT) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
     """Repeat row i lengths[i] times. RETURNS: (sum of lengths, n) and backprop, which sums over the repeats."""
     xp = get_array_module(rows)
-    index = xp.repeat(xp.arange(len(rows)), lengths.tolist())
+    index = xp.asarray(numpy.repeat(numpy.arange(len(rows)), to_numpy(lengths)))
 
     def backprop(gradient: ArrayT) -> ArrayT:
         summed = xp.zeros_like(rows)
