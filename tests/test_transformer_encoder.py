@@ -28,6 +28,7 @@ from spacy_mtl.layers.piece_batches import (
     fill_rows,
 )
 from spacy_mtl.layers.piece_windows import plan_windows
+from spacy_mtl.layers.slices import Slices, slices2ragged
 from spacy_mtl.models.transformer_encoder import POOLINGS, make_transformer_encoder_v1, plan_batches
 
 torch = pytest.importorskip("torch")
@@ -420,3 +421,14 @@ def test_out_of_memory_names_the_batch_and_keeps_the_weights(bert: str, monkeypa
 def test_settings_that_are_none(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_transformer_encoder_v1("any", **settings)
+
+
+def test_slices_become_their_array_again_without_a_copy() -> None:
+    whole, lengths = numpy.arange(10, dtype="f").reshape(5, 2), [3, 0, 2]
+    layer = slices2ragged()
+    joined, backprop = layer.begin_update(Slices(whole, lengths))
+    assert joined.dataXd is whole
+    assert joined.lengths.tolist() == lengths
+    copied, _ = layer.begin_update(list(Slices(whole, lengths)))
+    assert_array_equal(copied.dataXd, whole)
+    assert [len(part) for part in backprop(joined)] == lengths

@@ -28,12 +28,15 @@ def plan_windows(lengths: Sequence[int], counts: ArrayT, *, max_pieces: int, ove
     overlap (int): Pieces that neighbouring windows share, at most. Less than `max_pieces`.
     """
     pieces = numpy.concatenate([[0], numpy.cumsum(counts)])
+    ends = numpy.cumsum([0, *lengths])
+    starts, ends = ends[:-1], ends[1:]
+    filled = starts < ends
+    starts, ends = starts[filled], ends[filled]
+    if (pieces[ends] - pieces[starts] <= max_pieces).all():
+        return Windows(starts, ends, starts, ends)
     rows: list[tuple[int, int, int, int]] = []
-    end = 0
-    for length in lengths:
-        start, end = end, end + length
-        if length:
-            rows.extend(_windows_of_doc(start, end, pieces, max_pieces, overlap))
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        rows.extend(_windows_of_doc(start, end, pieces, max_pieces, overlap))
     return Windows(*numpy.array(rows, dtype="int64").reshape(-1, 4).T)
 
 

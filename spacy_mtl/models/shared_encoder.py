@@ -3,9 +3,10 @@
 from typing import Any
 
 from spacy.tokens import Doc
-from thinc.api import Model, Optimizer, chain, list2ragged
+from thinc.api import Model, Optimizer, chain
 from thinc.types import Floats2d, Ragged
 
+from ..layers.slices import slices2ragged
 from ..types import EncoderT, SharingInput, SharingT
 
 
@@ -18,7 +19,7 @@ def make_shared_encoder_v1(tok2vec: Model[list[Doc], list[Floats2d]], sharing: S
         names and `attrs["corpora"]` to those of the corpora of the gold docs. Its backprop takes the gradients of any
         of the heads, gives a SharingInput, and may be called once for each.
     """
-    encoder: EncoderT = chain(tok2vec, list2ragged())
+    encoder: EncoderT = chain(tok2vec, slices2ragged())
     layers: list[Model[Any, Any]] = [encoder] if sharing is None else [encoder, sharing]
     model: EncoderT = Model("shared_encoder", forward, init=init, layers=layers, dims={"nO": None})
     model.set_ref("encoder", encoder)

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any
 
 import numpy
 from spacy.tokens import Doc
 from thinc.api import Model, torch2xp, xp2torch
+from thinc.compat import torch
 from thinc.types import Floats2d
 
 from ..layers.piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
 from ..layers.piece_windows import plan_windows
-from ..types import ArrayT
+from ..layers.slices import Slices, join
 
 Tok2VecT = Model[list[Doc], list[Floats2d]]
 BackpropT = Callable[[list[Floats2d]], list[Doc]]
@@ -77,27 +77,28 @@ def init(model: Tok2VecT, X: Any = None, Y: Any = None) -> None:
 def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floats2d], BackpropT]:
     """RETURNS: For each doc its word vectors, (n_words, width), slices of one array, and backprop."""
     shim: Any = model.shims[0]
-    ends = numpy.cumsum([0, *map(len, docs)]).tolist()
-    tokvecs: ArrayT = model.ops.alloc2f(ends[-1], model.get_dim("nO"))
+    lengths = list(map(len, docs))
+    tokvecs = torch.zeros(sum(lengths), model.get_dim("nO"), device=shim.device)
     batches = plan_batches(model, docs)
-    readings = []
+    words, readings = [], []
     for batch in batches:
+        inputs, rows = to_torch(batch, shim.device)
         with memory_error(batch, model):
-            reading = shim.read(to_torch(model, batch), is_train=is_train)
-        tokvecs[model.ops.asarray(batch.words)] = torch2xp(reading.output.detach())
+            reading = shim.read(inputs, is_train=is_train)
+        tokvecs[rows] = reading.output.detach()
         if is_train:
+            words.append(rows)
             readings.append(reading)
 
     def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
-        dY = model.ops.flatten(d_tokvecs)
-        gradients = [xp2torch(dY[model.ops.asarray(batch.words)], device=shim.device) for batch in batches]
+        dY = xp2torch(join(d_tokvecs, model.ops), device=shim.device)
         if batches:
             with memory_error(batches[0], model):
-                shim.backprop(readings, gradients)
+                shim.backprop(readings, [dY[rows] for rows in words])
         readings.clear()
         return []
 
-    return [tokvecs[start:end] for start, end in pairwise(ends)], backprop
+    return Slices(torch2xp(tokvecs), lengths), backprop
 
 
 def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
@@ -118,13 +119,15 @@ def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
     return [fill_batch(windows, part, ids, counts, shim.special) for part in chosen]
 
 
-def to_torch(model: Tok2VecT, batch: WindowBatch) -> Any:
-    """The module's input, on its device."""
+def to_torch(batch: WindowBatch, device: Any) -> tuple[Any, Any]:
+    """RETURNS: the module's input and the batch's words, copied to the device at once."""
     from ..layers.piece_pooling import PieceInput
 
-    shim: Any = model.shims[0]
-    arrays = (batch.ids, batch.texts, batch.positions, batch.places, batch.counts)
-    return PieceInput(*(xp2torch(model.ops.asarray(array), device=shim.device) for array in arrays))
+    arrays = (batch.ids, batch.texts, batch.positions, batch.places, batch.counts, batch.words)
+    flat = torch.from_numpy(numpy.concatenate([array.reshape(-1) for array in arrays])).to(device)
+    parts = torch.split(flat, [array.size for array in arrays])
+    *inputs, words = (part.view(array.shape) for part, array in zip(parts, arrays, strict=True))
+    return PieceInput(*inputs), words
 
 
 @contextmanager
