@@ -14,10 +14,13 @@ from pipelines import ENCODER as SPACY_ENCODER
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
-from thinc.api import fix_random_seed, require_cpu, require_gpu, set_dropout_rate
+from thinc.api import Ragged, fix_random_seed, get_current_ops, require_cpu, require_gpu, set_dropout_rate
 from thinc.util import has_cupy_gpu, to_numpy
 
 from spacy_mtl.layers import crf
+from spacy_mtl.layers.linear import linear
+from spacy_mtl.layers.pooling import pooling
+from spacy_mtl.models.finish import finish_layers
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
 from spacy_mtl.optimizers.state import load_state, save_state
 from spacy_mtl.origin import mark
@@ -218,6 +221,7 @@ def test_its_first_update_is_that_of_the_cpu(bert: str) -> None:
         losses = one.update(examples(one), sgd=optimizer, losses={})
         shim = one.get_pipe("multitask").encoder.get_ref("tok2vec").shims[0]
         weights = {name: param.detach().cpu().numpy() for name, param in shim.module.named_parameters()}
+        weights |= {str(key): to_numpy(value) for key, value in weights_of(one.get_pipe("multitask")).items()}
         assert not any(param.grad.any() for param in shim.module.parameters() if param.grad is not None)
         found.append((losses, weights))
     assert_allclose(list(found[0][0].values()), list(found[1][0].values()), rtol=1e-4)
@@ -251,6 +255,42 @@ def test_a_crf_near_and_far_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     expected = nlp.update(examples(nlp), sgd=False, losses={})
     monkeypatch.setattr(crf, "FEW_TOKENS", 0)
     assert_allclose(list(nlp.update(examples(nlp), sgd=False, losses={}).values()), list(expected.values()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{}, {"L2": 0.1}, {"L2": 0.1, "L2_is_weight_decay": False, "grad_clip": 0.0}])
+def test_layers_are_updated_together_as_one_by_one(settings: dict[str, Any]) -> None:
+    layers = [linear(3, 5).initialize() for _ in range(2)]
+    optimizers = [make_optimizer_v1(0.1, use_averages=True, **settings) for _ in range(2)]
+    layers[1].from_bytes(layers[0].to_bytes())
+    for step in range(5):
+        X = get_current_ops().asarray(np.random.default_rng(step).normal(size=(7, 5)).astype("f"))
+        for layer, optimizer, together in zip(layers, optimizers, (True, False), strict=True):
+            Y, backprop = layer.begin_update(X)
+            backprop(Y - 1.0)
+            if together:
+                finish_layers([layer], optimizer)
+            else:
+                layer.finish_update(optimizer)
+            assert not layer.get_grad("W").any()
+    for name in ("W", "b"):
+        assert_allclose(*(to_numpy(layer.get_param(name)) for layer in layers), rtol=1e-4, atol=1e-6)
+        averages = [optimizer.averages[layer.id, name] for layer, optimizer in zip(layers, optimizers, strict=True)]
+        assert_allclose(*map(to_numpy, averages), rtol=1e-4, atol=1e-6)
+
+
+def test_docs_are_pooled_as_on_a_cpu() -> None:
+    rng = np.random.default_rng(0)
+    lengths = np.array([3, 1, 40, 2], dtype="i")
+    X, dY = rng.normal(size=(lengths.sum(), 20)).astype("f"), rng.normal(size=(len(lengths), 40)).astype("f")
+    X[1] = X[0]
+    found = []
+    for use in (require_cpu, require_gpu):
+        use()
+        model, ops = pooling(["mean", "max"]), get_current_ops()
+        Y, backprop = model.begin_update(Ragged(ops.asarray(X), ops.asarray(lengths)))
+        found.append([to_numpy(Y), to_numpy(backprop(ops.asarray(dY)).dataXd)])
+    for mine, theirs in zip(*found, strict=True):
+        assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_averages_are_kept_where_the_weights_are(bert: str) -> None:

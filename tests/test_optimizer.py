@@ -305,7 +305,6 @@ def test_steps_taken_together_are_those_of_single_calls(settings):
         optimizers[1].step_together({(1, name): other[1, name] for name in present})
         for optimizer in optimizers:
             optimizer.step_schedules()
-        assert not any(other[1, name].grad.any() for name in present)
     for key in start:
         assert_allclose(other[key].data, one[key].data, rtol=1e-5, atol=1e-6)
         if settings.get("use_averages"):

@@ -52,6 +52,7 @@ class TransformerShim(PyTorchShim):
         self.pieces: PieceTable | None = None
         self.special = SpecialPieces((), (), 0)
         self.max_length = 0
+        self._named: dict[str, torch.nn.Parameter] = {}
 
     def load(self, name: str) -> None:
         """Load pretrained weights. name (str): A folder, or a name on the Hugging Face hub.
@@ -84,6 +85,7 @@ class TransformerShim(PyTorchShim):
         cutter.no_padding()
         self.pieces = PieceTable(cutter)
         self._model = WordTransformer(transformer, **self.settings).to(get_torch_default_device())
+        self._named = dict(self._model.named_parameters())
         positions = getattr(transformer.config, "max_position_embeddings", None) or max_length
         self.max_length = min(max_length, positions - self._model.first_position)
         self._grad_scaler.to_(self.device)
@@ -139,7 +141,7 @@ class TransformerShim(PyTorchShim):
     @contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
         """Put averaged weights in place of the own ones."""
-        own = dict(self._model.named_parameters()) if self.is_loaded else {}
+        own = self._named
         kept = {}
         for key, value in params.items():
             if isinstance(key, tuple) and key[0] == self.id and key[1] in own:
@@ -183,6 +185,7 @@ class TransformerShim(PyTorchShim):
             copied.special, copied.max_length = self.special, self.max_length
             copied.pieces = PieceTable(self.pieces.tokenizer)
             copied._model = copy.deepcopy(self._model)
+            copied._named = dict(copied._model.named_parameters())
             copied._compile()
         return copied
 
@@ -190,13 +193,15 @@ class TransformerShim(PyTorchShim):
         return self.copy()
 
     def finish_update(self, optimizer: Any) -> None:
-        """Let the optimizer change the weights in place, and set their gradients to zero."""
-        params = {(self.id, name): param for name, param in self._model.named_parameters() if param.grad is not None}
+        """Let the optimizer change the weights in place, and set their gradients to zero or drop them."""
+        params = {(self.id, name): param for name, param in self._named.items() if param.grad is not None}
         if self._grad_scaler.unscale([param.grad for param in params.values()]):
             for param in params.values():
-                param.grad.zero_()
+                param.grad = None
         elif self.device.type == "cuda" and hasattr(optimizer, "step_together"):
             optimizer.step_together(params)
+            for param in params.values():
+                param.grad = None
         else:
             for key, param in params.items():
                 _take_step(optimizer, key, param)

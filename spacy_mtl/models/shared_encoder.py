@@ -8,6 +8,7 @@ from thinc.types import Floats2d, Ragged
 
 from ..layers.slices import slices2ragged
 from ..types import EncoderT, SharingInput, SharingT
+from .finish import finish_layers
 
 
 def make_shared_encoder_v1(tok2vec: Model[list[Doc], list[Floats2d]], sharing: SharingT | None = None) -> EncoderT:
@@ -50,9 +51,9 @@ def finish_encoder(model: EncoderT, sgd: Optimizer) -> None:
     """
     sharing = model.maybe_get_ref("sharing")
     if sharing is None:
-        model.finish_update(sgd)
+        finish_layers([model], sgd)
         return
-    model.get_ref("encoder").finish_update(sgd)
+    finish_layers([model.get_ref("encoder")], sgd)
     for node in sharing.walk():
         for shim in node.shims:
             shim.finish_update(sgd)

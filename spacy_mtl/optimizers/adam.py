@@ -76,8 +76,8 @@ class Adam(Optimizer):
         return weights, gradient
 
     def step_together(self, params: Mapping[KeyT, TensorT]) -> None:
-        """Change parameters of torch, which lie on one device, and set their gradients to zero: the steps that calls
-        for each would take, with a few kernels for all of them, which takes a fraction of the time on a GPU.
+        """Change parameters of torch, which lie on one device: the steps that calls for each would take, with a few
+        kernels for all of them, which takes a fraction of the time on a GPU. Their gradients are used up.
         """
         if not all(_is_plain(param) for param in params.values()) or self.b1 <= 0.0 or self.b2 <= 0.0:
             for key, param in params.items():
@@ -100,8 +100,8 @@ class Adam(Optimizer):
         flat.gradients[0].zero_()
 
     def _step_tensors(self, params: Mapping[KeyT, TensorT], n_steps: int) -> None:
-        weights = [param.data.view(-1) for param in params.values()]
-        gradients = [param.grad.view(-1) for param in params.values()]
+        weights = [param.data for param in params.values()]
+        gradients = [param.grad for param in params.values()]
         means, squares = (
             [self._keep(name, key, param, shape=[param.numel()]) for key, param in params.items()]
             for name in ("mom1", "mom2")
@@ -111,7 +111,6 @@ class Adam(Optimizer):
         if self.grad_clip:
             clip_norms(gradients, self.grad_clip)
         take_step(Moments(weights, gradients, means, squares), self._settings(n_steps, 1.0))
-        torch._foreach_zero_(gradients)
         if self.averages is not None:
             averages = [self._keep("averages", key, param, shape=param.shape) for key, param in params.items()]
             torch._foreach_lerp_(averages, weights, _averaged(n_steps))
@@ -121,13 +120,15 @@ class Adam(Optimizer):
         return Step(self.learn_rate * lr_scale, decay, self.b1, self.b2, self.eps, n_steps)
 
     def _keep(self, name: str, key: KeyT, param: TensorT, *, shape: Sequence[int]) -> TensorT:
-        """A flat tensor on the memory of what thinc keeps under this name for a parameter; zeros if it is new."""
+        """A tensor like the parameter on the memory of what thinc keeps for it under this name, in an array of this
+        shape; zeros if it is new.
+        """
         arrays: dict[KeyT, ArrayT] = getattr(self, name)
         if key not in arrays:
             arrays[key] = torch2xp(torch.zeros(shape, device=param.device))
         array, tensor = self._tensors.get((name, key), (None, None))
         if array is not arrays[key]:
-            tensor = xp2torch(arrays[key], device=param.device).view(-1)
+            tensor = xp2torch(arrays[key], device=param.device).view(param.shape)
             self._tensors[name, key] = arrays[key], tensor
         return tensor
 

@@ -26,7 +26,7 @@ class Step(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Flat tensors of some parameters, one each. means, squares: the running means of gradient and squared gradient."""
+    """Tensors of some parameters, one each. means, squares: the running means of gradient and squared gradient."""
 
     weights: list[TensorT]
     gradients: list[TensorT]

@@ -132,17 +132,14 @@ class GroupedAdam(Adam):
             return super().__call__(key, weights, gradient, lr_scale=lr_scale)
 
     def step_together(self, params: Mapping[KeyT, TensorT]) -> None:
-        """Change parameters of torch, which lie on one device, and set their gradients to zero."""
+        """Change parameters of torch, which lie on one device. Their gradients are used up."""
         by_place: dict[Place, dict[KeyT, TensorT]] = {}
         for key, param in params.items():
             by_place.setdefault(self._place_of(key), {})[key] = param
         for place, same in by_place.items():
-            if place.is_frozen(self.step):
-                for param in same.values():
-                    param.grad.zero_()
-                continue
-            with self._settings_of(place):
-                super().step_together(same)
+            if not place.is_frozen(self.step):
+                with self._settings_of(place):
+                    super().step_together(same)
 
     def step_schedules(self) -> None:
         """Move all schedules by a step. Raises a ValueError after 100 steps if a group has matched no parameter."""

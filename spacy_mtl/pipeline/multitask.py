@@ -16,6 +16,7 @@ from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
 
 from .. import registry  # noqa: F401  (the config's registries)
 from ..models.blas_threads import one_blas_thread
+from ..models.finish import finish_layers
 from ..models.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
 from ..models.multitask import AllScoresT, build_multitask_model, run_heads
 from ..models.shared_encoder import finish_encoder
@@ -242,8 +243,7 @@ class Multitask(TrainablePipe):
         layers: list[Model[Any, Any]] = [self.heads[key].model for key in self._order if key in self._with_gradient]
         if self.weighting.model is not None:
             layers.append(self.weighting.model)
-        for layer in layers:
-            layer.finish_update(sgd)
+        finish_layers(layers, sgd)
         self._with_gradient.clear()
 
     def initialize(
