@@ -24,6 +24,8 @@ from ..types import ArrayT, GraphInput, GraphT, HeadModelT
 
 SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
 SCORE_TABLES = ("f_per_type", "auc_per_type")
+# of so few numbers the loss takes less time in main memory than the calls for a GPU
+FEW_SCORES = 2**16
 
 
 def make_doc_classifier_v1(
@@ -163,9 +165,10 @@ class DocClassifier:
         gold = self._gold(examples)
         if np.isnan(gold).all():
             return 0.0, None
-        xp = get_array_module(scores)
-        losses, d_scores = (self._exclusive_loss if self.exclusive else self._multilabel_loss)(xp.asarray(gold), scores)
-        return float(losses.sum()) / len(examples), d_scores / len(examples)
+        near = to_numpy(scores) if scores.size <= FEW_SCORES else scores
+        compute = self._exclusive_loss if self.exclusive else self._multilabel_loss
+        losses, d_scores = compute(get_array_module(near).asarray(gold), near)
+        return float(losses.sum()) / len(examples), get_array_module(scores).asarray(d_scores / len(examples))
 
     def gold_classes(self, examples: Iterable[Example]) -> list[str | None]:
         """The class of each doc; None where the doc is not annotated, or has a share in several."""
