@@ -5,12 +5,13 @@
 Intents and slots on SNIPS. In turn, on the same docs in one process: spacy-transformers with ner and textcat; the loop
 of `hand_written.py`; `configs/transformer.cfg` (multitask on spacy-transformers); `configs/transformer_fast.cfg`. The
 ratios are medians over rounds, with the least and the greatest. Then the peak memory of each, in a process of its own.
-With `--gpu-id 0` all of it on that GPU, and multitask with 16 bits and with torch.compile too.
+With `--gpu-id 0` all of it on that GPU, and multitask with 16 bits, with torch.compile and with a larger max_batch.
 """
 
 import argparse
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,11 @@ CONFIGS = {
     FAST: ROOT / "configs" / "transformer_fast.cfg",
 }
 # further systems on a GPU, as settings of the encoder
-ON_GPU = {"the same, 16 bits": {"mixed_precision": True}, "the same, compiled": {"compiled": True}}
+ON_GPU = {
+    "the same, 16 bits": {"mixed_precision": True},
+    "the same, compiled": {"compiled": True},
+    "the same, max_batch 16384": {"max_batch": 16384},
+}
 BATCH = 32
 SAMPLE = 2000
 
@@ -57,6 +62,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--gpu-id", type=int, default=-1, help="-1 for the CPU")
+    parser.add_argument("--batches", type=int, nargs="+", default=[BATCH], help="docs of a batch in training")
+    parser.add_argument("--systems", nargs="+", default=[*CONFIGS, *ON_GPU], help="beside the hand-written loop")
     parser.add_argument("--child", choices=["speed", "memory"], help=argparse.SUPPRESS)
     parser.add_argument("--system", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -74,12 +81,17 @@ def main() -> None:
 def measure(args: argparse.Namespace) -> None:
     """Each number of threads, and the memory of each system, in processes of their own."""
     arguments = ["--model", args.model, "--data", args.data, "--docs", args.docs, "--rounds", args.rounds]
-    arguments += ["--gpu-id", args.gpu_id, "--child"]
+    arguments += ["--gpu-id", args.gpu_id, "--batches", *args.batches, "--systems", *args.systems, "--child"]
     results: dict[str, Any] = {"memory": {}}
     for n_threads in args.threads:
         results[f"{n_threads} threads"] = run_with_threads(__file__, n_threads, [*arguments, "speed"])
-    for system in systems_of(args):
-        results["memory"][system] = run_with_threads(__file__, 1, [*arguments, "memory", "--system", system])
+    systems = systems_of(args)
+    # on a GPU each process counts its own arrays
+    with ThreadPoolExecutor(1 if args.gpu_id < 0 else len(systems)) as pool:
+        commands = [[*arguments, "memory", "--system", name] for name in systems]
+        runs = [pool.submit(run_with_threads, __file__, 1, command) for command in commands]
+    for system, run in zip(systems, runs, strict=True):
+        results["memory"][system] = run.result()
         print(f"{system:<36}{results['memory'][system]}", flush=True)
     if args.gpu_id >= 0:
         results["device"] = torch.cuda.get_device_name(args.gpu_id)
@@ -88,7 +100,8 @@ def measure(args: argparse.Namespace) -> None:
 
 def systems_of(args: argparse.Namespace) -> list[str]:
     """What is measured."""
-    return [*CONFIGS, *(ON_GPU if args.gpu_id >= 0 else ()), HAND]
+    known = [*CONFIGS, *(ON_GPU if args.gpu_id >= 0 else ())]
+    return [*(name for name in known if name in args.systems), HAND]
 
 
 def load(system: str, args: argparse.Namespace, gold: list[Doc]) -> Any:
@@ -112,9 +125,11 @@ def measure_speed(args: argparse.Namespace) -> dict[str, Any]:
     docs = gold[: args.docs]
     n_words = sum(map(len, docs))
     results: dict[str, Any] = {}
-    runs = {name: synchronised(learner(system, docs), args) for name, system in systems.items()}
-    results["train"] = compare(in_turn(runs, rounds=args.rounds), n_words, base=HAND)
-    print_rows(f"training, batches of {BATCH} docs, words per second and times the hand-written loop", results["train"])
+    for size in args.batches:
+        runs = {name: synchronised(learner(system, docs, size), args) for name, system in systems.items()}
+        results[f"train {size}"] = compare(in_turn(runs, rounds=args.rounds), n_words, base=HAND)
+        title = f"training, batches of {size} docs, words per second and times the hand-written loop"
+        print_rows(title, results[f"train {size}"])
     for size in (BATCH, 256):
         runs = {name: synchronised(predictor(system, docs, size), args) for name, system in systems.items()}
         results[f"predict {size}"] = compare(in_turn(runs, rounds=args.rounds), n_words, base=HAND)
@@ -122,13 +137,13 @@ def measure_speed(args: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-def learner(system: Any, docs: list[Doc]) -> Callable[[], Callable[[], object]]:
+def learner(system: Any, docs: list[Doc], size: int) -> Callable[[], Callable[[], object]]:
     """What gives what trains on the docs once."""
     if isinstance(system, HandWritten):
-        return lambda: lambda: system.train_on(docs, batch_size=BATCH)
+        return lambda: lambda: system.train_on(docs, batch_size=size)
     nlp: Language = system
     optimizer = spacy.util.registry.resolve({"o": nlp.config["training"]["optimizer"]})["o"]
-    batches = list(minibatch([Example(unannotated(doc, nlp.vocab), own(doc, nlp)) for doc in docs], BATCH))
+    batches = list(minibatch([Example(unannotated(doc, nlp.vocab), own(doc, nlp)) for doc in docs], size))
 
     def run() -> None:
         for batch in batches:
@@ -174,7 +189,7 @@ def measure_memory(args: argparse.Namespace) -> dict[str, float]:
     gold = read_docs(args.data / "train.spacy", limit=SAMPLE)
     base = peak_megabytes()
     system = load(args.system, args, gold)
-    learner(system, gold[: args.docs])()()
+    learner(system, gold[: args.docs], args.batches[0])()()
     predictor(system, gold[: args.docs], BATCH)()()
     if args.gpu_id >= 0:
         return {"peak_megabytes": round(torch.cuda.max_memory_allocated() / 2**20, 1)}
