@@ -4,7 +4,9 @@ Some types never go with some classes: no artist in a question about the weather
 in one booking. A classifier and a CRF that decode on their own give such combinations. Here the best one that fits
 wins: argmax over class c and tags t that fit it of log p(c) + score(t). Where the best tags of all fit the best class,
 they are that combination, so only the other docs, few once the model is trained, are decoded once for each class; and
-only where the best tags of a class do not go together are others searched for.
+only where the best tags of a class do not go together are others searched for. Inference under constraints between
+what several classifiers say: Roth and Yih 2004, "A Linear Programming Formulation for Global Inference in Natural
+Language Tasks".
 """
 
 from dataclasses import replace
