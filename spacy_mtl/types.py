@@ -201,6 +201,9 @@ class Consistent(Protocol):
     def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
         """Learn from gold what fits which class. classes: None for a doc whose class is not known."""
 
+    def can_give(self, example: Example, name: str) -> bool:
+        """Whether the gold annotation fits this class, as far as was observed: if not, it can't be predicted."""
+
     def reconcile(self, scores: ScoresT, classes: Sequence[str], logits: Floats2d) -> tuple[ScoresT, Floats2d]:
         """Decide for the best annotation together with the best class that it fits.
 

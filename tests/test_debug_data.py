@@ -133,6 +133,20 @@ def test_entities_that_do_not_fit_the_tokens(corpora):
     assert said(result.warnings, "corpus 'odd'", "3 entities", "gold_preproc")
 
 
+def test_combinations_that_train_does_not_show(corpora):
+    both = docs()
+    corpora["cats"] = write(corpora["cats"].with_name("some.spacy"), both[1:] * 6)
+    config = make_config({"cats": corpora["cats"]})
+    config["components"]["multitask"]["heads"]["slots"]["consistent_with"] = "intent"
+    path = write(corpora["cats"].with_name("dev.spacy"), both)
+    config["corpora"]["dev"] = {"@readers": "spacy.Corpus.v1", "path": str(path)}
+    result = audit(config)
+    assert part_of(result, "dev", "dev").impossible == {"slots": 1}
+    assert said(result.warnings, "dev", "1 of 4 docs", "'slots'", "consistent_with")
+    config["components"]["multitask"]["heads"]["slots"]["consistent_with"] = None
+    assert not said(audit(config).warnings, "consistent_with")
+
+
 def test_what_can_not_be_read_is_an_error(corpora, tmp_path):
     result = audited({**corpora, "gone": tmp_path / "gone.spacy"})
     assert said(result.errors, "train: corpus 'gone'", "FileNotFoundError")

@@ -1,5 +1,7 @@
 """What entity types go together, as far as training has shown."""
 
+from itertools import combinations, combinations_with_replacement
+
 import numpy as np
 import pytest
 from thinc.api import Model
@@ -48,6 +50,19 @@ def test_what_a_doc_of_unknown_class_has_goes_with_every_class(seen):
 
 def test_types_that_are_no_labels_are_passed_over(seen):
     assert seen.fit(CLASSES, LABELS[:2]).possible.shape == (4, 2)
+
+
+@pytest.mark.parametrize("unknown_too", [False, True])
+def test_shows_is_what_fit_says(seen, unknown_too):
+    if unknown_too:
+        seen.see(None, ["artist", "city"])
+    fit = seen.fit(CLASSES, LABELS)
+    for index, name in enumerate(CLASSES):
+        for n_types in range(4):
+            for places in combinations_with_replacement(range(len(LABELS)), n_types):
+                expected = fit.possible[index, list(places)].all()
+                expected &= all(fit.together[index, a, b] for a, b in combinations(places, 2))
+                assert seen.shows(name, [LABELS[place] for place in places]) == expected
 
 
 def test_it_is_saved_with_the_model(seen):

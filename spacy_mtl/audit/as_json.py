@@ -29,6 +29,7 @@ def _part(result: Audit, part: Part) -> dict[str, Any]:
         "unused_docs": part.unused,
         "shared_texts": result.shared_texts(part),
         "misaligned_entities": part.misaligned,
+        "impossible_docs": dict(part.impossible),
         "heads": {
             head: {"docs": counts.docs, "units": counts.units, "labels": dict(counts.labels)}
             for head, counts in part.heads.items()

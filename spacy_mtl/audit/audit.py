@@ -12,8 +12,9 @@ from spacy.training import Example
 from spacy.util import load_model_from_config, minibatch, registry
 from thinc.api import Config
 
+from ..pipeline.consistency import count_impossible, find_consistent, observe_gold
 from ..pipeline.multitask import Multitask, check_overlap
-from ..pipeline.views import check_head_names
+from ..pipeline.views import Views, check_head_names
 from ..readers.multi_corpus import MultiCorpus
 from ..readers.source import Source
 from ..types import Head
@@ -74,7 +75,7 @@ def audit(config: Config) -> Audit:
             part = Part(split, corpus)
             result.parts.append(part)
             try:
-                count(part, examples, heads)
+                count(part, examples, heads, is_train=split == train)
             except ValueError as error:
                 result.errors.append(f"{split}: {error}")
     find_problems(result, heads)
@@ -98,11 +99,16 @@ def corpora_of(reader: Any, nlp: Language, split: str) -> Iterator[tuple[str, It
         yield split, Source(split, reader)(nlp)
 
 
-def count(part: Part, examples: Iterable[Example], heads: Mapping[str, Head]) -> None:
+def count(part: Part, examples: Iterable[Example], heads: Mapping[str, Head], *, is_train: bool) -> None:
     """Count the examples of a corpus, some at a time."""
+    pairs = find_consistent(heads)
     for chunk in map(list, minibatch(examples, CHUNK)):
         check_head_names(heads, chunk)
         part.add(chunk, heads)
+        if is_train:
+            observe_gold(heads, pairs, Views(chunk))
+        else:
+            part.impossible.update(count_impossible(heads, pairs, Views(chunk)))
 
 
 def find_problems(result: Audit, heads: Mapping[str, Head]) -> None:
@@ -152,7 +158,7 @@ def rare_labels(result: Audit) -> Iterator[str]:
 
 
 def odd_docs(result: Audit) -> Iterator[str]:
-    """Docs that nobody uses, that are in two splits, or whose entities don't fit the tokens."""
+    """Docs that nobody uses, that are in two splits, whose entities don't fit the tokens, or can't be found."""
     for part in result.parts:
         where, n_docs = f"{part.split}, corpus {part.corpus!r}", len(part.lengths)
         if 0 < part.unused < n_docs or (part.unused and part.split != result.train):
@@ -165,6 +171,12 @@ def odd_docs(result: Audit) -> Iterator[str]:
                 f"{where}: {part.misaligned} entities do not begin and end at the pipeline's tokens and count as "
                 "missing; set gold_preproc = true in the reader, or use a tokenizer that fits"
             )
+        for head, number in part.impossible.items():
+            if number:
+                yield (
+                    f"{where}: the gold of head {head!r} is in {number} of {n_docs} docs what {result.train!r} never shows "
+                    "in a doc of that class, so it can't be predicted; if these are many, set consistent_with to null"
+                )
         if part.lengths and not all(part.lengths):
             yield f"{where}: {part.lengths.count(0)} docs are empty"
 

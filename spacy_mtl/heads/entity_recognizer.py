@@ -283,6 +283,11 @@ class EntityRecognizer:
             if eg.reference.has_annotation("ENT_IOB"):
                 seen_types.see(name, [ent.label_ for ent in eg.reference.ents])
 
+    def can_give(self, example: Example, name: str) -> bool:
+        """Whether the gold types were seen with the class and with each other."""
+        seen_types: SeenTypes = self.model.attrs["seen_types"]
+        return seen_types.shows(name, [ent.label_ for ent in example.reference.ents])
+
     def reconcile(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
         """Decode entities and class together, so that all types were seen with the class and with each other."""
         fit = self.model.attrs["seen_types"].fit(classes, self.labels)

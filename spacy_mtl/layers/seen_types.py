@@ -53,6 +53,16 @@ class SeenTypes:
             types[one].add(other)
             types[other].add(one)
 
+    def shows(self, name: str, labels: Sequence[str]) -> bool:
+        """Whether a doc of the class may have entities of these types."""
+        known = [types for types in (self.classes.get(name), self.classes.get(None)) if types is not None]
+        had = {label for types in self.classes.values() for label in types}
+        old = [label for label in labels if label in had]
+        return not known or (
+            all(any(label in types for types in known) for label in old)
+            and all(any(b in types.get(a, ()) for types in known) for a, b in combinations(old, 2))
+        )
+
     def fit(self, classes: Sequence[str], labels: Sequence[str]) -> Fit:
         """What goes together: what docs of the class or of unknown class had. If there were none, and for a type that
         no doc had, everything does.

@@ -1,5 +1,6 @@
 """Heads whose annotation has to fit the class that another head gives the doc (Protocol `Consistent`)."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +38,16 @@ def observe_gold(heads: Mapping[str, Any], pairs: Mapping[str, str], views: View
     """Show each consistent head what its gold looks like with which class."""
     for key, other in pairs.items():
         heads[key].observe(views.of(key), heads[other].gold_classes(views.of(other)))
+
+
+def count_impossible(heads: Mapping[str, Any], pairs: Mapping[str, str], views: Views) -> Counter[str]:
+    """Docs, by consistent head, whose gold it can't give since it fits their class in no doc that was observed."""
+    counts: Counter[str] = Counter()
+    for key, other in pairs.items():
+        classes = heads[other].gold_classes(views.of(other))
+        gold = zip(views.of(key), classes, strict=True)
+        counts[key] = sum(name is not None and not heads[key].can_give(eg, name) for eg, name in gold)
+    return counts
 
 
 def reconcile(heads: Mapping[str, Any], pairs: Mapping[str, str], scores: AllScoresT) -> AllScoresT:
