@@ -174,8 +174,9 @@ def odd_docs(result: Audit) -> Iterator[str]:
         for head, number in part.impossible.items():
             if number:
                 yield (
-                    f"{where}: the gold of head {head!r} is in {number} of {n_docs} docs what {result.train!r} never shows "
-                    "in a doc of that class, so it can't be predicted; if these are many, set consistent_with to null"
+                    f"{where}: the gold of head {head!r} is in {number} of {n_docs} docs what {result.train!r} never "
+                    "shows in a doc of that class, so it can't be predicted; if these are many, set consistent_with to "
+                    "null"
                 )
         if part.lengths and not all(part.lengths):
             yield f"{where}: {part.lengths.count(0)} docs are empty"

@@ -31,8 +31,8 @@ class Part:
 
     lengths (list[int]): Tokens of each doc. texts (list[int]): Hash of each doc's text. unused (int): Docs that no head
     has gold in. misaligned (int): Gold entities that do not begin and end at tokens of the pipeline's tokenizer.
-    impossible (Counter[str]): By head with `consistent_with`, docs of dev or test whose gold it can't predict, since the
-    train split never shows it in a doc of that class.
+    impossible (Counter[str]): By head with `consistent_with`, docs of dev or test whose gold it can't predict, since
+    the train split never shows it in a doc of that class.
     """
 
     split: str
