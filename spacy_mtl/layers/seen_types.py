@@ -1,8 +1,8 @@
 """Which entity types go together in a doc, and with which class of docs, as far as training has shown."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Fit:
 
 
 TypesT = dict[str, set[str]]
+PairsT = frozenset[tuple[str, str | None]]
 
 
 class SeenTypes:
@@ -36,31 +37,30 @@ class SeenTypes:
 
     def __init__(self, classes: dict[str | None, TypesT] | None = None) -> None:
         self.classes = classes or {}
-        self._docs: set[tuple[str | None, ...]] = set()
+        self._docs: set[tuple[str | None, PairsT]] = set()
         self._fits: dict[tuple[tuple[str, ...], tuple[str, ...]], Fit] = {}
 
-    def see(self, name: str | None, labels: Collection[str]) -> None:
-        """Take note of a doc. name (str | None): Its class. labels (Collection[str]): The types of all its entities."""
-        doc = (name, *sorted(labels))
-        if doc in self._docs:
+    def see(self, name: str | None, labels: Iterable[str]) -> None:
+        """Take note of a doc. name (str | None): Its class. labels (Iterable[str]): The types of all its entities."""
+        pairs = _pairs(labels)
+        if (name, pairs) in self._docs:
             return
-        self._docs.add(doc)
+        self._docs.add((name, pairs))
         self._fits.clear()
         types = self.classes.setdefault(name, {})
-        for label in labels:
-            types.setdefault(label, set())
-        for one, other in combinations(labels, 2):
-            types[one].add(other)
-            types[other].add(one)
+        for one, other in pairs:
+            types.setdefault(one, set())
+            if other is not None:
+                types[one].add(other)
 
-    def shows(self, name: str, labels: Sequence[str]) -> bool:
+    def shows(self, name: str, labels: Iterable[str]) -> bool:
         """Whether a doc of the class may have entities of these types."""
-        known = [types for types in (self.classes.get(name), self.classes.get(None)) if types is not None]
-        had = {label for types in self.classes.values() for label in types}
-        old = [label for label in labels if label in had]
-        return not known or (
-            all(any(label in types for types in known) for label in old)
-            and all(any(b in types.get(a, ()) for types in known) for a, b in combinations(old, 2))
+        sources = [types for types in (self.classes.get(name), self.classes.get(None)) if types is not None]
+        had = {label for types in self.classes.values() for label in types} | {None}
+        return not sources or all(
+            any(one in types and (other is None or other in types[one]) for types in sources)
+            for one, other in _pairs(labels)
+            if one in had and other in had
         )
 
     def fit(self, classes: Sequence[str], labels: Sequence[str]) -> Fit:
@@ -88,6 +88,14 @@ class SeenTypes:
             unknown = [name not in self.classes for name in classes]
             possible[unknown] = together[unknown] = True
         return Fit(possible, together)
+
+
+def _pairs(labels: Iterable[str]) -> PairsT:
+    """Each type of a doc with None, with every other type, and with itself if it is there twice."""
+    counts = Counter(labels)
+    pairs: set[tuple[str, str | None]] = {(one, None) for one in counts}
+    pairs.update((one, other) for one in counts for other in counts if one != other or counts[one] > 1)
+    return frozenset(pairs)
 
 
 @serialize_attr.register
