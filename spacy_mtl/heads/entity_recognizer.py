@@ -262,8 +262,7 @@ class EntityRecognizer:
 
     def decode(self, docs: Sequence[Doc], scores: CRFScores) -> Spans:
         """The spans of the best valid tag sequences."""
-        constrained = constrain(scores, self.tag_scheme)
-        tags = viterbi(constrained) if scores.tags is None else scores.tags
+        constrained, tags = self._decided(scores)
         starts, ends, labels = self.tag_scheme.spans(tags)
         probabilities = None
         if self.spans_key is not None:
@@ -336,8 +335,7 @@ class EntityRecognizer:
 
     def confidence(self, docs: Sequence[Doc], scores: CRFScores) -> NDArray[np.float64]:
         """The probability of all of the doc's spans together: of the decoded tag sequence under the CRF."""
-        constrained = constrain(scores, self.tag_scheme)
-        return path_probabilities(constrained, viterbi(constrained) if scores.tags is None else scores.tags)
+        return path_probabilities(*self._decided(scores))
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Whether the same spans were found in both."""
@@ -348,6 +346,13 @@ class EntityRecognizer:
         """Set `doc.ents`: the spans, and all other tokens as outside."""
         spans = [Span(target, span.start, span.end, label=span.label) for span in self._found(source)]
         target.set_ents(spans, default="outside")
+
+    def _decided(self, scores: CRFScores) -> tuple[CRFScores, NDArray[np.int64]]:
+        """Constrained potentials, and the tags (n_tokens,) that are annotated: the best, unless `reconcile` chose."""
+        if scores.tags is not None:
+            return scores, scores.tags
+        constrained = constrain(scores, self.tag_scheme)
+        return constrained, viterbi(constrained)
 
     def _found(self, doc: Doc) -> Iterable[Span]:
         """The predicted spans."""

@@ -31,7 +31,7 @@ class CRFScores:
     emissions (n_tokens, n_tags), transitions (n_tags, n_tags) from row to column, starts and ends (n_tags,).
     lengths (n_docs,): tokens of each sequence.
     kept (n_tokens,): place in the batch of each token of the sequences; white space is left out of them.
-    tags (n_tokens,): the sequences to annotate, if they are decided already.
+    tags (n_tokens,): the sequences to annotate, if they are decided already; the potentials are constrained then.
     """
 
     emissions: ArrayT

@@ -47,14 +47,15 @@ def decode_jointly(scores: CRFScores, logits: ArrayT, scheme: TagScheme, fit: Fi
         return replace(scores, tags=tags), logits
     xp = get_array_module(logits)
     log_classes = to_numpy(log_softmax(logits)).astype("d")
+    possible = np.pad(fit.possible, ((0, 0), (0, 1)), constant_values=True)[:, scheme.label]
     emissions, logits = scores.emissions.copy(), logits.copy()
     for docs in _batches(doubtful, scores.lengths, log_classes.shape[1]):
         rows = _rows(scores.lengths, docs)
         near = scores.with_potentials(map(to_numpy, (scores.emissions[rows], *scores.potentials[1:])))
         part = replace(near, lengths=scores.lengths[docs])
-        joint, tags[rows] = _decide(part, log_classes[docs], scheme, fit)
-        possible = _possible_tags(scheme, fit)[np.repeat(joint.argmax(axis=1), part.lengths)]
-        emissions[rows] = xp.where(xp.asarray(possible), emissions[rows], -np.inf)
+        joint, tags[rows] = _decide(part, log_classes[docs], possible, scheme, fit)
+        chosen = np.repeat(joint.argmax(axis=1), part.lengths)
+        emissions[rows] = xp.where(xp.asarray(possible[chosen]), emissions[rows], -np.inf)
         logits[docs] = xp.asarray(joint - joint.max(axis=1, keepdims=True), dtype=logits.dtype)
     return replace(scores, emissions=emissions, tags=tags), logits
 
@@ -78,15 +79,18 @@ def fits(tags: IntsT, lengths: IntsT, classes: IntsT, scheme: TagScheme, fit: Fi
     return result
 
 
-def _decide(scores: CRFScores, log_classes: FloatsT, scheme: TagScheme, fit: Fit) -> tuple[FloatsT, IntsT]:
-    """RETURNS: the log-scores of each doc's best combination with each class, (n_docs, n_classes), and the tags of the
+def _decide(
+    scores: CRFScores, log_classes: FloatsT, possible: BoolsT, scheme: TagScheme, fit: Fit
+) -> tuple[FloatsT, IntsT]:
+    """possible (n_classes, n_tags): which tags go with which class.
+    RETURNS: the log-scores of each doc's best combination with each class, (n_docs, n_classes), and the tags of the
     best of all, (n_tokens,).
     """
     n_docs, n_classes = log_classes.shape
     classes = np.tile(np.arange(n_classes), n_docs)
     copies = _take(scores, np.repeat(np.arange(n_docs), n_classes))
-    possible = _possible_tags(scheme, fit)[np.repeat(classes, copies.lengths)]
-    copies = replace(copies, emissions=np.where(possible, copies.emissions, -np.inf))
+    of_class = possible[np.repeat(classes, copies.lengths)]
+    copies = replace(copies, emissions=np.where(of_class, copies.emissions, -np.inf))
     tags = viterbi(copies)
     joint = path_log_scores(copies, tags).reshape(log_classes.shape) + log_classes
     fitting = fits(tags, copies.lengths, classes, scheme, fit).reshape(joint.shape)
@@ -98,11 +102,6 @@ def _decide(scores: CRFScores, log_classes: FloatsT, scheme: TagScheme, fit: Fit
         joint.flat[open_] = path_log_scores(part, found) + log_classes.flat[open_]
     best = joint.argmax(axis=1) + np.arange(n_docs) * n_classes
     return joint, tags[_rows(copies.lengths, best)]
-
-
-def _possible_tags(scheme: TagScheme, fit: Fit) -> BoolsT:
-    """Which tags go with which class, (n_classes, n_tags)."""
-    return np.pad(fit.possible, ((0, 0), (0, 1)), constant_values=True)[:, scheme.label]
 
 
 def _take(scores: CRFScores, docs: IntsT) -> CRFScores:
