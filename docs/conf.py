@@ -17,6 +17,8 @@ nitpicky = True
 smartquotes = False  # it would turn --option into a dash
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_title = f"spacy-mtl {version}"
 html_copy_source = False
 html_show_sphinx = False

@@ -76,7 +76,7 @@ def test_scripts_and_configs_of_commands_exist(path: Path) -> None:
 def test_every_page_is_in_the_contents() -> None:
     contents = (DOCS / "index.md").read_text(encoding="utf8")
     trees = re.findall(r"```\{toctree\}\n(.*?)```", contents, flags=re.DOTALL)
-    listed = set(re.findall(r"^([\w/]+)$", "\n".join(trees), flags=re.MULTILINE))
+    listed = set(re.findall(r"^(?:[\w ]+ <)?([\w/]+)>?$", "\n".join(trees), flags=re.MULTILINE))
     pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")} - {"index"}
     assert listed == pages
 
