@@ -161,3 +161,31 @@ def test_an_inside_that_cannot_go_on_begins_an_entity():
     scheme = make_tag_scheme("BIO", 2)
     tags, _ = scheme.encode(np.array([1, 2, 1, 1]), np.array([0, -1, 0, 1]), np.array([1, 3]))
     assert tags.tolist() == [1, 0, 1, 3]
+
+
+def plain_viterbi(scores):
+    """Viterbi in double precision, one sequence and one step at a time."""
+    emissions, transitions, starts, ends = (part.astype("d") for part in scores.potentials)
+    tags, first = [], 0
+    for length in scores.lengths:
+        rows, first = emissions[first : first + length], first + length
+        best, pointers = starts + rows[0], []
+        for row in rows[1:]:
+            arriving = best[:, None] + transitions
+            pointers.append(arriving.argmax(axis=0))
+            best = arriving.max(axis=0) + row
+        path = [int((best + ends).argmax())]
+        for pointer in reversed(pointers):
+            path.append(int(pointer[path[-1]]))
+        tags += reversed(path)
+    return tags
+
+
+@pytest.mark.parametrize("few_pairs", [0, 2**15], ids=["pruned", "every pair"])
+@pytest.mark.parametrize("kind", ["BIO", "BILUO"])
+def test_viterbi_is_exact_on_long_docs_in_single_precision(kind, few_pairs, monkeypatch):
+    monkeypatch.setattr(viterbi_module, "FEW_PAIRS", few_pairs)
+    scheme = make_tag_scheme(kind, 4)
+    scores = random_scores(scheme, np.array([60_000, 30_000]))
+    scores = constrain(scores.with_potentials(part.astype("f") for part in scores.potentials), scheme)
+    assert np.count_nonzero(viterbi(scores) != plain_viterbi(scores)) == 0

@@ -66,6 +66,8 @@ def viterbi(scores: CRFScores) -> IntsT:
             best[here] += arrive(best[before])
         else:
             best[here] += starts
+        # Which tag is best depends on differences alone. Sums over a long doc would leave no digits for them.
+        best[here] -= best[here].max(axis=1, keepdims=True)
     last_tags = (best[packing.last] + ends).argmax(axis=1)
     return follow_back(packing, best, transitions, last_tags)
 
@@ -102,7 +104,8 @@ def _arrive_from_some(before: FloatsT, transitions: Transitions) -> FloatsT:
 def follow_back(packing: Packing, best: FloatsT, transitions: FloatsT, last_tags: IntsT) -> IntsT:
     """Find each tag from the one after it.
 
-    best (n_tokens, n_tags): score of the best sequence up to each packed row and tag. last_tags (n_docs running,).
+    best (n_tokens, n_tags): score of the best sequence up to each packed row and tag, less the row's maximum.
+    last_tags (n_docs running,).
     RETURNS: tags (n_tokens,), in the original order.
     """
     packed = np.empty(len(best), dtype=np.int64)
