@@ -94,6 +94,21 @@ def test_span_probabilities_equal_enumeration():
             assert probability == pytest.approx(inside / total, rel=1e-8)
 
 
+@pytest.mark.parametrize("scheme", ["BIO", "BILUO"])
+def test_an_inside_that_is_far_ahead_leaves_loss_and_weights_finite(scheme):
+    nlp = make_nlp(heads_config(slots={"kind": "EntityRecognizer", "scheme": scheme}))
+    head = nlp.get_pipe("multitask").heads["slots"]
+    head.model.layers[2].get_param("b")[head.tag_scheme.prefix == "I"] += 2000.0
+    whole, partial = make_examples(nlp), [unset(eg, 1) for eg in make_examples(nlp)]
+    for examples in (whole, partial):
+        losses = train(nlp, examples, steps=2)
+        assert np.isfinite(losses["multitask/slots"])
+        assert losses["multitask/slots"] > 0
+    assert np.isfinite(nlp.rehearse(whole, losses={})["multitask"])
+    weights = [node.get_param(name) for node in head.model.walk() for name in node.param_names]
+    assert all(np.isfinite(array).all() for array in weights)
+
+
 def test_spans_key_writes_spans_with_scores_and_leaves_ents_alone(tmp_path):
     nlp = make_nlp(heads_config(slots={"kind": "EntityRecognizer", "spans_key": "slots"}))
     train(nlp, make_examples(nlp))

@@ -14,9 +14,10 @@ from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module
 
 from ..gold import entity_values, look_up, snippet
-from ..layers.crf import CRFScores, bring_near, constrain, crf, forward_backward, path_scores
+from ..layers.crf import CRFScores, bring_near, constrain, crf, path_scores
 from ..layers.crf import grown as grown_crf
 from ..layers.dropout import dropout
+from ..layers.forward_backward import forward_backward
 from ..layers.joint_decoding import decode_jointly
 from ..layers.linear import grown, linear
 from ..layers.onnx_heads import write_linear

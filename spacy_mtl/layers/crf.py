@@ -2,7 +2,7 @@
 
 Sequences are packed by time step, longest first, so that one step of a recursion is one matrix product over the
 sequences that are still running, with no loop over sequences and no work for padding. The recursions run in scaled
-probability space (Rabiner 1989), in double precision.
+probability space (Rabiner 1989), in double precision; `log_lattice` has them for potentials too far apart for that.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,6 @@ from thinc.types import Floats2d, Ints1d
 from thinc.util import get_array_module, to_numpy
 
 from ..types import ArrayT
-from .softmax import row_max
 from .tag_scheme import TagScheme
 
 CRFModelT = Model[Floats2d, "CRFScores"]
@@ -176,18 +175,16 @@ class Lattice:
     """The scaled forward and backward variables of all sequences in packed order, all in double precision.
 
     alpha, beta (n_tokens, n_tags): alpha sums to 1 in each row, alpha * beta are the tag probabilities.
-    scaled (n_tokens, n_tags): exp(emission - its row's maximum) / scale. step: the same times beta.
-    moves (n_tags, n_tags), ends (n_tags,): exponentiated potentials.
+    step (n_tokens, n_tags): exp(emission - its row's maximum) / scale * beta.
+    moves (n_tags, n_tags): exponentiated transitions.
     log_scale (n_tokens,): log of what each step was divided by; log_end (n_docs running,): the end's part of log Z.
     """
 
     packing: Packing
     alpha: ArrayT
     beta: ArrayT
-    scaled: ArrayT
     step: ArrayT
     moves: ArrayT
-    ends: ArrayT
     log_scale: ArrayT
     log_end: ArrayT
 
@@ -214,27 +211,30 @@ class Lattice:
             scores.kept,
         )
 
+    def logs(self, rows: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
+        """log alpha, log beta and log step of these packed rows, each (n_rows, n_tags)."""
+        xp = get_array_module(self.alpha)
+        with np.errstate(divide="ignore"):
+            return xp.log(self.alpha[rows]), xp.log(self.beta[rows]), xp.log(self.step[rows])
 
-def forward_backward(scores: CRFScores, *, possible: ArrayT | None = None) -> Lattice:
+
+def scaled_lattice(
+    packing: Packing, emissions: ArrayT, peak: ArrayT, transitions: ArrayT, starts: ArrayT, ends: ArrayT
+) -> Lattice:
     """Run both recursions.
 
-    scores (CRFScores): Constrained potentials.
-    possible (n_tokens, n_tags): Restrict the sum to sequences of these tags, at least one a token.
+    emissions (n_tokens, n_tags), peak (n_tokens, 1): in packed order, with the maximum of each row. All in double
+    precision.
     """
-    xp = get_array_module(scores.emissions)
-    packing = pack(scores.lengths)
-    emissions = scores.emissions[packing.rows].astype("d")
-    if possible is not None:
-        emissions = xp.where(xp.asarray(possible[packing.rows]), emissions, -np.inf)
-    peak = row_max(emissions)
+    xp = get_array_module(emissions)
     local = xp.exp(emissions - peak)
-    moves, starts, ends = (xp.exp(part.astype("d")) for part in scores.potentials[1:])
+    moves, starts, ends = (xp.exp(part) for part in (transitions, starts, ends))
     alpha, scale = _run_forward(packing, local, moves, starts)
     at_end = alpha[packing.last] @ ends
     scaled = local / scale
     beta, step = _run_backward(packing, scaled, moves, ends[None] / at_end[:, None])
     log_scale = xp.log(scale[:, 0]) + peak[:, 0]
-    return Lattice(packing, alpha, beta, scaled, step, moves, ends, log_scale, xp.log(at_end))
+    return Lattice(packing, alpha, beta, step, moves, log_scale, xp.log(at_end))
 
 
 def _run_forward(packing: Packing, local: ArrayT, moves: ArrayT, starts: ArrayT) -> tuple[ArrayT, ArrayT]:

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.util import to_numpy
 
-from .crf import CRFScores, forward_backward
+from .crf import CRFScores
+from .forward_backward import forward_backward
 
 IntsT = NDArray[np.int64]
 FloatsT = NDArray[np.float64]

@@ -5,7 +5,9 @@ from numpy.typing import NDArray
 from thinc.util import get_array_module, to_numpy
 
 from ..types import ArrayT
-from .crf import CRFScores, Lattice, forward_backward
+from .crf import CRFScores, Lattice
+from .forward_backward import forward_backward
+from .log_lattice import LogLattice, log_sum
 
 IntsT = NDArray[np.int64]
 
@@ -19,27 +21,31 @@ def span_probabilities(scores: CRFScores, tags: IntsT, starts: IntsT, ends: Ints
     if not len(starts):
         return np.zeros(0)
     lattice = forward_backward(scores)
-    xp = get_array_module(lattice.alpha)
+    xp = get_array_module(scores.emissions)
     packed = np.empty(len(tags), dtype=np.int64)
     packed[lattice.packing.rows] = np.arange(len(tags))
-    before, after = tags[:-1], tags[1:]
+    emissions, transitions = scores.emissions, scores.transitions.astype("d")
     steps = xp.zeros(len(tags))
-    steps[1:] = xp.log(lattice.moves[before, after] * lattice.scaled[packed[1:], after] + 1e-300)
+    steps[1:] = transitions[tags[:-1], tags[1:]] + emissions[np.arange(1, len(tags)), tags[1:]]
+    steps[1:] -= lattice.log_scale[packed[1:]]
     total = xp.cumsum(steps)
     inside = total[ends - 1] - total[starts]
-    enter = xp.log(lattice.alpha[packed[starts], tags[starts]])
-    return np.asarray(to_numpy(xp.exp(enter + inside) * _leave(lattice, packed, tags, ends)))
+    log_alpha, _, _ = lattice.logs(packed[starts])
+    enter = log_alpha[np.arange(len(starts)), tags[starts]]
+    return np.asarray(to_numpy(xp.exp(enter + inside + _leave(lattice, transitions, packed, tags, ends))))
 
 
-def _leave(lattice: Lattice, packed: IntsT, tags: IntsT, ends: IntsT) -> ArrayT:
-    """Probability mass of the rest of the sequence, (n_spans,), given that the span doesn't go on."""
-    xp = get_array_module(lattice.alpha)
+def _leave(lattice: Lattice | LogLattice, transitions: ArrayT, packed: IntsT, tags: IntsT, ends: IntsT) -> ArrayT:
+    """Log of the probability mass of the rest of the sequence, (n_spans,), given that the span doesn't go on."""
+    xp = get_array_module(transitions)
     last = ends - 1
     is_final = np.isin(packed[last], lattice.packing.last)
     following = np.where(is_final, last, np.minimum(ends, len(tags) - 1))
-    onward = lattice.moves[tags[last]] * lattice.step[packed[following]]
+    _, _, log_step = lattice.logs(packed[following])
+    _, log_beta, _ = lattice.logs(packed[last])
+    moves = transitions[tags[last]]
     # In BIO the tag after a label's B is its I; from any of a span's tags the only way on is what its last tag
     # shares with its own B and not with O.
-    goes_on = (lattice.moves[tags[last]] > 0) & (lattice.moves[0][None] == 0)
-    rest = xp.where(goes_on, 0.0, onward).sum(axis=1)
-    return xp.where(xp.asarray(is_final), lattice.beta[packed[last], tags[last]], rest)
+    goes_on = (moves > -np.inf) & (transitions[0][None] == -np.inf)
+    rest = log_sum(xp.where(goes_on, -np.inf, moves + log_step), axis=1)
+    return xp.where(xp.asarray(is_final), log_beta[np.arange(len(last)), tags[last]], rest)
