@@ -68,6 +68,22 @@ def entity_values(example: Example) -> ValuesT:
     return rows
 
 
+def boundaries(example: Example) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the tokens of the predicted and of the gold doc begin, and the last one ends, (n_tokens + 1,) each.
+
+    The unit is what both docs share: tokens if they have the same, else characters. As in spaCy's alignment, blanks and
+    case make no difference. With ["New York", "is"] and ["New", "York", "is"]: [0, 7, 9] and [0, 3, 7, 9].
+    """
+    if is_same_tokenization(example):
+        places = np.arange(len(example.predicted) + 1)
+        return places, places
+    return _character_boundaries(example.predicted), _character_boundaries(example.reference)
+
+
+def _character_boundaries(doc: Doc) -> NDArray[np.int64]:
+    return np.cumsum([0, *(len(token.text.replace(" ", "").lower()) for token in doc)])
+
+
 def look_up(values: ValuesT, known: Sequence[int]) -> NDArray[np.int64]:
     """The place of each value in `known`, -1 for values that are not there."""
     table = np.array(known, dtype="uint64")

@@ -7,7 +7,7 @@ import pytest
 import spacy
 from pipelines import ENCODER, TEXTS, heads_config, make_examples, make_nlp, train
 from spacy.scorer import get_ner_prf
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from test_crf import enumerate_paths, random_scores
 
@@ -145,6 +145,58 @@ def test_scores_agree_with_spacys_own():
         key: theirs[key] for key in ("ents_p", "ents_r", "ents_f")
     }
     assert ours["ents_per_type"] == theirs["ents_per_type"]
+
+
+class CountingExample(Example):
+    """Counts how often the alignment, which takes time for each token of the doc, is asked for."""
+
+    n_asked = 0
+
+    @property
+    def alignment(self):
+        self.n_asked += 1
+        return super().alignment
+
+
+@pytest.mark.parametrize("same_tokens", [True, False])
+def test_how_often_docs_are_aligned_does_not_grow_with_their_entities(same_tokens):
+    nlp = make_nlp(SLOTS)
+    pipe = nlp.get_pipe("multitask")
+    asked = []
+    for n_words in (20, 200):
+        words = ["jazz"] * n_words
+        pieces = words if same_tokens else ["ja", "zz"] * n_words
+        spaces = [True] * n_words if same_tokens else [False, True] * n_words
+        predicted, reference = Doc(nlp.vocab, words=pieces, spaces=spaces), Doc(nlp.vocab, words=words)
+        for doc, size in ((reference, 1), (predicted, len(pieces) // n_words)):
+            doc.set_ents([Span(doc, start, start + size, label="GENRE") for start in range(0, len(doc), size)])
+        eg = CountingExample(predicted, reference)
+        assert pipe.score([eg])["slots_f"] == 1.0
+        asked.append(eg.n_asked)
+    assert asked[0] == asked[1] <= 2
+
+
+@pytest.mark.parametrize(
+    ("words", "spaces", "found", "f"),
+    [
+        (["play", "jazz", "Berlin"], [1, 0, 0], (1, 2), 0.0),
+        (["play", "jazz", "Berlin"], [1, 0, 0], (2, 3), 0.0),
+        (["play", "jazz", "Berlin"], [1, 0, 0], (1, 3), 1.0),
+        (["pl", "ay", "jazzBerlin"], [0, 1, 0], (2, 3), 1.0),
+        (["play", " ", "jazz", "Berlin"], [1, 0, 0, 0], (2, 4), 1.0),
+        (["playjazz", "Berlin"], [0, 0], (0, 2), 0.0),
+    ],
+)
+def test_spans_are_right_if_their_boundaries_agree_in_characters(words, spaces, found, f):
+    nlp = make_nlp(SLOTS)
+    pipe = nlp.get_pipe("multitask")
+    predicted = Doc(nlp.vocab, words=words, spaces=spaces)
+    reference = Doc(nlp.vocab, words=["play", "jazzBerlin"], ents=["O", "B-GENRE"])
+    predicted.set_ents([Span(predicted, *found, label="GENRE")])
+    scores = pipe.score([Example(predicted, reference)])
+    assert scores["slots_f"] == scores["multitask_exact"] == f
+    reference.set_ents([], missing=[reference[1:2]])
+    assert pipe.score([Example(predicted, reference)])["multitask_exact"] == 1.0
 
 
 def test_chinese_words_over_character_tokens():

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IS_SPACE
+from spacy.attrs import ENT_IOB, IS_SPACE
 from spacy.scorer import PRFScore
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
@@ -13,7 +13,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module
 
-from ..gold import entity_values, look_up, snippet
+from ..gold import boundaries, entity_values, look_up, snippet
 from ..layers.crf import CRFScores, bring_near, constrain, crf, path_scores
 from ..layers.crf import grown as grown_crf
 from ..layers.dropout import dropout
@@ -31,6 +31,8 @@ from ..layers.viterbi import viterbi
 from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
+# start, end and type
+SpanT = tuple[int, int, str]
 
 
 def make_entity_recognizer_v1(
@@ -308,14 +310,16 @@ class EntityRecognizer:
             doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=new, attrs={"scores": scores})
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Precision, recall, F1 of exact spans (`p`, `r`, `f`) and by type. Predictions on unset tokens don't count."""
+        """Precision, recall and F1 of exact spans (`p`, `r`, `f`), and the same by type. A span is right if its first
+        and last character and its type are. Predictions on tokens whose gold is unset don't count.
+        """
         annotated = [eg for eg in examples if eg.reference.has_annotation("ENT_IOB")]
         if not annotated:
             return dict.fromkeys(("p", "r", "f", "f_per_type"))
         total = PRFScore()
         by_type: dict[str, PRFScore] = {}
         for eg in annotated:
-            gold, predicted = self._gold_spans(eg), self._predicted_spans(eg)
+            gold, predicted = self._compared_spans(eg)
             total.score_set(predicted, gold)
             for label in {span[2] for span in gold | predicted}:
                 mine = {span for span in predicted if span[2] == label}
@@ -327,7 +331,8 @@ class EntityRecognizer:
         """Whether the predicted spans are the gold ones."""
         if not example.reference.has_annotation("ENT_IOB"):
             return None
-        return self._gold_spans(example) == self._predicted_spans(example)
+        gold, predicted = self._compared_spans(example)
+        return gold == predicted
 
     @property
     def learns_from(self) -> frozenset[str]:
@@ -378,21 +383,29 @@ class EntityRecognizer:
         iob = np.where((labels < 0) & (flat[:, 0] != MISSING), OUTSIDE, flat[:, 0].astype("int64"))
         return iob, labels
 
-    def _gold_spans(self, example: Example) -> set[tuple[int, int, str]]:
-        return {(ent.start, ent.end, ent.label_) for ent in example.reference.ents}
+    def _compared_spans(self, example: Example) -> tuple[set[SpanT], set[SpanT]]:
+        """The gold and the predicted spans, with boundaries that can be compared. Predicted spans on tokens whose gold
+        is unset are neither right nor wrong, and left out.
+        """
+        predicted, reference = boundaries(example)
+        gold = {_place(ent, reference) for ent in example.reference.ents}
+        found = {_place(span, predicted) for span in self._found(example.predicted)}
+        unset = np.flatnonzero(example.reference.to_array(ENT_IOB) == MISSING)
+        if not len(unset):
+            return gold, found
+        starts, ends = reference[unset], reference[unset + 1]
+        return gold, {span for span in found if not _overlaps(span, starts, ends)}
 
-    def _predicted_spans(self, example: Example) -> set[tuple[int, int, str]]:
-        """Predicted spans in gold tokens; those on tokens whose gold is unset are neither right nor wrong."""
-        doc, reference = example.predicted, example.reference
-        spans: set[tuple[int, int, str]] = set()
-        for span in self._found(doc):
-            places = example.alignment.x2y[span.start : span.end]
-            if not len(places):
-                continue
-            start, end = int(places[0]), int(places[-1]) + 1
-            if all(reference[place].ent_iob != MISSING for place in range(start, end)):
-                spans.add((start, end, span.label_))
-        return spans
+
+def _place(span: Span, places: NDArray[np.int64]) -> SpanT:
+    """places (n_tokens + 1,): boundaries of the doc's tokens."""
+    return int(places[span.start]), int(places[span.end]), span.label_
+
+
+def _overlaps(span: SpanT, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
+    """Whether the span overlaps any of these stretches, (n,) and in order."""
+    after = int(np.searchsorted(ends, span[0], side="right"))
+    return after < len(starts) and bool(starts[after] < span[1])
 
 
 def _likelihood_loss(
