@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import ENT_IOB, IS_SPACE
+from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE
 from spacy.scorer import PRFScore
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
@@ -25,12 +25,13 @@ from ..layers.path_probability import path_probabilities
 from ..layers.seen_types import SeenTypes
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.span_probability import span_probabilities
-from ..layers.spans import Spans, set_ents
+from ..layers.spans import Spans, is_blocked, set_ents
 from ..layers.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme
 from ..layers.viterbi import viterbi
 from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
+TOKEN_ATTRS = [IS_SPACE, ENT_IOB, ENT_TYPE]
 # start, end and type
 SpanT = tuple[int, int, str]
 
@@ -73,7 +74,7 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[CRFScores,
     for index, condition in enumerate(X.conditions, start=3):
         _fit_condition(model, index, condition.shape[1])
     drop, crf_layer, *projections = model.layers
-    kept, lengths = _kept_tokens(X.docs)
+    kept, lengths, blocked = _kept_tokens(X.docs)
     everything = len(kept) == len(X.tokvecs.dataXd)
     dropped, bp_dropped = drop(X.tokvecs.dataXd, is_train)
     inputs = [array if everything else array[kept] for array in (dropped, *X.conditions)]
@@ -82,6 +83,9 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[CRFScores,
     for output, _ in outputs[1:]:
         emissions += output
     scores, bp_scores = crf_layer((emissions, lengths, kept), is_train)
+    if blocked.any() and not is_train:
+        scheme = make_tag_scheme(model.attrs["scheme"], len(model.attrs["labels"]))
+        scores.possible = scheme.around_blocked(blocked, kept)
 
     def backprop(d_scores: CRFScores) -> HeadInput:
         d_emissions = bp_scores(d_scores)
@@ -112,17 +116,20 @@ def _fit_condition(model: HeadModelT, index: int, width: int) -> None:
         model.replace_node(layer, grown(layer, n_in=width))
 
 
-def _kept_tokens(docs: Sequence[Doc]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """RETURNS: places in the batch of the tokens that are not white space, (n_kept,), and their number in each doc."""
+def _kept_tokens(docs: Sequence[Doc]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """RETURNS: places in the batch of the tokens that are not white space, (n_kept,), their number in each doc, and
+    whether each token of the batch is blocked, (n_tokens,).
+    """
     if not docs:
-        return np.zeros(0, dtype="int64"), np.zeros(0, dtype="int64")
-    flags = [doc.to_array(IS_SPACE) for doc in docs]
-    is_space = np.concatenate(flags).astype(bool)
-    lengths = np.array([len(flag) for flag in flags])
+        return np.zeros(0, dtype="int64"), np.zeros(0, dtype="int64"), np.zeros(0, dtype=bool)
+    values = [doc.to_array(TOKEN_ATTRS) for doc in docs]
+    flat = np.concatenate(values)
+    is_space = flat[:, 0].astype(bool)
+    lengths = np.array([len(rows) for rows in values])
     if is_space.any():
         owner = np.repeat(np.arange(len(docs)), lengths)
         lengths = lengths - np.bincount(owner[is_space], minlength=len(docs))
-    return np.flatnonzero(~is_space), lengths
+    return np.flatnonzero(~is_space), lengths, is_blocked(flat[:, 1:])
 
 
 def _scatter(rows: ArrayT, kept: ArrayT, size: int) -> ArrayT:
@@ -264,7 +271,7 @@ class EntityRecognizer:
         return loss / n_units, (lattice.marginals(scores) + target * -1.0) * (1.0 / n_units)
 
     def decode(self, docs: Sequence[Doc], scores: CRFScores) -> Spans:
-        """The spans of the best valid tag sequences."""
+        """The spans of the best valid tag sequences, none of them over a token that the doc has blocked."""
         constrained, tags = self._decided(scores)
         starts, ends, labels = self.tag_scheme.spans(tags)
         probabilities = None
@@ -296,7 +303,9 @@ class EntityRecognizer:
         return decode_jointly(constrain(scores, self.tag_scheme), logits, self.tag_scheme, fit)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
-        """Write the spans. Entities that a doc already has stay, and displace those that overlap them."""
+        """Write the spans. Entities that a doc already has stay, and displace those that overlap them. Blocked tokens
+        stay blocked.
+        """
         label_ids = np.array(
             [docs[0].vocab.strings.add(label) for label in self.labels] if docs else [], dtype="uint64"
         )

@@ -31,6 +31,7 @@ class CRFScores:
     lengths (n_docs,): tokens of each sequence.
     kept (n_tokens,): place in the batch of each token of the sequences; white space is left out of them.
     tags (n_tokens,): the sequences to annotate, if they are decided already; the potentials are constrained then.
+    possible (n_tokens, n_tags): which tags each token may have, if the docs restrict them. Not applied to emissions yet.
     """
 
     emissions: ArrayT
@@ -40,6 +41,7 @@ class CRFScores:
     lengths: ArrayT
     kept: ArrayT
     tags: NDArray[np.int64] | None = None
+    possible: NDArray[np.bool_] | None = None
 
     def __mul__(self, factor: float) -> "CRFScores":
         return self.with_potentials(part * factor for part in self.potentials)
@@ -132,10 +134,13 @@ def grown(model: CRFModelT, n_tags: int) -> CRFModelT:
 
 
 def constrain(scores: CRFScores, scheme: TagScheme) -> CRFScores:
-    """Make tag sequences that the scheme forbids impossible: their potentials become minus infinity."""
+    """Make tag sequences that the scheme or the docs forbid impossible: their potentials become minus infinity."""
     xp = get_array_module(scores.emissions)
+    emissions = scores.emissions
+    if scores.possible is not None:
+        emissions = xp.where(xp.asarray(scores.possible), emissions, -np.inf)
     return CRFScores(
-        scores.emissions,
+        emissions,
         xp.where(xp.asarray(scheme.allowed), scores.transitions, -np.inf),
         xp.where(xp.asarray(scheme.starts), scores.starts, -np.inf),
         xp.where(xp.asarray(scheme.ends), scores.ends, -np.inf),

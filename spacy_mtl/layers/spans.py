@@ -36,7 +36,7 @@ class Spans:
 
 
 def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint64]) -> None:
-    """Write `doc.ents` as whole arrays, and one by one where a doc has entities."""
+    """Write `doc.ents` as whole arrays, and one by one where a doc has entities or blocked tokens."""
     ends = np.cumsum([0, *map(len, docs)])
     sizes = annotations.ends - annotations.starts
     tokens = np.repeat(ends[annotations.docs] + annotations.ends - np.cumsum(sizes), sizes) + np.arange(sizes.sum())
@@ -45,13 +45,25 @@ def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint
     values[tokens, 0] = INSIDE
     values[ends[annotations.docs] + annotations.starts, 0] = BEGIN
     values[tokens, 1] = np.repeat(label_ids[annotations.labels], sizes)
-    taken = [doc.has_annotation(ENT_IOB) and bool(doc.ents) for doc in docs]
-    spans = annotations.by_doc(docs, label_ids) if any(taken) else []
+    annotated = [doc.has_annotation(ENT_IOB) for doc in docs]
+    spans = annotations.by_doc(docs, label_ids) if any(annotated) else []
     for index, (doc, start, end) in enumerate(zip(docs, ends.tolist(), ends[1:].tolist(), strict=False)):
-        if taken[index]:
-            doc.set_ents(_displace(doc.ents, spans[index]), default="outside")
+        if annotated[index]:
+            doc.set_ents(_displace(doc.ents, spans[index]), blocked=_blocked_spans(doc), default="outside")
         elif end > start:
             doc.from_array(ENT_ATTRS, values[start:end])
+
+
+def is_blocked(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether tokens are blocked for entities, (n_tokens,). values (n_tokens, 2): ENT_IOB and ENT_TYPE."""
+    result: NDArray[np.bool_] = (values[:, 0] == BEGIN) & (values[:, 1] == 0)
+    return result
+
+
+def _blocked_spans(doc: Doc) -> list[Span]:
+    """The blocked tokens, each a span."""
+    values = doc.to_array([ENT_IOB, ENT_TYPE])
+    return [Span(doc, place, place + 1) for place in np.flatnonzero(is_blocked(values)).tolist()]
 
 
 def _displace(old: Sequence[Span], new: Sequence[Span]) -> list[Span]:

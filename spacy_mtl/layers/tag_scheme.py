@@ -63,6 +63,19 @@ class TagScheme:
         possible[iob == MISSING] = True
         return np.where(ambiguous, -1, tags), possible
 
+    def around_blocked(self, blocked: BoolsT, kept: IntsT) -> BoolsT:
+        """Which tags leave blocked tokens out of all spans, (n_kept, n_tags).
+
+        blocked (n_tokens,): of all tokens, white space too. kept (n_kept,): those that have tags. A blocked one is
+        outside. A blocked one that has no tag is not in the span that the next tag continues.
+        """
+        own = blocked[kept]
+        behind = np.diff(np.cumsum(blocked)[kept], prepend=0) > own
+        possible = np.ones((len(kept), self.n_tags), dtype=bool)
+        possible[own, 1:] = False
+        possible[behind] &= self.starts
+        return possible
+
     def spans(self, tags: IntsT) -> tuple[IntsT, IntsT, IntsT]:
         """The spans of valid tag sequences laid end to end.
 
