@@ -1,4 +1,4 @@
-"""Tokens that `doc.set_ents(blocked=…)` keeps out of entities: as in spaCy's own recognizer, no head predicts one there."""
+"""Tokens that `doc.set_ents(blocked=…)` keeps out of entities: no head predicts one there, as in spaCy's ner."""
 
 import numpy as np
 import pytest

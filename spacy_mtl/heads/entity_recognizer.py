@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE
 from spacy.scorer import PRFScore
+from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from thinc.api import Model
@@ -25,7 +26,7 @@ from ..layers.path_probability import path_probabilities
 from ..layers.seen_types import SeenTypes
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.span_probability import span_probabilities
-from ..layers.spans import Spans, is_blocked, set_ents
+from ..layers.spans import Spans, add_strings, is_blocked, set_ents
 from ..layers.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme
 from ..layers.viterbi import viterbi
 from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
@@ -306,9 +307,7 @@ class EntityRecognizer:
         """Write the spans. Entities that a doc already has stay, and displace those that overlap them. Blocked tokens
         stay blocked.
         """
-        label_ids = np.array(
-            [docs[0].vocab.strings.add(label) for label in self.labels] if docs else [], dtype="uint64"
-        )
+        label_ids = add_strings(docs, self.labels)
         if self.spans_key is None:
             set_ents(docs, annotations, label_ids)
             return
@@ -359,7 +358,7 @@ class EntityRecognizer:
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:
         """Set `doc.ents`: the spans, and all other tokens as outside."""
-        spans = [Span(target, span.start, span.end, label=span.label) for span in self._found(source)]
+        spans = [Span(target, span.start, span.end, label=span.label_) for span in self._found(source)]
         target.set_ents(spans, default="outside")
 
     def _decided(self, scores: CRFScores) -> tuple[CRFScores, NDArray[np.int64]]:
@@ -377,14 +376,14 @@ class EntityRecognizer:
         """ENT_IOB and label index (-1 for none) of each token of the batch, (n_tokens,)."""
         rows = [entity_values(eg) for eg in examples]
         flat = np.concatenate(rows)
-        strings = examples[0].reference.vocab.strings
-        labels = look_up(flat[:, 1], [strings.as_int(label) for label in self.labels])
+        labels = look_up(flat[:, 1], [get_string_id(label) for label in self.labels])
         unknown = np.flatnonzero((labels < 0) & (flat[:, 1] != 0))
         if len(unknown):
             place = int(np.searchsorted(np.cumsum([len(row) for row in rows]), unknown[0], side="right"))
-            label = strings[int(flat[unknown[0], 1])]
+            reference = examples[place].reference
+            label = reference.vocab.strings[int(flat[unknown[0], 1])]
             raise ValueError(
-                f"head {self.name!r}: label {label!r} in doc {snippet(examples[place].reference.text)} was not seen at "
+                f"head {self.name!r}: label {label!r} in doc {snippet(reference.text)} was not seen at "
                 f"initialisation; add it with add_label({label!r}, head={self.name!r}), or initialise with examples or "
                 "labels that have it"
             )

@@ -250,6 +250,8 @@ class Tagger:
     def copy_annotation(self, source: Doc, target: Doc) -> None:
         """Set the attribute of all tokens."""
         attr_id = ATTR_IDS[self.attr]
+        # adds the labels to the target's vocab, which may be another
+        self._stored_values(target.vocab)
         values: ArrayT = source.to_array(attr_id)
         target.from_array(attr_id, values)
 

@@ -31,7 +31,7 @@ class CRFScores:
     lengths (n_docs,): tokens of each sequence.
     kept (n_tokens,): place in the batch of each token of the sequences; white space is left out of them.
     tags (n_tokens,): the sequences to annotate, if they are decided already; the potentials are constrained then.
-    possible (n_tokens, n_tags): which tags each token may have, if the docs restrict them. Not applied to emissions yet.
+    possible (n_tokens, n_tags): which tags each token may have, if the docs restrict them; `constrain` applies it.
     """
 
     emissions: ArrayT

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB, ENT_KB_ID, ENT_TYPE
+from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span
 
 from ..types import ArrayT
@@ -35,6 +36,14 @@ class Spans:
         return spans
 
 
+def add_strings(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.uint64]:
+    """Add the labels to the vocab of each doc. RETURNS: their hashes, (n_labels,), which are those of every vocab."""
+    for vocab in {id(doc.vocab): doc.vocab for doc in docs}.values():
+        for label in labels:
+            vocab.strings.add(label)
+    return np.array([get_string_id(label) for label in labels], dtype="uint64")
+
+
 def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint64]) -> None:
     """Write `doc.ents` as whole arrays, and one by one where a doc has entities or blocked tokens."""
     ends = np.cumsum([0, *map(len, docs)])
@@ -54,7 +63,7 @@ def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint
             doc.from_array(ENT_ATTRS, values[start:end])
 
 
-def is_blocked(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def is_blocked(values: ArrayT) -> NDArray[np.bool_]:
     """Whether tokens are blocked for entities, (n_tokens,). values (n_tokens, 2): ENT_IOB and ENT_TYPE."""
     result: NDArray[np.bool_] = (values[:, 0] == BEGIN) & (values[:, 1] == 0)
     return result
