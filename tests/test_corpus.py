@@ -123,9 +123,9 @@ def test_errors_name_what_is_wrong(path, tmp_path):
     with pytest.raises(ValueError, match="limit is -1"):
         make_corpus_v1(path, limit=-1)
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(ValueError, match="gold.spacy is no complete .spacy file"):
+    with pytest.raises(ValueError, match=r"gold\.spacy is no complete \.spacy file"):
         list(Corpus(path)(NLP))
-    with pytest.raises(FileNotFoundError, match="gone.spacy"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.spacy"):
         list(Corpus(tmp_path / "gone.spacy")(NLP))
     (tmp_path / "empty").mkdir()
     with pytest.warns(UserWarning, match="W090"), pytest.raises(ValueError, match="neither"):
