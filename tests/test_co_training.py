@@ -253,10 +253,10 @@ def test_several_gold_corpora_keep_their_sampler(tmp_path):
 
 def test_gold_tokens_go_on_as_gold_tokens(paths, tmp_path):
     config = toy_config(paths)
-    for gold_preproc in (True, False):
-        config["corpora"]["train"]["gold_preproc"] = gold_preproc
+    for gold_tokens in (True, False):
+        config["corpora"]["train"]["gold_tokens"] = gold_tokens
         changed = with_pseudo_labels(config, tmp_path / "pseudo.spacy", "multitask", {"intent": ["ask"]})
-        assert changed["corpora"]["co_training"]["corpora"]["pseudo"]["reader"]["gold_preproc"] is gold_preproc
+        assert changed["corpora"]["co_training"]["corpora"]["pseudo"]["reader"]["gold_tokens"] is gold_tokens
         assert changed["corpora"]["co_training"]["seed"] == 3
         assert changed["initialize"]["components"]["multitask"]["labels"] == {"intent": ["ask"]}
         assert "co_training" not in config["corpora"]

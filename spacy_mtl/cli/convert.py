@@ -160,6 +160,6 @@ def _print_counts(counts: Mapping[Path, Counts]) -> None:
     if misaligned:
         msg.warn(
             f"{misaligned} entities do not start and end at tokens of the tokenizer",
-            "A pipeline with this tokenizer sees them as missing. Set gold_preproc = true in its corpus reader, or "
-            "give it a tokenizer that makes the same tokens.",
+            "A pipeline with this tokenizer sees them as missing. Read the corpus with spacy_mtl.Corpus.v1 and "
+            "gold_tokens = true, or give the pipeline a tokenizer that makes the same tokens.",
         )

@@ -12,6 +12,8 @@ from .views import settings_named
 PSEUDO = "pseudo"
 CORPUS = "co_training"
 MULTI_CORPUS = "spacy_mtl.MultiCorpus.v1"
+# The setting of our reader and that of spaCy's.
+GOLD_TOKENS = ("gold_tokens", "gold_preproc")
 
 
 def with_pseudo_labels(config: Config, path: Path, component: str, labels: Mapping[str, Sequence[str]]) -> Config:
@@ -72,9 +74,9 @@ def is_multi_corpus(section: Mapping[str, Any]) -> bool:
 
 def uses_gold_tokens(section: Mapping[str, Any]) -> bool:
     """Whether a reader of the gold takes the tokens as they are in the file."""
-    return any(value is True for _, value in settings_named("gold_preproc", section, ""))
+    return any(value is True for name in GOLD_TOKENS for _, value in settings_named(name, section, ""))
 
 
 def pseudo_reader(path: Path, *, gold_tokens: bool) -> dict[str, Any]:
     """The section of the reader of labelled docs."""
-    return {"@readers": "spacy.Corpus.v1", "path": str(path), "gold_preproc": gold_tokens, "max_length": 0}
+    return {"@readers": "spacy_mtl.Corpus.v1", "path": str(path), "gold_tokens": gold_tokens}
