@@ -49,6 +49,14 @@ def test_counts_are_of_texts_and_a_text_counts_once() -> None:
     assert not counts.see([NLP("play some jazz")], ATTRS)
 
 
+def test_a_resumed_training_does_not_count_its_texts_again() -> None:
+    counts, resumed = counted("play some jazz", "play some blues"), WordCounts()
+    resumed.resume(counts.training_state())
+    assert len(counts.training_state()) == 16
+    assert not resumed.see([NLP("play some jazz"), NLP("play some blues")], ATTRS)
+    assert resumed.see([NLP("play some rock")], ATTRS)
+
+
 def test_what_an_augmenter_made_is_not_counted() -> None:
     counts = counted("play some jazz")
     assert not counts.see([mark_augmented(NLP("play some rock"))], ATTRS)

@@ -15,7 +15,7 @@ from tiny_transformers import write_bert
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
 from spacy_mtl.optimizers.parameters import find_parameters
 from spacy_mtl.optimizers.state import load_state, save_state
-from spacy_mtl.optimizers.training_state import FILE, make_training_state_v1
+from spacy_mtl.optimizers.training_state import OPTIMIZER, TRAINING, find_state, make_training_state_v1
 
 CONFIG = """
 [nlp]
@@ -227,10 +227,15 @@ def run(config, **settings):
     return {name: parameter.weights.copy() for name, parameter in find_parameters(nlp).items()}
 
 
+def saved_step(folder):
+    """The step that the newest state was saved at."""
+    return srsly.read_msgpack(find_state(folder) / TRAINING)["step"]
+
+
 def test_spacy_train_goes_on_where_it_stopped(config, tmp_path):
     """spaCy takes max_steps + 1 steps: four in one go, or two and two."""
     straight = run(config, max_steps=3)
-    assert srsly.read_msgpack(tmp_path / "state" / FILE)["step"] == 2
+    assert saved_step(tmp_path / "state") == 2
     resumed = run(config, max_steps=1, every=0, resume=True)
     begun_again = run(config, max_steps=1, every=0)
     for name, weights in straight.items():
@@ -240,9 +245,18 @@ def test_spacy_train_goes_on_where_it_stopped(config, tmp_path):
 
 def test_the_state_is_replaced_as_a_whole(config, tmp_path):
     run(config, max_steps=5)
-    assert srsly.read_msgpack(tmp_path / "state" / FILE)["step"] == 4
+    assert saved_step(tmp_path / "state") == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.spacy", "state"]
-    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["multitask", FILE, "tok2vec"]
+    (state,) = (tmp_path / "state").iterdir()
+    assert sorted(path.name for path in state.iterdir()) == ["multitask", OPTIMIZER, "tok2vec", TRAINING]
+
+
+def test_the_state_may_be_a_link_to_another_folder(config, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "state").symlink_to(tmp_path / "other")
+    run(config, max_steps=5)
+    assert saved_step(tmp_path / "other") == 4
+    run(config, max_steps=1, every=0, resume=True)
 
 
 def test_errors_of_the_callback_name_the_folder(config, tmp_path):
@@ -250,9 +264,8 @@ def test_errors_of_the_callback_name_the_folder(config, tmp_path):
         run(config, resume=True)
     with pytest.raises(ValueError, match=r"no optimizer with state = .*elsewhere"):
         run(config, path=str(tmp_path / "elsewhere"))
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "thesis.txt").write_text("mine")
-    with pytest.raises(ValueError, match="exists and is no training state"):
+    (tmp_path / "state").write_text("mine")
+    with pytest.raises(ValueError, match=r"path .*state is a file, expected a folder"):
         run(config)
     with pytest.raises(ValueError, match="every is -1"):
         make_training_state_v1("state", every=-1)

@@ -11,6 +11,7 @@ sum of rows that belong to others.
 
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy
@@ -30,7 +31,8 @@ MAX_TEXTS = 1_000_000
 class WordCounts:
     """In how many texts each word was seen, by its hash. A text that comes again, as it does in each epoch, is not
     counted again, nor is one that an augmenter made: there every word of a rare entity would soon be frequent. After
-    `MAX_TEXTS` texts no more are counted. Which texts they were is not saved.
+    `MAX_TEXTS` texts no more are counted. Which texts they were is saved with the state of a training (Protocol
+    `Resumable`), but not with a pipeline.
     """
 
     def __init__(self, counts: dict[int, int] | None = None) -> None:
@@ -46,7 +48,7 @@ class WordCounts:
         column = columns[place_of_word(columns)]
         for doc in docs:
             words = doc.to_array(column)
-            text = hash(words.tobytes())
+            text = _text_key(words)
             if not is_augmented(doc) and text not in self.texts and len(self.texts) < MAX_TEXTS:
                 self.texts.add(text)
                 self.counts.update(set(words.tolist()))
@@ -55,6 +57,14 @@ class WordCounts:
     def of(self, words: Any) -> Any:
         """The counts of the words, (n_words,)."""
         return numpy.array([self.counts.get(word, 0) for word in words.tolist()], dtype="int64")
+
+    def training_state(self) -> bytes:
+        """Return which texts were counted, eight bytes for each."""
+        return bytes(numpy.array(sorted(self.texts), dtype="<u8").tobytes())
+
+    def resume(self, state: bytes) -> None:
+        """Do not count these texts again."""
+        self.texts = set(numpy.frombuffer(state, dtype="<u8").tolist())
 
 
 @serialize_attr.register
@@ -67,6 +77,11 @@ def _(attr: WordCounts, value: WordCounts, name: str, model: Model[Any, Any]) ->
 @deserialize_attr.register
 def _(attr: WordCounts, value: bytes, name: str, model: Model[Any, Any]) -> WordCounts:
     return WordCounts(dict(numpy.frombuffer(srsly.msgpack_loads(value), dtype="<u8").reshape(-1, 2).tolist()))
+
+
+def _text_key(words: Any) -> int:
+    """The same number for the same text in every process, which Python's `hash` is not."""
+    return int.from_bytes(blake2b(words.tobytes(), digest_size=8).digest(), "little")
 
 
 def place_of_word(columns: Sequence[int]) -> int:
