@@ -127,3 +127,56 @@ def test_aligned_values_keep_all_their_bits(attr):
     values = token_values(Example(split, reference), attr.upper(), ATTR_IDS[attr])
     gold = reference.to_array(attr.upper())
     assert values[[0, 3, 4, 5, 6]].tolist() == gold[[0, 2, 3, 4, 5]].tolist()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([True, False, False, True, False, False], "SIISII"),
+        ([1, 0, 0, 1, 0, 0], "SIISII"),
+        ([1, None, None, True, None, None], "SIISII"),
+        ([1, 0, -1, 1, 0, 0], "SIISII"),
+        ([0, 0, 0, 1, 0, 0], "SIISII"),
+        ([1, -1, -1, -1, -1, -1], "SIIIII"),
+        ([1, 0, 0, 0, 0, 0], None),
+        ([0] * 6, None),
+        ([None] * 6, None),
+    ],
+)
+@pytest.mark.parametrize("pieces", [WORDS, [*WORDS[:4], "sl", "ept", "."]])
+def test_tokens_not_marked_as_a_start_are_none_as_spacys_senter_reads_them(given, expected, pieces):
+    nlp = spacy.blank("en")
+    spaces = [word != "sl" for word in pieces]
+    eg = Example(Doc(nlp.vocab, words=pieces, spaces=spaces), Doc(nlp.vocab, words=WORDS, sent_starts=list(given)))
+    values = token_values(eg, "SENT_START", ATTR_IDS["sent_start"]).astype("int64").tolist()
+    gold = [{"S": 1, "I": -1}[letter] for letter in expected] if expected else [0] * 6
+    if len(pieces) > len(WORDS):
+        gold[4:5] = [gold[4]] * 2
+    assert values == gold
+
+
+def test_learns_sentences_given_as_ones_and_zeros():
+    """The gold of spaCy's own test of its senter."""
+    starts = [1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]
+    texts = (
+        "I like green eggs. Eat blue ham. I like purple eggs.",
+        "She likes purple eggs. They hate ham. You like yellow eggs.",
+    )
+    nlp = spacy.blank("en")
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": ENCODER}
+    nlp.add_pipe(
+        "multitask", config={"model": model, "heads": heads_config(sents={"kind": "Tagger", "attr": "sent_start"})}
+    )
+    gold = [Example.from_dict(nlp.make_doc(text), {"sent_starts": list(starts)}) for text in texts]
+    gold[0].reference[10].is_sent_start = False
+    nlp.initialize(lambda: gold)
+    train(nlp, gold, steps=60)
+    assert [int(token.is_sent_start) for token in nlp(texts[0])] == starts
+    scores = nlp.evaluate(gold)
+    assert scores["sents_f"] == scores["sents_acc"] == scores["multitask_exact"] == 1.0
+
+
+def test_accuracy_of_sentence_starts_counts_the_tokens_that_start_none():
+    nlp, gold = make("sent_start")
+    gold[0].predicted = Doc(nlp.vocab, words=WORDS, sent_starts=[True] * 6)
+    assert nlp.get_pipe("multitask").heads["head"].score(gold)["acc"] == pytest.approx(2 / 6)

@@ -9,7 +9,7 @@ from spacy.attrs import ENT_IOB, MORPH, POS, SENT_START, TAG
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..gold import is_same_tokenization
+from ..gold import is_same_tokenization, stored_values
 from ..pipeline.views import Views
 from ..types import Head
 
@@ -105,7 +105,7 @@ def count_ents(doc: Doc, counts: Counter[str]) -> int:
 
 def count_tokens(doc: Doc, counts: Counter[str], attribute: str) -> int:
     """The values of a token attribute. The unit is the token."""
-    values, numbers = np.unique(doc.to_array(TOKEN_ATTRS[attribute]), return_counts=True)
+    values, numbers = np.unique(stored_values(doc, TOKEN_ATTRS[attribute]), return_counts=True)
     found = {int(value): int(number) for value, number in zip(values, numbers, strict=True) if value}
     if attribute == "sent_start":
         counts["S"] += found.get(1, 0)

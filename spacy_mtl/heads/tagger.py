@@ -1,6 +1,6 @@
 """One label a token: tags, parts of speech, morphology or sentence starts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -81,6 +81,11 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
 class Tagger:
     """The head. Unit of its loss: the token. A token whose gold value is unset, or that is not aligned one to one with
     a gold token, is not annotated.
+
+    Sentence starts are missing for a whole doc or for none of its tokens, as in spaCy's senter: where a token after the
+    first has one (`is_sent_start` is True or False), those without are read as False. `sent_starts=[1, 0, 0, 1, 0]`
+    is therefore complete. `[1, 0, 0]` is missing, because spaCy marks the first token of every doc that it loads; a doc
+    of one sentence needs `[True, False, False]`.
     """
 
     condition_on: tuple[str, ...] = ()
@@ -130,12 +135,15 @@ class Tagger:
         """Take every value that a gold token has, in alphabetical order."""
         if self.attr == "sent_start":
             return
-        labels: set[str] = set()
+        first_seen: dict[str, Doc] = {}
         for eg in examples:
             strings = eg.reference.vocab.strings
             values = np.unique(eg.reference.to_array(ATTR_IDS[self.attr]))
-            labels.update(strings[int(value)] for value in values if value)
-        self.model.attrs["labels"] = sorted(labels)
+            for value in values[values != 0]:
+                first_seen.setdefault(strings[int(value)], eg.reference)
+        for label, doc in first_seen.items():
+            self._check_not_negative(label, first_seen, doc)
+        self.model.attrs["labels"] = sorted(first_seen)
 
     def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
         """The probabilities of the values at each token."""
@@ -207,16 +215,16 @@ class Tagger:
         keys = {key: name for name, key in self.standard_scores.items()}
         if not annotated:
             return {"acc": None} | dict.fromkeys(keys)
-        get_value = _morph_key if attr == "morph" else getattr
-        name = "is_sent_start" if attr == "sent_start" else attr
-        scores = Scorer.score_token_attr(annotated, name, getter=get_value)
-        result: dict[str, Any] = {"acc": scores[f"{name}_acc"]}
-        if attr == "morph":
-            scores.update(Scorer.score_token_attr_per_feat(annotated, attr, getter=get_value))
-        elif attr == "sent_start":
-            scores.update(
-                Scorer.score_spans(annotated, "sents", has_annotation=lambda doc: doc.has_annotation("SENT_START"))
-            )
+        if attr == "sent_start":
+            # For `Scorer.score_token_attr` False is a missing value, which leaves only the starts.
+            result: dict[str, Any] = {"acc": self._share_right(annotated)}
+            scores = Scorer.score_spans(annotated, "sents", has_annotation=lambda doc: doc.has_annotation("SENT_START"))
+        else:
+            get_value = _morph_key if attr == "morph" else getattr
+            scores = Scorer.score_token_attr(annotated, attr, getter=get_value)
+            result = {"acc": scores[f"{attr}_acc"]}
+            if attr == "morph":
+                scores.update(Scorer.score_token_attr_per_feat(annotated, attr, getter=get_value))
         return result | {key: scores.get(name) for key, name in keys.items() if key not in result}
 
     def is_correct(self, example: Example) -> bool | None:
@@ -255,6 +263,14 @@ class Tagger:
         values: ArrayT = source.to_array(attr_id)
         target.from_array(attr_id, values)
 
+    def _share_right(self, examples: Sequence[Example]) -> float | None:
+        """The share of the annotated tokens that have their gold value; None if no token is aligned."""
+        attr_id = ATTR_IDS[self.attr]
+        gold = np.concatenate([token_values(eg, self.attr.upper(), attr_id) for eg in examples])
+        predicted = np.concatenate([eg.predicted.to_array(attr_id) for eg in examples])
+        known = gold != 0
+        return float((predicted == gold)[known].mean()) if known.any() else None
+
     def _is_annotated(self, example: Example) -> bool:
         return is_annotated(example.reference, ATTR_IDS[self.attr])
 
@@ -275,12 +291,22 @@ class Tagger:
             place = int(np.searchsorted(np.cumsum([len(v) for v in values]), unknown[0], side="right"))
             doc = examples[place].reference
             label = doc.vocab.strings[int(flat[unknown[0]])]
+            self._check_not_negative(label, self.labels, doc)
             raise ValueError(
                 f"head {self.name!r}: {self.attr} {label!r} in doc {snippet(doc.text)} was not seen at initialisation; "
                 f"add it with add_label({label!r}, head={self.name!r}), or initialise with examples or labels "
                 "that have it"
             )
         return gold
+
+    def _check_not_negative(self, label: str, labels: Container[str], doc: Doc) -> None:
+        """Refuse "!N" where N is a label: spaCy's tagger reads it as "is not N"."""
+        if label.startswith("!") and label[1:] in labels:
+            raise ValueError(
+                f"head {self.name!r}: {self.attr} {label!r} in doc {snippet(doc.text)} says what a token is not, which "
+                f"this head can't learn from; leave the token's {self.attr} unset, or rename the label if it is more "
+                f"than the opposite of {label[1:]!r}"
+            )
 
 
 def _morph_key(token: Token, attr: str) -> int:
