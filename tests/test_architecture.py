@@ -19,7 +19,7 @@ ALLOWED = {
     "weightings": {"types"},
     "samplers": {"types"},
     "sharing": {"types", "origin", "layers"},
-    "optimizers": {"types"},
+    "optimizers": {"types", "layers"},
     "readers": {"types", "gold", "registry", "origin", "samplers"},
     "augmenters": {"types", "gold", "origin"},
     "batchers": {"origin"},

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, NamedTuple
 
 import srsly
@@ -15,9 +16,9 @@ from transformers import AutoConfig
 from transformers import AutoModel as HFModel
 from transformers import AutoTokenizer as HFTokenizer
 
-from .parallel import use_one_thread_after_fork
 from .piece_batches import SpecialPieces
 from .piece_pooling import PieceInput, WordTransformer
+from .torch_threads import use_one_thread_after_forks
 from .word_pieces import PieceTable
 
 # partly annotated
@@ -47,12 +48,21 @@ class TransformerShim(PyTorchShim):
 
     def __init__(self, *, settings: dict[str, Any], mixed_precision: bool, compiled: bool) -> None:
         super().__init__(None, mixed_precision=mixed_precision, grad_scaler=PyTorchGradScaler(mixed_precision))
+        use_one_thread_after_forks()
         self.settings = settings
         self.compiled = compiled
         self.pieces: PieceTable | None = None
         self.special = SpecialPieces((), (), 0)
         self.max_length = 0
         self._named: dict[str, torch.nn.Parameter] = {}
+        self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=Lock())
+        use_one_thread_after_forks()
 
     def load(self, name: str) -> None:
         """Load pretrained weights. name (str): A folder, or a name on the Hugging Face hub.
@@ -114,13 +124,18 @@ class TransformerShim(PyTorchShim):
                 "transformer: mixed_precision is true, but training runs on a CPU; give spacy train --gpu-id 0, or set "
                 "mixed_precision = false"
             )
-        use_one_thread_after_fork()
-        if self._model.training != is_train:
-            self._model.train(is_train)
+        self._set_mode(is_train=is_train)
         vectors = self._model.piece_vectors(inputs.ids) if is_train and self._model.shares_rows else None
         with torch.inference_mode(not is_train), torch.autocast("cuda", enabled=self._mixed_precision and on_gpu):
             output: torch.Tensor = self._model(inputs, vectors)
         return Reading(output, inputs.ids, vectors)
+
+    def _set_mode(self, *, is_train: bool) -> None:
+        # The module's own flag changes before those of its layers, so a thread that sees it without the lock could go
+        # on while another still switches dropout off.
+        with self._lock:
+            if self._model.training != is_train:
+                self._model.train(is_train)
 
     def backprop(self, readings: Sequence[Reading], gradients: Sequence[torch.Tensor]) -> None:
         """Add to the gradients of the weights. What the outputs kept for it is freed."""

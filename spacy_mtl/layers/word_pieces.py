@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy
@@ -28,17 +29,21 @@ class Pieces(NamedTuple):
 
 
 class PieceTable:
-    """The pieces of all words seen so far. A copy or a pickle of it is empty.
+    """The pieces of all words seen so far, for any number of threads. A copy or a pickle of it is empty.
 
     tokenizer (tokenizers.Tokenizer): Cuts one word at a time, as if it stood after a blank.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
-        self.clear()
+        self._lock = Lock()
+        self._clear()
 
-    def clear(self) -> None:
-        """Forget all words."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PieceTable, (self.tokenizer,)
+
+    def _clear(self) -> None:
+        """Forget all words. A thread that still reads keeps the arrays that its rows belong to."""
         self.rows: dict[int, int] = {}
         self.starts = numpy.zeros(0, dtype="int64")
         self.counts = numpy.zeros(0, dtype="int64")
@@ -50,19 +55,21 @@ class PieceTable:
         max_pieces (int): A word that has more loses its last ones.
         """
         if not docs:
-            return Pieces(self.ids[:0], self.counts[:0])
+            return Pieces(numpy.zeros(0, dtype="int64"), numpy.zeros(0, dtype="int64"))
         words = numpy.concatenate([doc.to_array(ORTH).reshape(-1) for doc in docs])
         distinct, of_token = numpy.unique(words, return_inverse=True)
-        rows = self._find(distinct.tolist(), docs[0].vocab)[of_token.reshape(-1)]
-        counts = numpy.minimum(self.counts[rows], max_pieces)
-        return Pieces(self.ids[ranges(self.starts[rows], counts)], counts)
+        with self._lock:
+            rows = self._find(distinct.tolist(), docs[0].vocab)[of_token.reshape(-1)]
+            starts, counts, ids = self.starts, self.counts, self.ids
+        counts = numpy.minimum(counts[rows], max_pieces)
+        return Pieces(ids[ranges(starts[rows], counts)], counts)
 
     def _find(self, words: list[int], vocab: Vocab) -> ArrayT:
-        """RETURNS: the row of each word."""
+        """RETURNS: The row of each word."""
         missing = [word for word in words if word not in self.rows]
         if missing:
             if len(self.rows) + len(missing) > MAX_WORDS:
-                self.clear()
+                self._clear()
                 missing = words
             self._add(missing, vocab)
         return numpy.array([self.rows[word] for word in words], dtype="int64")
@@ -73,10 +80,11 @@ class PieceTable:
         ids = [[] if text.isspace() else self._cut(text) for text in texts]
         counts = numpy.array([len(pieces) for pieces in ids], dtype="int64")
         starts = len(self.ids) + numpy.cumsum(counts) - counts
-        self.rows.update(zip(words, range(len(self.rows), len(self.rows) + len(words)), strict=True))
+        # New arrays, as another thread may be reading the old ones without the lock.
         self.starts = numpy.concatenate([self.starts, starts])
         self.counts = numpy.concatenate([self.counts, counts])
         self.ids = numpy.concatenate([self.ids, numpy.fromiter(chain.from_iterable(ids), dtype="int64")])
+        self.rows.update(zip(words, range(len(self.rows), len(self.rows) + len(words)), strict=True))
 
     def _cut(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode([text], is_pretokenized=True, add_special_tokens=False).ids

@@ -9,7 +9,6 @@ from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 
 from ..layers.dropout import dropout
-from ..layers.parallel import use_one_thread_after_fork
 
 EncoderT = Model[list[Floats2d], list[Floats2d]]
 BackpropT = Callable[[list[Floats2d]], list[Floats2d]]
@@ -69,7 +68,6 @@ def read(
 
     from ..layers.lstm import pack
 
-    use_one_thread_after_fork()
     shim: Any = model.shims[0]
     packing = pack(lengths)
     inputs = xp2torch(X, requires_grad=is_train, device=shim.device)

@@ -8,6 +8,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
+from ..layers.torch_threads import use_one_thread_after_forks
 from ..types import EncoderT, Head, HeadInput, ScoresT, SharingInput, SharingT, Weighting
 
 AllScoresT = dict[str, ScoresT]
@@ -22,6 +23,7 @@ def build_multitask_model(encoder: EncoderT, heads: Mapping[str, Head], weightin
         since a config that was saved and read back may list them in another order.
     weighting (Weighting): Merges the heads' gradients; its model, if it has one, is trained and saved along.
     """
+    use_one_thread_after_forks()
     extra: list[Model[Any, Any]] = [] if weighting.model is None else [weighting.model]
     layers: list[Model[Any, Any]] = [encoder, *(heads[name].model for name in sorted(heads)), *extra]
     model: MultitaskModelT = Model(
