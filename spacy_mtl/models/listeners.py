@@ -14,8 +14,11 @@ def find_listeners(model: Model[Any, Any]) -> list[Model[Any, Any]]:
 
 
 def check_listeners(model: Model[Any, Any], nlp: Language, name: str) -> None:
-    """Raise a ValueError if a listener has no pipe to listen to before pipe `name`, or not the width of its vectors."""
-    before = nlp.pipe_names[: nlp.pipe_names.index(name)] if name in nlp.pipe_names else nlp.pipe_names
+    """Raise a ValueError if a listener has no pipe to listen to before pipe `name`, or not the width of its vectors.
+    Disabled pipes count: spaCy disables those that are sourced or frozen while it initialises the others.
+    """
+    names = nlp.component_names
+    before = names[: names.index(name)] if name in names else names
     for listener in find_listeners(model):
         upstream = listener.upstream_name  # type: ignore[attr-defined]
         pipes = [pipe for pipe in before if upstream in ("*", pipe) and hasattr(nlp.get_pipe(pipe), "add_listener")]

@@ -1,6 +1,8 @@
 """What a reader can see of the training that it reads for."""
 
+import sys
 from collections.abc import Mapping
+from types import CodeType, FrameType
 from typing import Any
 
 from spacy.language import Language
@@ -12,8 +14,21 @@ READER = "spacy_mtl.MultiCorpus.v1"
 
 
 def is_being_initialized(nlp: Language) -> bool:
-    """Whether spaCy reads examples to set up the pipeline: it has no optimizer before."""
-    return nlp._optimizer is None and trains_with_multi_corpus(nlp)
+    """Whether spaCy reads examples to set up the pipeline.
+
+    A pipeline that is not initialised has no optimizer, but one with a sourced pipe gets it first (`resume_training`),
+    and the state of its pipes tells nothing: those that are initialised last find the others done. So what is asked is
+    whether `Language.initialize` is running.
+    """
+    return trains_with_multi_corpus(nlp) and (nlp._optimizer is None or is_running(Language.initialize.__code__))
+
+
+def is_running(code: CodeType) -> bool:
+    """Whether a call of a function with this code has led to here."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
 
 
 def trains_with_multi_corpus(nlp: Language) -> bool:
