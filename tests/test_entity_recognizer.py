@@ -242,3 +242,13 @@ def test_decoded_tags_never_break_the_scheme():
                 assert scheme.ends[path[-1]]
                 assert all(scheme.allowed[a, b] for a, b in itertools.pairwise(path))
                 start += length
+
+
+def test_negative_labels_are_refused_by_name():
+    nlp = make_nlp(SLOTS)
+    negative = Example.from_dict(nlp.make_doc("play Anna"), {"entities": ["O", "U-!PER"]})
+    message = "head 'slots': label '!PER' in doc 'play Anna ?' says what an entity is not"
+    with pytest.raises(ValueError, match=message):
+        nlp.update([*make_examples(nlp), negative], sgd=False)
+    with pytest.raises(ValueError, match=message):
+        nlp.initialize(lambda: [*make_examples(nlp), negative])

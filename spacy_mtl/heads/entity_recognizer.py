@@ -209,7 +209,11 @@ class EntityRecognizer:
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Take every type of the gold entities, in alphabetical order."""
-        self.model.attrs["labels"] = sorted({ent.label_ for eg in examples for ent in eg.reference.ents})
+        labels: set[str] = set()
+        for eg in examples:
+            labels.update(ent.label_ for ent in eg.reference.ents)
+            self._refuse_negative(labels, eg)
+        self.model.attrs["labels"] = sorted(labels)
 
     def condition(self, scores: CRFScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], CRFScores]]:
         """The softmax of the emissions at each token, (n_tokens, n_tags); zeros for white space."""
@@ -382,6 +386,7 @@ class EntityRecognizer:
             place = int(np.searchsorted(np.cumsum([len(row) for row in rows]), unknown[0], side="right"))
             reference = examples[place].reference
             label = reference.vocab.strings[int(flat[unknown[0], 1])]
+            self._refuse_negative([label], examples[place])
             raise ValueError(
                 f"head {self.name!r}: label {label!r} in doc {snippet(reference.text)} was not seen at "
                 f"initialisation; add it with add_label({label!r}, head={self.name!r}), or initialise with examples or "
@@ -390,6 +395,16 @@ class EntityRecognizer:
         # An entity without a type is spaCy's way to block a token: nothing is there.
         iob = np.where((labels < 0) & (flat[:, 0] != MISSING), OUTSIDE, flat[:, 0].astype("int64"))
         return iob, labels
+
+    def _refuse_negative(self, labels: Iterable[str], example: Example) -> None:
+        """Raise a ValueError for a label like "!PERSON", spaCy 2's way to say that a span is no PERSON."""
+        for label in labels:
+            if label.startswith("!"):
+                raise ValueError(
+                    f"head {self.name!r}: label {label!r} in doc {snippet(example.reference.text)} says what an entity "
+                    "is not, which can't be learned from; give it its true label, or leave its tokens unset with "
+                    "doc.set_ents(entities, missing=[span])"
+                )
 
     def _compared_spans(self, example: Example) -> tuple[set[SpanT], set[SpanT]]:
         """The gold and the predicted spans, with boundaries that can be compared. Predicted spans on tokens whose gold
