@@ -101,6 +101,8 @@ def test_a_broken_gradient_names_the_head_and_leaves_nothing(value, name, listen
     nlp.update(make_examples(nlp), sgd=optimizer)
     for _, pipe in nlp.pipeline:
         pipe.finish_update(optimizer)
+    # thinc's momentum moves a tok2vec pipe whose gradient is zero, before the component is asked
+    optimizer = Adam(0.01)
     before = [weights_of(pipe) for _, pipe in nlp.pipeline]
     with monkeypatch.context() as patch:
         spoil(nlp.get_pipe("multitask").heads[name], value, patch)
