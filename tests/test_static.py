@@ -1,6 +1,9 @@
 """The static weighting, two heads by hand."""
 
+import math
+
 import numpy as np
+import pytest
 
 from spacy_mtl.weightings.static import make_static_v1
 
@@ -13,3 +16,17 @@ def test_two_heads_by_hand():
     merged = weighting.merge({"a": np.array([[1.0, 2.0]]), "b": np.array([[10.0, -2.0]])})
     assert merged.tolist() == [[11.0, 0.0]]
     assert weighting.model is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "parts"),
+    [
+        ({"a": 0.0, "b": 0.0}, "'a', 'b'.*are 0.*above 0"),
+        ({"a": -1.0}, "'a': -1.0"),
+        ({"a": math.inf}, "'a': inf"),
+        ({"b": math.nan}, "'b': nan"),
+    ],
+)
+def test_weights_that_make_no_sense(weights, parts):
+    with pytest.raises(ValueError, match=parts):
+        make_static_v1(weights).bind(["a", "b"])

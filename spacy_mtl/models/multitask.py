@@ -10,6 +10,7 @@ from thinc.types import Floats2d, Ragged
 
 from ..layers.torch_threads import use_one_thread_after_forks
 from ..types import EncoderT, Head, HeadInput, ScoresT, SharingInput, SharingT, Weighting
+from .finite_gradients import check_gradient, check_layer
 
 AllScoresT = dict[str, ScoresT]
 GradientsT = dict[str, Floats2d]
@@ -36,7 +37,7 @@ def forward(
     model: MultitaskModelT, docs: list[Doc], is_train: bool, *, heads: Mapping[str, Head], weighting: Weighting
 ) -> tuple[AllScoresT, Any]:
     """RETURNS: each head's scores, and backprop: {head: d_scores} -> d_docs. Heads may be left out of the gradients; if
-    all are, the encoder gets zeros.
+    all are, the encoder gets zeros. Raises a NotFinite if a gradient is NaN or infinite; the encoder has none then.
     """
     tokvecs, bp_tokvecs = model.get_ref("encoder")(docs, is_train)
     scores, bp_heads = run_heads(model, heads, docs, tokvecs, is_train=is_train)
@@ -44,6 +45,7 @@ def forward(
     def backprop(d_scores: AllScoresT) -> list[Doc]:
         d_heads = bp_heads(d_scores)
         d_tokvecs = weighting.merge(d_heads) if d_heads else tokvecs.dataXd * 0
+        check_gradient(d_tokvecs, f"weighting {type(weighting).__name__}")
         return bp_tokvecs(Ragged(d_tokvecs, tokvecs.lengths))
 
     return scores, backprop
@@ -86,6 +88,7 @@ def run_heads(
                 continue
             d_input = bp_scores[name](d_scores[name])
             d_tokvecs[name] = bp_sharing(name, d_input.tokvecs)
+            check_layer(layers[name], d_tokvecs[name], f"head {name!r}")
             for other, d_condition in zip(heads[name].condition_on, d_input.conditions, strict=True):
                 d_other = bp_conditions[name][other](d_condition)
                 d_scores[other] = d_scores[other] + d_other if other in d_scores else d_other

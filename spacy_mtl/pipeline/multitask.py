@@ -17,6 +17,7 @@ from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
 from .. import registry  # noqa: F401  (the config's registries)
 from ..models.blas_threads import one_blas_thread
 from ..models.finish import finish_layers
+from ..models.finite_gradients import NotFinite, drop_gradients
 from ..models.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
 from ..models.multitask import AllScoresT, build_multitask_model, run_heads
 from ..models.shared_encoder import finish_encoder
@@ -163,7 +164,12 @@ class Multitask(TrainablePipe):
         losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
         """Learn from a batch. Each head learns from the examples that carry its annotation; the heads' gradients reach
-        the encoder in one backward pass. A batch that no head can learn from changes nothing.
+        the encoder in one backward pass. A batch that no head can learn from changes nothing. The loss of a head whose
+        weight is 0 moves nothing: neither the head, nor the encoder, nor what the head is conditioned on. Such a head
+        still learns from the losses of heads that are conditioned on it.
+
+        Raises a ValueError that names the head if its loss or its gradient is NaN or infinite. The weights are as
+        before the batch, and no gradient is left.
 
         losses (dict[str, float] | None): Gets the weighted total under the component's name and each head's own loss
             (nats) under "name/head".
@@ -187,15 +193,29 @@ class Multitask(TrainablePipe):
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
         own, d_scores = self._get_losses(examples, scores)
-        if d_scores:
+        if own:
             weights = self.weighting.weights(own)
-            backprop({key: gradient * weights[key] for key, gradient in d_scores.items()})
-            self._with_gradient.update(reached_heads(self.heads, own))
+            weighted = {key: gradient * weights[key] for key, gradient in d_scores.items() if weights[key] != 0}
+            self._backprop(backprop, weighted)
             losses[self.name] += sum(weights[key] * loss for key, loss in own.items())
             for key, loss in own.items():
                 losses[f"{self.name}/{key}"] += loss
-        elif any(is_last_of_several(listener) for listener in find_listeners(self.model)):
-            backprop({})
+        else:
+            self._backprop(backprop, {})
+
+    def _backprop(self, backprop: Callable[[AllScoresT], Any], d_scores: AllScoresT) -> None:
+        """Add the gradients of these heads' losses, or none at all."""
+        if not d_scores:
+            if any(is_last_of_several(listener) for listener in find_listeners(self.model)):
+                backprop({})
+            return
+        try:
+            backprop(d_scores)
+        except NotFinite:
+            drop_gradients(self.model)
+            self._with_gradient.clear()
+            raise
+        self._with_gradient.update(reached_heads(self.heads, d_scores))
 
     def rehearse(
         self,
@@ -226,8 +246,7 @@ class Multitask(TrainablePipe):
             scores, backprop = self.model.begin_update(docs)
         writers = {key: head for key, head in self.heads.items() if head.writes}
         own = {key: head.get_rehearsal_loss(teacher[key], scores[key]) for key, head in writers.items()}
-        backprop({key: d_scores for key, (_, d_scores) in own.items()})
-        self._with_gradient.update(own)
+        self._backprop(backprop, {key: d_scores for key, (_, d_scores) in own.items()})
         losses[self.name] += sum(loss for loss, _ in own.values())
         if sgd:
             self.finish_update(sgd)

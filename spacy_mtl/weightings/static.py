@@ -1,5 +1,6 @@
 """Fixed loss weights."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ def make_static_v1(weights: dict[str, float] | None = None) -> "Static":
     """Build the plain weighted sum.
 
     weights (dict[str, float] | None): Factor of each head's loss and gradient by head name; 1.0 for heads that are not
-        named. On representation sharing a well-tuned plain sum is hard to beat (Kurin et al. 2022, Xin et al. 2022).
+        named. With 0.0 the loss is only reported. On representation sharing a well-tuned plain sum is hard to beat
+        (Kurin et al. 2022, Xin et al. 2022).
     """
     return Static(weights or {})
 
@@ -25,13 +27,18 @@ class Static:
         self.factors = dict(factors)
 
     def bind(self, heads: Sequence[str]) -> None:
-        """Refuse weights of heads that don't exist, and weights that are negative."""
+        """Refuse weights of heads that don't exist, weights that are negative or infinite, and only zeros."""
         unknown = sorted(set(self.factors) - set(heads))
         if unknown:
             raise ValueError(f"spacy_mtl.Static.v1: weights names {unknown}, but the heads are {list(heads)}")
-        negative = {name: factor for name, factor in self.factors.items() if not factor >= 0}
-        if negative:
-            raise ValueError(f"spacy_mtl.Static.v1: weights must be numbers of at least 0, but there is {negative}")
+        wrong = {name: factor for name, factor in self.factors.items() if not 0 <= factor < math.inf}
+        if wrong:
+            raise ValueError(f"spacy_mtl.Static.v1: weights must be numbers of at least 0, but there is {wrong}")
+        if not any(self.weights(dict.fromkeys(heads, 0.0)).values()):
+            raise ValueError(
+                f"spacy_mtl.Static.v1: the weights of all heads, {list(heads)}, are 0, so that nothing would be "
+                "learned; give at least one of them a weight above 0"
+            )
 
     def weights(self, losses: Mapping[str, float]) -> dict[str, float]:
         """The fixed factor of each head."""
