@@ -1,4 +1,5 @@
 import json
+import random
 import subprocess
 import sys
 from collections import Counter
@@ -579,3 +580,51 @@ def test_help_has_examples():
     code, output = run_cli("--help")
     assert code == 0
     assert "reviews.csv corpus/ --text body --label topic --label mood" in output
+
+
+# What users ran into
+
+
+def test_conllu_fuzzed_files_fail_with_file_and_line(tmp_path, nlp):
+    rng = random.Random(0)
+    signs = ["=", "|", "_", "\t", "\n", "-", ".", "1", "0", "x", " ", "", "²", "٣", "\u3000", "\x00", "\ud7ff"]
+    path = tmp_path / "x.conllu"
+    for _ in range(3000):
+        text = CONLLU
+        for _ in range(rng.randint(1, 3)):
+            place = rng.randrange(len(text))
+            text = text[:place] + rng.choice(signs) + text[place + rng.randint(0, 4) :]
+        path.write_text(text, encoding="utf8")
+        try:
+            list(convert_conllu(path, nlp.vocab, ner_key="name"))
+        except ConversionError as error:
+            assert str(error).startswith(str(path))
+
+
+@pytest.mark.parametrize("feats", ["Case", "Case=Nom|Person", "Case=Nom|", "a=b=c"])
+def test_conllu_features_without_equals(tmp_path, nlp, feats):
+    path = write(tmp_path / "x.conllu", CONLLU.replace("Case=Nom|Person=1", feats))
+    with pytest.raises(ConversionError, match="line 3: FEATS is .* expected Name=Value"):
+        list(convert_conllu(path, nlp.vocab))
+
+
+def test_iob_folder_of_txt_files_and_names_of_dev(tmp_path):
+    for name in ("train", "valid", "test"):
+        write(tmp_path / "in" / f"{name}.txt", "Ada B-PER\n\nhere O\n")
+    code, output = run_cli(tmp_path / "in", tmp_path / "out", "--format", "iob")
+    assert code == 0, output
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["dev.spacy", "test.spacy", "train.spacy"]
+    write(tmp_path / "in" / "validation.txt", "Ada B-PER\n")
+    assert "would both become dev.spacy" in run_cli(tmp_path / "in", tmp_path / "out", "--format", "iob")[1]
+
+
+def test_iob_without_blank_lines(tmp_path, nlp):
+    path = write(tmp_path / "x.iob", "a O\n" * 501)
+    with pytest.raises(ConversionError, match=r"x\.iob: 501 tokens without a blank line .* put a blank line after"):
+        list(convert_iob(path, nlp.vocab))
+    assert len(list(convert_iob(write(path, "a O\n" * 501 + "\nb O\n"), nlp.vocab))) == 2
+
+
+def test_joint_labels_in_any_order_are_one_class(tmp_path, nlp):
+    docs = list(convert_joint(write_joint(tmp_path, "a\nb\nc", "O\nO\nO", "x#y\ny#x\nc#"), nlp.vocab))
+    assert [doc.cats for doc in docs] == [{"c#": 0.0, "x#y": 1.0}] * 2 + [{"c#": 1.0, "x#y": 0.0}]

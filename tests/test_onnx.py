@@ -3,9 +3,11 @@
 import builtins
 import json
 import pickle
+import subprocess
 import sys
 
 import numpy as np
+import pipelines
 import pytest
 import spacy
 from numpy.testing import assert_allclose
@@ -325,3 +327,19 @@ def test_snips_dev_is_annotated_the_same(data_dir):
     assert_same(plain, again)
     for doc, other in zip(plain, again, strict=True):
         assert_allclose(doc.tensor, other.tensor, atol=1e-4)
+
+
+def test_a_file_that_can_not_be_written_leaves_nothing(tmp_path):
+    """A real failure: no file may be larger than 20,000 bytes."""
+    pipelines.make_nlp(model={"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": ENCODER}).to_disk(
+        tmp_path / "model"
+    )
+    code = (
+        "import resource, sys; from spacy.cli import app; import spacy_mtl.cli; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); app()"
+    )
+    command = [sys.executable, "-c", code, "mtl", "export-onnx", str(tmp_path / "model"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Nothing was exported" in done.stdout + done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -62,7 +62,7 @@ def convert_conllu(
         Default: entities are missing.
     encoding (str): The encoding of the file.
     YIELDS (Doc): One doc for each `n_sents` sentences; the last may have fewer.
-    RAISES ConversionError: A line has not ten columns, ids are not 1, 2, 3, …, UPOS is no UD tag, heads are no tree
+    RAISES ConversionError: A line has not ten columns, ids are not 1, 2, 3, …, UPOS is no UD tag, FEATS has no `=`, heads are no tree
         with one root, a tag is invalid, or no word has `ner_key`.
     """
     if n_sents < 1:
@@ -130,6 +130,8 @@ def _parse_word(columns: Sequence[str], *, path: Path, line: int) -> Word:
         raise ConversionError(path, f"UPOS {upos!r} is not a Universal Dependencies tag", line)
     if not (head == "_" or WORD_ID.fullmatch(head)):
         raise ConversionError(path, f"HEAD is {head!r}, expected a number or _", line)
+    if feats != "_" and any(item.count("=") != 1 for item in feats.split("|")):
+        raise ConversionError(path, f"FEATS is {feats!r}, expected Name=Value pairs joined by |, or _", line)
     deprel = "ROOT" if deprel == "root" else _value(deprel)
     misc = _parse_misc(misc_text)
     return Word(

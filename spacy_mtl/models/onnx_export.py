@@ -1,6 +1,8 @@
 """Export a trained pipeline: the fast encoder as ONNX graphs for spaCy, and encoder and heads as one for the rest."""
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ def export_pipeline(path: str | Path, output: Path) -> dict[str, int]:
     heads for each `multitask` component.
 
     path (str | Path): A trained pipeline, or the name of an installed one.
-    output (Path): A folder that is empty or does not exist.
+    output (Path): A folder that is empty or does not exist. It gets all files or, if one can't be written, none.
     RETURNS: The size of the graphs in bytes, by the name of the component or of the file.
     """
     if output.exists() and any(output.iterdir()):
@@ -37,11 +39,26 @@ def export_pipeline(path: str | Path, output: Path) -> dict[str, int]:
     nlp = load_model(path)
     wholes = {f"onnx/{name}.onnx": graph for name, graph in whole_graphs(nlp).items()}
     sizes = export_encoders(nlp)
-    nlp.to_disk(output)
-    for file, graph in wholes.items():
-        (output / file).parent.mkdir(exist_ok=True)
-        (output / file).write_bytes(graph)
+    write_whole(nlp, wholes, output)
     return sizes | {file: len(graph) for file, graph in wholes.items()}
+
+
+def write_whole(nlp: Language, graphs: dict[str, bytes], output: Path) -> None:
+    """Write the pipeline and the graphs next to `output` and rename the folder at the end."""
+    output = output.resolve()
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        nlp.to_disk(temporary)
+        for file, graph in graphs.items():
+            (temporary / file).parent.mkdir(exist_ok=True)
+            (temporary / file).write_bytes(graph)
+        if output.exists():
+            output.rmdir()
+        temporary.rename(output)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def export_encoders(nlp: Language) -> dict[str, int]:
