@@ -191,7 +191,7 @@ class DocClasses(Protocol):
 
 @runtime_checkable
 class Consistent(Protocol):
-    """A head whose annotation has to fit the doc's class, if it is told so. A head need not be one.
+    """A head that can be decoded together with the doc's class. Optional.
 
     consistent_with (str | None): Name of the `DocClasses` head, whose classes are exclusive, with which it is decoded.
     """
@@ -199,13 +199,24 @@ class Consistent(Protocol):
     consistent_with: str | None
 
     def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
-        """Learn from gold what fits which class. classes: None for a doc whose class is not known."""
+        """Learn from gold what comes with which class; the same docs may come many times. classes: None for a doc whose
+        class is not known.
+        """
 
-    def can_give(self, example: Example, name: str) -> bool:
-        """Whether the gold annotation fits this class, as far as was observed: if not, it can't be predicted."""
+    def gold_costs(
+        self, examples: Iterable[Example], gold: Iterable[str | None], classes: Sequence[str]
+    ) -> list[float]:
+        """The costs of the gold annotation in docs of their class, in nats, at least 0, as far as was observed. Docs
+        without a class or without annotation are left out.
+
+        gold (Iterable[str | None]): The class of each example. classes (Sequence[str]): The names of all classes.
+        """
+
+    def novelty(self) -> float:
+        """The share of what was observed that would cost something, had it not been observed itself."""
 
     def reconcile(self, scores: ScoresT, classes: Sequence[str], logits: Floats2d) -> tuple[ScoresT, Floats2d]:
-        """Decide for the best annotation together with the best class that it fits.
+        """Decide for the annotation and the class that are together the best after their cost.
 
         classes (Sequence[str]): The names of the columns of `logits` (n_docs, n_classes).
         RETURNS: scores whose `decode` gives that annotation, and logits whose greatest is that class.

@@ -1,5 +1,6 @@
 """Small pipelines, examples and comparisons that several tests build on."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,13 @@ def make_examples(nlp: Language, *, cats: bool = True, ents: bool = True) -> lis
     return examples
 
 
-def make_nlp(heads: dict[str, Any] | None = None, *, listener: bool = False, **settings: Any) -> Language:
+def make_nlp(
+    heads: dict[str, Any] | None = None,
+    *,
+    listener: bool = False,
+    examples: Callable[[Language], list[Example]] | None = None,
+    **settings: Any,
+) -> Language:
     """An initialised small pipeline: the component over its own encoder, or over the listener of a tok2vec pipe."""
     fix_random_seed(0)
     nlp = spacy.blank("en")
@@ -67,7 +74,7 @@ def make_nlp(heads: dict[str, Any] | None = None, *, listener: bool = False, **s
         nlp.add_pipe("tok2vec", config={"model": ENCODER})
     model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": LISTENER if listener else ENCODER}
     nlp.add_pipe("multitask", config={"model": model, "heads": JOINT if heads is None else heads, **settings})
-    nlp.initialize(lambda: make_examples(nlp))
+    nlp.initialize(lambda: (examples or make_examples)(nlp))
     return nlp
 
 

@@ -98,8 +98,11 @@ def test_decoding_together_does_not_wait_for_each_doc(
     heads = {**HEADS, "slots": {**HEADS["slots"], "consistent_with": "intent"}}
     nlp, examples = make_pipeline(ENCODER, heads)
     parts = nlp.get_pipe("multitask").heads
-    parts["slots"].model.attrs["seen_types"].classes.pop("ask")
-    parts["slots"].model.attrs["seen_types"].see("ask", [])
+    seen_types = parts["slots"].model.attrs["seen_types"]
+    seen_types.kinds = {("play", types) for _, types in seen_types.kinds}
+    for index in range(500):
+        seen_types.see("ask", [f"other{index}"])
+        seen_types.see("play", [f"other{index}", *parts["slots"].labels])
     parts["intent"].model.get_ref("output").get_param("b")[0] += 2.0
     parts["slots"].model.layers[2].get_param("b")[0] -= 20.0
     waits = []

@@ -29,7 +29,7 @@ def _part(result: Audit, part: Part) -> dict[str, Any]:
         "unused_docs": part.unused,
         "shared_texts": result.shared_texts(part),
         "misaligned_entities": part.misaligned,
-        "impossible_docs": dict(part.impossible),
+        "gold_costs": {head: [cost for cost in found.costs if cost] for head, found in part.gold_costs.items()},
         "heads": {
             head: {"docs": counts.docs, "units": counts.units, "labels": dict(counts.labels)}
             for head, counts in part.heads.items()

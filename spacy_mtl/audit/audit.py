@@ -12,7 +12,7 @@ from spacy.training import Example
 from spacy.util import load_model_from_config, minibatch, registry
 from thinc.api import Config
 
-from ..pipeline.consistency import count_impossible, find_consistent, observe_gold
+from ..pipeline.consistency import GoldCosts, find_consistent, find_gold_costs, observe_gold
 from ..pipeline.multitask import Multitask, check_overlap
 from ..pipeline.views import Views, check_head_names
 from ..readers.multi_corpus import MultiCorpus
@@ -108,7 +108,8 @@ def count(part: Part, examples: Iterable[Example], heads: Mapping[str, Head], *,
         if is_train:
             observe_gold(heads, pairs, Views(chunk))
         else:
-            part.impossible.update(count_impossible(heads, pairs, Views(chunk)))
+            for key, found in find_gold_costs(heads, pairs, Views(chunk)).items():
+                part.gold_costs.setdefault(key, GoldCosts()).costs.extend(found.costs)
 
 
 def find_problems(result: Audit, heads: Mapping[str, Head]) -> None:
@@ -158,7 +159,7 @@ def rare_labels(result: Audit) -> Iterator[str]:
 
 
 def odd_docs(result: Audit) -> Iterator[str]:
-    """Docs that nobody uses, that are in two splits, whose entities don't fit the tokens, or can't be found."""
+    """Docs that nobody uses, that are in two splits, whose entities don't fit the tokens, or that cost something."""
     for part in result.parts:
         where, n_docs = f"{part.split}, corpus {part.corpus!r}", len(part.lengths)
         if 0 < part.unused < n_docs or (part.unused and part.split != result.train):
@@ -171,12 +172,12 @@ def odd_docs(result: Audit) -> Iterator[str]:
                 f"{where}: {part.misaligned} entities do not begin and end at the pipeline's tokens and count as "
                 "missing; set gold_preproc = true in the reader, or use a tokenizer that fits"
             )
-        for head, number in part.impossible.items():
-            if number:
+        for head, found in part.gold_costs.items():
+            if any(found.costs):
                 yield (
-                    f"{where}: the gold of head {head!r} is in {number} of {n_docs} docs what {result.train!r} never "
-                    "shows in a doc of that class, so it can't be predicted; if these are many, set consistent_with to "
-                    "null"
+                    f"{where}: head {head!r} is decoded with consistent_with, and its gold {found}, because "
+                    f"{result.train!r} does not show such entity types together in docs of that class; compare the "
+                    "scores on dev with those of consistent_with = null"
                 )
         if part.lengths and not all(part.lengths):
             yield f"{where}: {part.lengths.count(0)} docs are empty"

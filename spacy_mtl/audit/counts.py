@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..gold import is_same_tokenization, stored_values
+from ..pipeline.consistency import GoldCosts
 from ..pipeline.views import Views
 from ..types import Head
 
@@ -31,8 +32,8 @@ class Part:
 
     lengths (list[int]): Tokens of each doc. texts (list[int]): Hash of each doc's text. unused (int): Docs that no head
     has gold in. misaligned (int): Gold entities that do not begin and end at tokens of the pipeline's tokenizer.
-    impossible (Counter[str]): By head with `consistent_with`, docs of dev or test whose gold it can't predict, since
-    the train split never shows it in a doc of that class.
+    gold_costs (dict[str, GoldCosts]): By head with `consistent_with`, what the gold of dev or test costs, as far as the
+    train split has shown.
     """
 
     split: str
@@ -41,7 +42,7 @@ class Part:
     texts: list[int] = field(default_factory=list)
     unused: int = 0
     misaligned: int = 0
-    impossible: Counter[str] = field(default_factory=Counter)
+    gold_costs: dict[str, GoldCosts] = field(default_factory=dict)
     heads: dict[str, HeadCounts] = field(default_factory=dict)
 
     def add(self, examples: Sequence[Example], heads: Mapping[str, Head]) -> None:

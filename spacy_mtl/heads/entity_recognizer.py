@@ -48,9 +48,10 @@ def make_entity_recognizer_v1(
     scheme (str): "BIO", or "BILUO", which has a tag for last and for single tokens and twice as many tags.
     condition_on (str | list[str] | None): Heads whose distribution each token sees, such as the intent of its doc.
     consistent_with (str | None): A doc classifier with exclusive classes. A doc's class and entities are then decoded
-        together: the best combination whose entity types were all seen in training in docs of that class, each with
-        each other. Where class and entities would not fit otherwise, `cats` are the shares of the best combination with
-        each class.
+        together, as the best combination after its cost. An entity costs something if training shows its type with
+        other classes only, and so do two entities of types that training never shows together in a doc of the class;
+        how much is estimated from training. In docs where this matters, `cats` are the shares of the best combination
+        with each class.
     spans_key (str | None): Write to `doc.spans[spans_key]`, with the spans' probabilities in `attrs["scores"]`,
         instead of `doc.ents`. Gold is read from `doc.ents` in both cases.
     """
@@ -289,23 +290,36 @@ class EntityRecognizer:
         return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities)
 
     def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
-        """Take note of the entity types of each doc. One without gold entities tells nothing; what one without a class
-        has goes with every class.
+        """Take note of the entity types of each doc with annotated entities. Seeing a doc again changes nothing, so all
+        batches of a training may be observed. A doc without a class tells only of classes that no other doc has.
         """
         seen_types = self.model.attrs["seen_types"]
         for eg, name in zip(examples, classes, strict=True):
             if eg.reference.has_annotation("ENT_IOB"):
                 seen_types.see(name, [ent.label_ for ent in eg.reference.ents])
 
-    def can_give(self, example: Example, name: str) -> bool:
-        """Whether the gold types were seen with the class and with each other."""
+    def gold_costs(
+        self, examples: Iterable[Example], gold: Iterable[str | None], classes: Sequence[str]
+    ) -> list[float]:
+        """The costs of the gold entities in docs of their class, in nats, where both are annotated."""
+        costs = self.model.attrs["seen_types"].costs(classes, self.labels)
+        result = []
+        for eg, name in zip(examples, gold, strict=True):
+            if name is not None and eg.reference.has_annotation("ENT_IOB"):
+                types = [ent.label_ for ent in eg.reference.ents]
+                counts = np.array([[types.count(label) for label in self.labels]])
+                result.append(float(costs.of_counts(counts, classes.index(name))[0]))
+        return result
+
+    def novelty(self) -> float:
+        """The share of observed sets of entity types that have a type, or two, that no other set of their class has."""
         seen_types: SeenTypes = self.model.attrs["seen_types"]
-        return seen_types.shows(name, [ent.label_ for ent in example.reference.ents])
+        return seen_types.novelty()
 
     def reconcile(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
-        """Decode entities and class together, so that all types were seen with the class and with each other."""
-        fit = self.model.attrs["seen_types"].fit(classes, self.labels)
-        return decode_jointly(constrain(scores, self.tag_scheme), logits, self.tag_scheme, fit)
+        """Decode entities and class together, as the best combination after its cost."""
+        costs = self.model.attrs["seen_types"].costs(classes, self.labels)
+        return decode_jointly(constrain(scores, self.tag_scheme), logits, self.tag_scheme, costs)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
         """Write the spans. Entities that a doc already has stay, and displace those that overlap them. Blocked tokens

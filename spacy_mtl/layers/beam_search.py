@@ -1,14 +1,14 @@
-"""Tag sequences whose entity types go together, by beam search.
+"""The best tag sequences where two entities cost something together, by beam search.
 
-Viterbi forgets which types a sequence has already, so it cannot keep two of them apart. Here each of the sequences that
-are kept knows which types it may still begin.
+Viterbi forgets which types a sequence has already. Here each of the sequences that are kept knows what the next entity
+of each type would cost.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .crf import CRFScores, Packing, pack
-from .seen_types import Fit
+from .seen_types import Costs
 from .tag_scheme import TagScheme
 
 IntsT = NDArray[np.int64]
@@ -16,19 +16,19 @@ FloatsT = NDArray[np.float64]
 WIDTH = 16
 
 
-def beam_search(scores: CRFScores, scheme: TagScheme, fit: Fit, classes: IntsT, *, width: int = WIDTH) -> IntsT:
-    """Find the tags of each doc, (n_tokens,), all of whose types go with its class and with each other.
+def beam_search(scores: CRFScores, scheme: TagScheme, costs: Costs, classes: IntsT, *, width: int = WIDTH) -> IntsT:
+    """Find the tags of each doc, (n_tokens,), whose score less the costs of its pairs of entities is the best.
 
-    scores (CRFScores): Constrained potentials in main memory; each doc has tokens.
+    scores (CRFScores): Constrained potentials in main memory, less what single entities cost; each doc has tokens.
     classes (n_docs,): The class of each doc.
-    width (int): Sequences that are kept at each token. They are the best of those that fit so far, so the result is the
-        best one unless what leads there falls behind `width` others on the way.
+    width (int): Sequences that are kept at each token. They are the best so far, so the result is the best one unless
+        what leads there falls behind `width` others on the way.
     """
     packing = pack(scores.lengths)
     emissions = scores.emissions[packing.rows].astype("d")
     classes, lengths = classes[packing.order], scores.lengths[packing.order]
     begins = scheme.starts & (scheme.label >= 0)
-    free = fit.possible[classes][:, None]
+    due = np.zeros((len(classes), 1, scheme.n_labels))
     values, arriving = np.zeros((len(classes), 1)), scores.starts[None, None]
     kept: list[tuple[IntsT, IntsT]] = []
     best = np.empty(len(classes), dtype=np.int64)
@@ -36,15 +36,15 @@ def beam_search(scores: CRFScores, scheme: TagScheme, fit: Fit, classes: IntsT, 
     for step, size in enumerate(packing.sizes.tolist()):
         here, stop = slice(stop, stop + size), stop + size
         found = values[:size, :, None] + arriving[:size] + emissions[here, None]
-        found[:, :, begins] += np.where(free[:size, :, scheme.label[begins]], 0.0, -np.inf)
+        found[:, :, begins] -= due[:size, :, scheme.label[begins]]
         ending = lengths[:size] == step + 1
         found[ending] += scores.ends
         values, before, tags = _keep_best(found, width)
         kept.append((before, tags))
         best[:size][ending] = values[ending].argmax(axis=1)
-        free = np.take_along_axis(free[:size], before[:, :, None], axis=1)
+        due = np.take_along_axis(due[:size], before[:, :, None], axis=1)
         docs, places = np.nonzero(begins[tags])
-        free[docs, places] &= fit.together[classes[docs], scheme.label[tags[docs, places]]]
+        due[docs, places] += costs.pairs[classes[docs], scheme.label[tags[docs, places]]]
         arriving = scores.transitions[tags]
     return _follow_back(packing, kept, best)
 

@@ -1,14 +1,15 @@
 """The class of a doc and the types of its entities, decided together.
 
-Some types never go with some classes: no artist in a question about the weather. Others never go together: no two dates
-in one booking. A classifier and a CRF that decode on their own give such combinations. Here the best one that fits
-wins: argmax over class c and tags t that fit it of log p(c) + score(t). Where the best tags of all fit the best class,
-they are that combination, so only the other docs, few once the model is trained, are decoded once for each class; and
-only where the best tags of a class do not go together are others searched for. Inference under constraints between
-what several classifiers say: Roth and Yih 2004, "A Linear Programming Formulation for Global Inference in Natural
-Language Tasks".
+Some types hardly ever go with some classes: no artist in a question about the weather. Others hardly ever go together:
+no two dates in one booking. A classifier and a CRF that decode on their own give such combinations. Here the best one
+wins after what it costs: argmax over class c and tags t of log p(c) + score(t) - costs of t's entities in c. Where the
+best class and the best tags cost nothing, they are that combination, so only the other docs, few once the model is
+trained, are decoded again, once for each class that may still win. What an entity costs is a potential of the CRF like
+others; only where pairs of entities cost something other tags are searched for. Inference over what several classifiers
+say: Roth and Yih 2004, "A Linear Programming Formulation for Global Inference in Natural Language Tasks".
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,88 +21,132 @@ from .beam_search import beam_search
 from .crf import CRFScores
 from .path_probability import path_log_scores
 from .ranges import ranges
-from .seen_types import Fit
+from .seen_types import Costs
 from .softmax import log_softmax
 from .tag_scheme import TagScheme
 from .viterbi import viterbi
 
 IntsT = NDArray[np.int64]
-BoolsT = NDArray[np.bool_]
 FloatsT = NDArray[np.float64]
 # of docs that are decoded for several classes at once
 MAX_TOKENS = 2**13
+# in nats, by which classes that are out stay behind
+MARGIN = 1e-6
 
 
-def decode_jointly(scores: CRFScores, logits: ArrayT, scheme: TagScheme, fit: Fit) -> tuple[CRFScores, ArrayT]:
+def decode_jointly(scores: CRFScores, logits: ArrayT, scheme: TagScheme, costs: Costs) -> tuple[CRFScores, ArrayT]:
     """Decide tags and classes.
 
     scores (CRFScores): Constrained potentials. logits (n_docs, n_classes): of the classes.
-    RETURNS: The scores, with the best tags in `tags`, and the logits. In docs whose best tags did not fit their best
-        class, emissions of tags that don't go with the new class are minus infinity, and the logits are, up to a
+    RETURNS: The scores, with the best tags in `tags`, and the logits. In docs whose best class and best tags cost
+        something together, the new class's costs of entities are taken off the emissions, and the logits are, up to a
         constant, the log-scores of the best combination with each class, or a bound below the best of all.
     """
     tags = viterbi(scores)
-    classes = to_numpy(logits.argmax(axis=1))
-    doubtful = np.flatnonzero(~fits(tags, scores.lengths, classes, scheme, fit))
+    found = costs_of(tags, scores.lengths, to_numpy(logits.argmax(axis=1)), scheme, costs)
+    doubtful = np.flatnonzero(found > 0)
     if not len(doubtful):
         return replace(scores, tags=tags), logits
     xp = get_array_module(logits)
     log_classes = to_numpy(log_softmax(logits)).astype("d")
-    possible = np.pad(fit.possible, ((0, 0), (0, 1)), constant_values=True)[:, scheme.label]
+    of_tags = _costs_of_tags(scheme, costs)
     emissions, logits = scores.emissions.copy(), logits.copy()
     for docs in _batches(doubtful, scores.lengths, log_classes.shape[1]):
         rows = _rows(scores.lengths, docs)
         near = scores.with_potentials(map(to_numpy, (scores.emissions[rows], *scores.potentials[1:])))
-        part = replace(near, lengths=scores.lengths[docs])
-        joint, tags[rows] = _decide(part, log_classes[docs], possible, scheme, fit)
+        part = replace(near, lengths=scores.lengths[docs], tags=tags[rows])
+        joint, tags[rows] = _decide(part, log_classes[docs], found[docs], of_tags, scheme, costs)
         chosen = np.repeat(joint.argmax(axis=1), part.lengths)
-        emissions[rows] = xp.where(xp.asarray(possible[chosen]), emissions[rows], -np.inf)
+        emissions[rows] -= xp.asarray(of_tags[chosen], dtype=emissions.dtype)
         logits[docs] = xp.asarray(joint - joint.max(axis=1, keepdims=True), dtype=logits.dtype)
     return replace(scores, emissions=emissions, tags=tags), logits
 
 
-def fits(tags: IntsT, lengths: IntsT, classes: IntsT, scheme: TagScheme, fit: Fit) -> BoolsT:
-    """Whether the entities of each doc go with its class and with each other, (n_docs,).
+def costs_of(tags: IntsT, lengths: IntsT, classes: IntsT, scheme: TagScheme, costs: Costs) -> FloatsT:
+    """What the entities of each doc cost in its class, alone and in pairs, (n_docs,).
 
     tags (n_tokens,), lengths (n_docs,), classes (n_docs,).
     """
-    starts, _, labels = scheme.spans(tags)
-    owners = np.repeat(np.arange(len(lengths)), lengths)[starts]
-    counts = np.bincount(owners * scheme.n_labels + labels, minlength=len(lengths) * scheme.n_labels)
-    counts = counts.reshape(-1, scheme.n_labels)
-    result: BoolsT = ~np.any((counts > 0) & ~fit.possible[classes], axis=1)
-    for index in np.unique(classes):
-        docs = np.flatnonzero(classes == index)
-        apart = (~fit.together[index]).astype("f")
-        # an entity is not beside itself
-        beside = counts[docs].astype("f") @ apart - apart.diagonal()
-        result[docs] &= ~((counts[docs] > 0) & (beside > 0)).any(axis=1)
-    return result
+    return _by_class(costs.of_counts, _count_types(tags, lengths, scheme), classes)
 
 
 def _decide(
-    scores: CRFScores, log_classes: FloatsT, possible: BoolsT, scheme: TagScheme, fit: Fit
+    scores: CRFScores, log_classes: FloatsT, found: FloatsT, of_tags: FloatsT, scheme: TagScheme, costs: Costs
 ) -> tuple[FloatsT, IntsT]:
-    """possible (n_classes, n_tags): which tags go with which class.
+    """scores: with the best tags of all. found (n_docs,): what these cost in the best class.
+    of_tags (n_classes, n_tags): what a tag's entity costs.
     RETURNS: the log-scores of each doc's best combination with each class, (n_docs, n_classes), and the tags of the
     best of all, (n_tokens,).
     """
-    n_docs, n_classes = log_classes.shape
-    classes = np.tile(np.arange(n_classes), n_docs)
-    copies = _take(scores, np.repeat(np.arange(n_docs), n_classes))
-    of_class = possible[np.repeat(classes, copies.lengths)]
-    copies = replace(copies, emissions=np.where(of_class, copies.emissions, -np.inf))
+    assert scores.tags is not None
+    # no class can have more than with the best tags at no cost
+    joint = log_classes + path_log_scores(scores, scores.tags)[:, None]
+    docs, classes = np.nonzero(log_classes >= log_classes.max(axis=1, keepdims=True) - found[:, None])
+    copies = _take(scores, docs)
+    copies = replace(copies, emissions=copies.emissions - of_tags[np.repeat(classes, copies.lengths)])
     tags = viterbi(copies)
-    joint = path_log_scores(copies, tags).reshape(log_classes.shape) + log_classes
-    fitting = fits(tags, copies.lengths, classes, scheme, fit).reshape(joint.shape)
-    floor = np.where(fitting, joint, -np.inf).max(axis=1, keepdims=True)
-    open_ = np.flatnonzero(~fitting & (joint >= floor))
+    bound = log_classes[docs, classes] + path_log_scores(copies, tags)
+    values = bound - _pair_costs_of(tags, copies.lengths, classes, scheme, costs)
+    open_ = np.flatnonzero((values < bound) & (bound > _best_by_doc(values, docs)[docs]))
     if len(open_):
-        part = _take(copies, open_)
-        tags[_rows(copies.lengths, open_)] = found = beam_search(part, scheme, fit, classes[open_])
-        joint.flat[open_] = path_log_scores(part, found) + log_classes.flat[open_]
-    best = joint.argmax(axis=1) + np.arange(n_docs) * n_classes
-    return joint, tags[_rows(copies.lengths, best)]
+        others, gains = _search(_take(copies, open_), tags[_rows(copies.lengths, open_)], classes[open_], scheme, costs)
+        tags[_rows(copies.lengths, open_)] = others
+        values[open_] += gains
+        bound[open_] = values[open_]
+    best = _best_by_doc(values, docs)
+    chosen = np.flatnonzero(values == best[docs])
+    chosen = chosen[np.unique(docs[chosen], return_index=True)[1]]
+    joint[docs, classes] = bound
+    joint = np.minimum(joint, best[:, None] - MARGIN)
+    joint[np.arange(len(joint)), classes[chosen]] = best
+    return joint, tags[_rows(copies.lengths, chosen)]
+
+
+def _search(scores: CRFScores, tags: IntsT, classes: IntsT, scheme: TagScheme, costs: Costs) -> tuple[IntsT, FloatsT]:
+    """Look for tags that are better than these (n_tokens,) after the costs of pairs.
+
+    RETURNS: The better ones of both, (n_tokens,), and by how much they are better, (n_docs,).
+    """
+    others = beam_search(scores, scheme, costs, classes)
+    values = [
+        path_log_scores(scores, path) - _pair_costs_of(path, scores.lengths, classes, scheme, costs)
+        for path in (tags, others)
+    ]
+    gains = np.maximum(values[1] - values[0], 0.0)
+    return np.where(np.repeat(gains > 0, scores.lengths), others, tags), gains
+
+
+def _best_by_doc(values: FloatsT, docs: IntsT) -> FloatsT:
+    """The greatest value of each doc, (n_docs,). docs (n_values,): sorted, none is left out."""
+    return np.maximum.reduceat(values, np.flatnonzero(np.diff(docs, prepend=-1)))
+
+
+def _costs_of_tags(scheme: TagScheme, costs: Costs) -> FloatsT:
+    """What the entity that a tag begins costs in each class, (n_classes, n_tags)."""
+    begins = scheme.starts & (scheme.label >= 0)
+    result: FloatsT = np.where(begins, costs.types[:, scheme.label], 0.0)
+    return result
+
+
+def _pair_costs_of(tags: IntsT, lengths: IntsT, classes: IntsT, scheme: TagScheme, costs: Costs) -> FloatsT:
+    """What the entities of each doc cost in pairs, (n_docs,)."""
+    return _by_class(costs.of_pairs, _count_types(tags, lengths, scheme), classes)
+
+
+def _by_class(find: Callable[[FloatsT, int], FloatsT], counts: FloatsT, classes: IntsT) -> FloatsT:
+    result = np.zeros(len(counts))
+    for index in np.unique(classes):
+        docs = np.flatnonzero(classes == index)
+        result[docs] = find(counts[docs], int(index))
+    return result
+
+
+def _count_types(tags: IntsT, lengths: IntsT, scheme: TagScheme) -> FloatsT:
+    """The number of each doc's entities of each type, (n_docs, n_labels)."""
+    starts, _, labels = scheme.spans(tags)
+    owners = np.repeat(np.arange(len(lengths)), lengths)[starts]
+    counts = np.bincount(owners * scheme.n_labels + labels, minlength=len(lengths) * scheme.n_labels)
+    return counts.reshape(-1, scheme.n_labels).astype("d")
 
 
 def _take(scores: CRFScores, docs: IntsT) -> CRFScores:

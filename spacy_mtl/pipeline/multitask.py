@@ -9,7 +9,7 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
-from spacy.util import minibatch
+from spacy.util import logger, minibatch
 from spacy.util import registry as spacy_registry
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
@@ -23,7 +23,7 @@ from ..models.multitask import AllScoresT, build_multitask_model, run_heads
 from ..models.shared_encoder import finish_encoder
 from ..origin import corpora_of
 from ..types import AnnotationsT, ArrayT, EncoderT, Head, HeadInput, SelfLabelling, SharingInput, Weighting
-from .consistency import find_consistent, observe_gold, reconcile
+from .consistency import describe_gold_costs, find_consistent, observe_gold, reconcile
 from .scoring import score_corpora, score_heads
 from .views import Views, check_corpora, check_head_names
 
@@ -104,6 +104,7 @@ class Multitask(TrainablePipe):
         self.model = build_multitask_model(model, {key: self.heads[key] for key in self._order}, weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
+        self._is_new = False
         self.main_scores: dict[str, float | None] = {}
         self.corpus_scores: dict[str, dict[str, float]] = {}
 
@@ -291,6 +292,7 @@ class Multitask(TrainablePipe):
         if not filled:
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
         self._initialize_networks(filled[:N_SAMPLE])
+        self._is_new = True
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Each head's metrics as "head_metric"; spaCy's own key too where one head alone owns the annotation;
@@ -299,6 +301,8 @@ class Multitask(TrainablePipe):
         """
         examples = list(examples)
         validate_examples(examples, "Multitask.score")
+        if self._is_new:
+            self._log_gold_costs(examples)
         self._run_silent_heads([eg.predicted for eg in examples])
         result = score_heads(self.heads, examples)
         by_corpus = score_corpora(self.heads, examples)
@@ -352,6 +356,12 @@ class Multitask(TrainablePipe):
         if silent:
             for batch in minibatch(docs, size=N_SCORED):
                 self.set_annotations(batch, self._predict_with(batch, silent))
+
+    def _log_gold_costs(self, examples: Sequence[Example]) -> None:
+        """Log what `consistent_with` costs the gold of the docs that are scored first after initialisation."""
+        self._is_new = False
+        for text in describe_gold_costs(self.heads, self._consistent, Views(examples)):
+            logger.info(text)
 
     def _name_for_sharing(self, examples: Sequence[Example]) -> None:
         """Tell the sharing layer, if there is one, what it may have a part for."""
