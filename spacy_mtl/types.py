@@ -177,6 +177,28 @@ class SelfLabelling(Protocol):
 
 
 @runtime_checkable
+class GoldChecking(Protocol):
+    """A head that refuses settings or gold that it can't learn from before the training starts."""
+
+    def check_gold(self, examples: Sequence[Example]) -> None:
+        """Raise a ValueError for the first mistake. It is called at initialisation, when the labels are known."""
+
+
+@runtime_checkable
+class Thresholded(Protocol):
+    """A head that predicts what reaches a threshold. `nlp.evaluate(examples, scorer_cfg={"threshold": 0.3})` scores it
+    by another one.
+
+    threshold (float): The least probability of what counts as predicted.
+    """
+
+    threshold: float
+
+    def with_threshold(self, threshold: float) -> "Head":
+        """The same head with another threshold. This one keeps its own."""
+
+
+@runtime_checkable
 class DocClasses(Protocol):
     """A head that gives docs classes. Its scores are logits, (n_docs, n_labels).
 

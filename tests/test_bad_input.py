@@ -95,9 +95,78 @@ def test_negative_weight():
 
 
 def test_class_weight_for_an_unknown_label():
-    nlp = make_nlp(heads_config(intent={"kind": "DocClassifier", "class_weights": {"plya": 2.0}}))
     with fails("'intent'", "class_weights", "'plya'", "'play'"):
-        train(nlp, make_examples(nlp), steps=1)
+        initialize(heads_config(intent={"kind": "DocClassifier", "class_weights": {"plya": 2.0}}))
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_class_weight_that_is_no_weight(weight):
+    with fails("DocClassifier", "class_weights", "'play'", str(weight), "at least 0"):
+        add(heads_config(intent={"kind": "DocClassifier", "class_weights": {"play": weight}}))
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
+def test_threshold_that_is_no_probability(threshold):
+    with fails("DocClassifier", "threshold", str(threshold), "from 0 to 1"):
+        add(heads_config(intent={"kind": "DocClassifier", "exclusive": False, "threshold": threshold}))
+    nlp = make_nlp(heads_config(intent={"kind": "DocClassifier", "exclusive": False}))
+    with fails("'intent'", "threshold", str(threshold), "from 0 to 1"):
+        nlp.evaluate(make_examples(nlp), scorer_cfg={"threshold": threshold})
+
+
+@pytest.mark.parametrize("labels", [None, {"intent": ["play"]}])
+def test_a_single_exclusive_class(labels):
+    nlp = add(INTENT)
+    gold = make_examples(nlp)
+    for eg in gold:
+        eg.reference.cats = {"play": 1.0}
+    with fails("'intent'", "['play']", "exclusive = false"):
+        nlp.get_pipe("multitask").initialize(lambda: gold, nlp=nlp, labels=labels)
+
+
+def test_a_single_class_that_is_not_exclusive():
+    nlp = add(heads_config(intent={"kind": "DocClassifier", "exclusive": False}))
+    nlp.initialize(lambda: [relabelled(nlp, cats={"play": 1.0})])
+    train(nlp, [relabelled(nlp, cats={"play": 1.0})], steps=1)
+
+
+VALUES_OF_CATS = [2.0, -1.0, float("nan"), None, "yes"]
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+@pytest.mark.parametrize("value", VALUES_OF_CATS, ids=str)
+def test_values_of_cats_out_of_range(exclusive, value):
+    heads = heads_config(intent={"kind": "DocClassifier", "exclusive": exclusive})
+    nlp = make_nlp(heads)
+    bad = relabelled(nlp, cats={"ask": 1.0 if value != 2.0 else 0.0, "play": value})
+    parts = ("'intent'", "'play'", repr(value), "'stop Berlin'", "from 0 to 1")
+    with fails(*parts):
+        nlp.update([bad])
+    with fails(*parts):
+        nlp.evaluate([bad])
+    fresh = add(heads)
+    with fails(*parts):
+        fresh.initialize(lambda: [*make_examples(fresh), bad])
+
+
+def test_values_of_another_heads_cats_are_not_this_ones():
+    nlp = make_nlp(heads_config(intent={"kind": "DocClassifier", "label_prefix": "p"}))
+    nlp.update([relabelled(nlp, cats={"play": 1.0, "rating": 5.0})])
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_cats_of_none(exclusive):
+    heads = heads_config(intent={"kind": "DocClassifier", "exclusive": exclusive})
+    nlp = make_nlp(heads)
+    bad = relabelled(nlp, cats=None)
+    parts = ("'intent'", "cats", "'stop Berlin'", "None", "{}")
+    with fails(*parts):
+        nlp.update([bad])
+    with fails(*parts):
+        nlp.evaluate([bad])
+    fresh = add(heads)
+    with fails(*parts):
+        fresh.initialize(lambda: [*make_examples(fresh), bad])
 
 
 def relabelled(nlp, **changes):
@@ -135,6 +204,39 @@ def test_two_exclusive_classes():
     nlp = make_nlp(INTENT)
     with fails("'intent'", "2 classes", "'stop Berlin'", "exclusive = false"):
         nlp.update([relabelled(nlp, cats={"play": 1.0, "ask": 1.0})])
+
+
+def test_two_exclusive_classes_at_initialisation():
+    nlp = add(INTENT)
+    with fails("'intent'", "2 classes", "'stop Berlin'", "exclusive = false"):
+        nlp.initialize(lambda: [*make_examples(nlp), relabelled(nlp, cats={"play": 1.0, "ask": 1.0})])
+
+
+def test_no_exclusive_class_beside_another_heads_class():
+    heads = heads_config(intent={"kind": "DocClassifier"}, mood={"kind": "DocClassifier"})
+    nlp = add(heads)
+    labels = {"intent": ["ask", "play"], "mood": ["good", "bad"]}
+    bad = relabelled(nlp, cats={"play": 0.0, "ask": 0.0, "good": 1.0})
+    with fails("'intent'", "no class", "'stop Berlin'", "exclusive = false"):
+        nlp.get_pipe("multitask").initialize(lambda: [*make_examples(nlp), bad], nlp=nlp, labels=labels)
+
+
+def test_a_tag_that_says_what_a_token_is_not():
+    """spaCy's tagger reads "!VB" so."""
+    nlp = add(heads_config(fine={"kind": "Tagger"}))
+    parts = ("'fine'", "tag '!VB'", "'stop Berlin'", "is not", "unset", "'VB'")
+    both = [relabelled(nlp, tag="VB"), relabelled(nlp, tag="!VB")]
+    with fails(*parts):
+        nlp.initialize(lambda: both)
+    nlp.initialize(lambda: both[:1])
+    with fails(*parts):
+        nlp.update(both[1:])
+
+
+def test_a_tag_that_only_looks_negative():
+    nlp = add(heads_config(fine={"kind": "Tagger"}))
+    nlp.initialize(lambda: [relabelled(nlp, tag="!"), relabelled(nlp, tag="!X")])
+    assert nlp.get_pipe("multitask").label_data == {"fine": ["!", "!X"]}
 
 
 def test_no_exclusive_class():

@@ -139,3 +139,95 @@ def test_learns_over_a_listener_and_survives_reloading(tmp_path):
         assert cats == nlp(eg.reference.text).cats
         assert max(cats, key=cats.get) == max(eg.reference.cats, key=eg.reference.cats.get)
     assert LISTENER["width"] == loaded.get_pipe("multitask").encoder.get_dim("nO")
+
+
+def judged(made, gold, predicted):
+    """Whether a prediction, given as one number a class, is right for this gold."""
+    (eg,) = examples(gold)
+    eg.predicted.cats = dict(zip(made.keys, predicted, strict=True))
+    return made.is_correct(eg)
+
+
+A, B, C = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("gold", "right"),
+    [
+        ({"a": 1.0, "b": 0.0, "c": 0.0}, [True, False, False]),
+        ({"b": 1.0}, [False, True, False]),
+        ({"a": 0.5, "b": 0.5}, [True, True, False]),
+        ({"a": 0.0}, [False, True, True]),
+        ({"a": 0.0, "c": 0.0}, [False, True, False]),
+        ({"a": 0.0, "of another head": 1.0}, [False, True, True]),
+        ({"a": 1.0, "of another head": 1.0}, [True, False, False]),
+        ({"of another head": 1.0}, [None, None, None]),
+        ({}, [None, None, None]),
+    ],
+)
+def test_an_exclusive_prediction_is_judged_by_the_heads_own_classes(gold, right):
+    assert [judged(head(), gold, predicted) for predicted in (A, B, C)] == right
+
+
+def test_a_doc_whose_classes_are_only_ruled_out_counts_for_the_accuracy_alone():
+    made = head()
+    gold = examples({"a": 1.0, "b": 0.0, "c": 0.0}, {"b": 0.0}, {"b": 0.0})
+    for eg, predicted in zip(gold, (A, B, C), strict=True):
+        eg.predicted.cats = dict(zip(made.keys, predicted, strict=True))
+    scores = made.score(gold)
+    assert scores["acc"] == pytest.approx(2 / 3)
+    assert scores["micro_f"] == made.score(gold[:1])["micro_f"] == 1.0
+    ruled_out = made.score(gold[1:])
+    assert ruled_out["acc"] == 0.5
+    assert ruled_out["micro_f"] is None
+
+
+def test_a_class_never_seen_is_a_false_positive_of_the_predicted_one():
+    nlp = make_nlp(heads_config(intent={"kind": "DocClassifier"}))
+    gold = make_examples(nlp)[:1]
+    gold[0].reference.cats = {"play": 0.0, "ask": 0.0, "new": 1.0}
+    types = nlp.evaluate(gold)["intent_f_per_type"]
+    assert all(scores["f"] == 0.0 for scores in types.values())
+
+
+def test_two_heads_without_prefix_share_cats():
+    heads = heads_config(topic={"kind": "DocClassifier"}, mood={"kind": "DocClassifier"})
+    nlp = spacy.blank("en")
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": ENCODER}
+    pipe = nlp.add_pipe("multitask", config={"model": model, "heads": heads})
+    gold = [Example(nlp.make_doc(text), nlp.make_doc(text)) for text in ("a b", "c d")]
+    gold[0].reference.cats = {"art": 1.0, "sport": 0.0, "happy": 0.0, "sad": 1.0}
+    gold[1].reference.cats = {"art": 0.0, "sport": 1.0, "happy": 1.0, "sad": 0.0}
+    pipe.initialize(lambda: gold, nlp=nlp, labels={"topic": ["art", "sport"], "mood": ["happy", "sad"]})
+    train(nlp, gold, steps=60)
+    scores = nlp.evaluate(gold)
+    assert [scores[key] for key in ("topic_acc", "mood_acc", "multitask_exact")] == [1.0, 1.0, 1.0]
+
+
+def test_keys_are_made_once_for_all_docs(monkeypatch):
+    made = head(label_prefix="x=")
+    gold = examples(*[{"x=a": 1.0}] * 20)
+    calls = []
+    monkeypatch.setattr(type(made), "keys", property(lambda self: calls.append(1) or ("x=a", "x=b", "x=c")))
+    made.score(gold)
+    assert len(calls) <= 3
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.9])
+def test_evaluate_takes_a_threshold(threshold):
+    nlp = make_nlp(heads_config(intent={"kind": "DocClassifier", "exclusive": False}))
+    train(nlp, make_examples(nlp), steps=5)
+    pipe = nlp.get_pipe("multitask")
+    for eg in make_examples(nlp):
+        assert all(0.05 < value < 0.95 for value in nlp(eg.reference.text).cats.values())
+    scores = nlp.evaluate(make_examples(nlp), scorer_cfg={"threshold": 0.05})
+    assert scores["intent_macro_f"] == pytest.approx(2 / 3)
+    assert scores["intent_acc"] == scores["multitask_exact"] == 0.0
+    assert scores["multitask_score"] == scores["intent_macro_f"]
+    assert pipe.heads["intent"].threshold == 0.5
+    pipe.heads["intent"].threshold = threshold
+    expected = nlp.evaluate(make_examples(nlp))
+    pipe.heads["intent"].threshold = 0.3
+    found = nlp.evaluate(make_examples(nlp), scorer_cfg={"threshold": threshold})
+    names = ("intent_macro_f", "intent_acc", "multitask_score", "multitask_exact")
+    assert [found[name] for name in names] == [expected[name] for name in names]

@@ -22,7 +22,18 @@ from ..models.listeners import check_listeners, check_vectors, find_listeners, i
 from ..models.multitask import AllScoresT, build_multitask_model, run_heads
 from ..models.shared_encoder import finish_encoder
 from ..origin import corpora_of
-from ..types import AnnotationsT, ArrayT, EncoderT, Head, HeadInput, SelfLabelling, SharingInput, Weighting
+from ..types import (
+    AnnotationsT,
+    ArrayT,
+    EncoderT,
+    GoldChecking,
+    Head,
+    HeadInput,
+    SelfLabelling,
+    SharingInput,
+    Thresholded,
+    Weighting,
+)
 from .consistency import describe_gold_costs, find_consistent, observe_gold, reconcile
 from .scoring import score_corpora, score_heads
 from .views import Views, check_corpora, check_head_names
@@ -93,7 +104,8 @@ class Multitask(TrainablePipe):
             )
         self.vocab = vocab
         self.name = name
-        self.cfg: dict[str, Any] = {}
+        # `spacy find-threshold` sets "heads.NAME.threshold" here too; what counts is the config that it loads with.
+        self.cfg: dict[str, Any] = {"heads": {key: {} for key in heads}}
         self.heads: dict[str, Head] = dict(heads)
         self.weighting: Weighting = weighting
         for key, head in self.heads.items():
@@ -286,6 +298,7 @@ class Multitask(TrainablePipe):
         self._set_labels(examples, labels or {})
         check_overlap(self.heads, self.name)
         check_corpora(self.heads, examples)
+        check_gold(self.heads, Views(examples))
         observe_gold(self.heads, self._consistent, Views(examples))
         self._name_for_sharing(examples)
         filled = [eg.predicted for eg in examples if len(eg.predicted)]
@@ -298,22 +311,26 @@ class Multitask(TrainablePipe):
         """Each head's metrics as "head_metric"; spaCy's own key too where one head alone owns the annotation;
         `multitask_score`, the mean of the heads' main scores; `multitask_exact`, the share of docs on which every head
         that has gold is right. Where docs carry the name of their corpus, also "corpus/head_metric".
+
+        threshold (float | None): Among `kwargs`, as `scorer_cfg` of `nlp.evaluate` sets it: scores heads that have a
+            threshold by this one.
         """
+        heads = with_threshold(self.heads, kwargs.get("threshold"))
         examples = list(examples)
         validate_examples(examples, "Multitask.score")
         if self._is_new:
             self._log_gold_costs(examples)
         self._run_silent_heads([eg.predicted for eg in examples])
-        result = score_heads(self.heads, examples)
-        by_corpus = score_corpora(self.heads, examples)
-        for corpus, heads in by_corpus.items():
-            for key, scores in heads.items():
+        result = score_heads(heads, examples)
+        by_corpus = score_corpora(heads, examples)
+        for corpus, own in by_corpus.items():
+            for key, scores in own.items():
                 result.update({f"{corpus}/{key}_{metric}": value for metric, value in scores.items()})
         main = {key: head.main_score for key, head in self.heads.items() if head.main_score is not None}
         self.main_scores = {key: result[f"{key}_{metric}"] for key, metric in main.items()}
         self.corpus_scores = {
-            corpus: {key: scores[main[key]] for key, scores in heads.items() if key in main}
-            for corpus, heads in by_corpus.items()
+            corpus: {key: scores[main[key]] for key, scores in own.items() if key in main}
+            for corpus, own in by_corpus.items()
         }
         return result
 
@@ -455,6 +472,22 @@ def check_overlap(heads: Mapping[str, Head], name: str) -> None:
             if other != key:
                 what = f"label {label!r}" if label else written
                 raise ValueError(f"head {key!r}: {what} is also predicted by head {other!r}; {head.overlap_fix}")
+
+
+def check_gold(heads: Mapping[str, Head], views: Views) -> None:
+    """Raise a ValueError for gold that a head can't learn from."""
+    for key, head in heads.items():
+        if isinstance(head, GoldChecking):
+            head.check_gold(views.of(key))
+
+
+def with_threshold(heads: Mapping[str, Head], threshold: float | None) -> Mapping[str, Head]:
+    """The heads, those that have a threshold with this one, if there is any."""
+    if threshold is None:
+        return heads
+    return {
+        key: head.with_threshold(threshold) if isinstance(head, Thresholded) else head for key, head in heads.items()
+    }
 
 
 def reached_heads(heads: Mapping[str, Head], names: Iterable[str]) -> set[str]:
