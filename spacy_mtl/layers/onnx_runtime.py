@@ -125,14 +125,20 @@ class OnnxState:
 
 
 def make_session(graph: bytes) -> Any:
-    """A session of onnxruntime on the CPU. Raises an ImportError that names the extra if it is not installed."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            "this pipeline's encoder runs in onnxruntime, which is not installed: pip install 'spacy-mtl[onnx]'"
-        ) from error
+    """A session of onnxruntime on the CPU."""
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     # With torch there is one part of the batch for each of its threads; without, one part and all cores.
     options.intra_op_num_threads = 1 if has_torch else 0
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def import_onnxruntime() -> Any:
+    """The package. Raises an ImportError that names the extra if it can't be imported."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            f"OnnxEncoder: it needs onnxruntime, which can't be imported ({error}): pip install 'spacy-mtl[onnx]'"
+        ) from error
+    return onnxruntime

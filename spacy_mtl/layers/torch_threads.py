@@ -1,4 +1,4 @@
-"""How many threads torch computes with: one while a batch is split over our own threads, and one in a forked process."""
+"""How many threads torch computes with: one while our own threads share a batch, and one in a forked process."""
 
 import os
 from collections.abc import Iterator

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
@@ -182,15 +183,15 @@ class TransformerShim(PyTorchShim):
         return bytes(srsly.msgpack_dumps(msg))
 
     def from_bytes(self, bytes_data: bytes) -> "TransformerShim":
-        """Load what `to_bytes` gave."""
+        """Load what `to_bytes` gave. Raises a ValueError if there is anything but tensors among the weights."""
         msg = srsly.msgpack_loads(bytes_data)
         if msg:
-            settings = json.loads(msg["config"])
-            config = AutoConfig.for_model(**settings)
+            config = AutoConfig.for_model(**read_config(msg["config"]))
             prefix, suffix, pad = msg["special"]
             special = SpecialPieces(tuple(prefix), tuple(suffix), pad)
-            self._set(AutoModel.from_config(config), msg["tokenizer"], special, msg["max_length"])
-            self._model.load_state_dict(torch.load(io.BytesIO(msg["weights"]), map_location=self.device))
+            transformer = AutoModel.from_config(config, trust_remote_code=False)
+            self._set(transformer, msg["tokenizer"], special, msg["max_length"])
+            self._model.load_state_dict(read_tensors(msg["weights"], device=self.device))
         return self
 
     def copy(self) -> "TransformerShim":
@@ -234,14 +235,32 @@ def _take_step(optimizer: Any, key: tuple[int, str], param: torch.nn.Parameter) 
         param.grad = xp2torch(left, device=param.device)
 
 
+def read_config(text: str) -> dict[str, Any]:
+    """The settings of a transformer's config. What starts with "_" and `attn_implementation` are left out: they do not
+    belong to the network, and the latter can name code on the Hugging Face hub.
+    """
+    settings: dict[str, Any] = json.loads(text)
+    return {key: value for key, value in settings.items() if not key.startswith("_") and key != "attn_implementation"}
+
+
+def read_tensors(weights: bytes, *, device: Any) -> dict[str, torch.Tensor]:
+    """The tensors by name, from what torch.save wrote."""
+    try:
+        tensors: dict[str, torch.Tensor] = torch.load(io.BytesIO(weights), map_location=device, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            "transformer: its saved weights hold something other than tensors, which was not loaded, since loading it "
+            "could run any code. Do not trust this pipeline; get it again from where it was trained"
+        ) from error
+    return tensors
+
+
 def read_special(tokenizer: Any) -> SpecialPieces:
     """The pieces around a text, such as [CLS] and [SEP]."""
-    mark = tokenizer.convert_tokens_to_ids(tokenizer.convert_ids_to_tokens([0]))[0]
-    built = tokenizer.build_inputs_with_special_tokens([mark, mark, mark])
-    around = len(built) - 3
-    start = next(i for i in range(around + 1) if built[i : i + 3] == [mark] * 3)
+    encoding = tokenizer.backend_tokenizer.encode("a")
+    start, stop = encoding.special_tokens_mask.index(0), len(encoding) - encoding.special_tokens_mask[::-1].index(0)
     pad = tokenizer.pad_token_id
-    return SpecialPieces(tuple(built[:start]), tuple(built[start + 3 :]), 0 if pad is None else pad)
+    return SpecialPieces(tuple(encoding.ids[:start]), tuple(encoding.ids[stop:]), 0 if pad is None else pad)
 
 
 def read_length(tokenizer: Any) -> int:

@@ -10,7 +10,7 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..layers.cnn_forward import Part, Tok2VecT, split_docs
-from ..layers.onnx_runtime import OnnxState
+from ..layers.onnx_runtime import OnnxState, import_onnxruntime
 from ..layers.parallel import run_parts
 
 
@@ -20,6 +20,8 @@ def make_onnx_encoder_v1(width: int) -> Tok2VecT:
 
     width (int): Width of the vectors.
     """
+    # so that spacy.load says what is missing, not the first text
+    import_onnxruntime()
     attrs = {"graphs": {}, "state": OnnxState()}
     return Model("onnx_encoder", forward, init=init, dims={"nO": width}, attrs=attrs)
 

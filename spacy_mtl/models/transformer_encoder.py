@@ -52,7 +52,13 @@ def make_transformer_encoder_v1(
         raise ValueError(
             f"TransformerEncoder: max_batch is {max_batch} and overlap {overlap}; expected at least 1 and at least 0"
         )
-    from ..layers.transformer_shim import TransformerShim
+    try:
+        from ..layers.transformer_shim import TransformerShim
+    except ImportError as error:
+        raise ImportError(
+            f"TransformerEncoder: it needs torch and transformers, which can't be imported ({error}): "
+            "pip install 'spacy-mtl[transformers]'"
+        ) from error
 
     settings = {"pooling": pooling, "all_layers": layers == "all"}
     shim = TransformerShim(settings=settings, mixed_precision=mixed_precision, compiled=compiled)
