@@ -30,16 +30,17 @@ class Value(NamedTuple):
 
 
 def make_swap_entities_v1(level: float, entity_level: float = 1.0) -> AugmenterT:
-    """Build the augmenter ("mention replacement", Dai & Adel 2020, "An analysis of simple data augmentation for named
-    entity recognition", COLING). A value is one that an entity of the same type has in a doc of the same classes
-    (`doc.cats`) that was read before, each as likely as any other. `doc.cats` stay. Tags, parts of speech,
-    morphology, lemmas and sentence starts stay at all other tokens and are unset at new ones; dependencies are dropped.
-    The paper draws for each entity anew: `level = 1.0`, and its rate is `entity_level`.
-    With `training.max_epochs` of 0 or more spaCy reads a corpus once, so each epoch has the same swaps; to draw anew,
-    read it with `spacy_mtl.MultiCorpus.v1` and `max_epochs = -1`.
+    """Build the augmenter that replaces entities by others of the same type: mention replacement (Dai and Adel 2020,
+    "An Analysis of Simple Data Augmentation for Named Entity Recognition", COLING). A new value is drawn uniformly from
+    the entities of that type in docs of the same classes (`doc.cats`) that were read before.
 
-    level (float): The probability that a doc has entities swapped.
-    entity_level (float): The probability that an entity of such a doc is swapped.
+    `doc.cats` stay. Tags, parts of speech, morphology, lemmas and sentence starts stay at all other tokens and are
+    missing at new ones; dependencies are dropped. The paper decides for each entity anew: set `level = 1.0`, and
+    `entity_level` to its rate. With `max_epochs` of 0 or more spaCy reads a corpus once, so each epoch repeats the same
+    swaps; to draw anew, read the corpus with `spacy_mtl.MultiCorpus.v1` and `max_epochs = -1`.
+
+    level (float): Probability that entities of a doc are swapped.
+    entity_level (float): Probability that an entity of such a doc is swapped.
     """
     for name, rate in (("level", level), ("entity_level", entity_level)):
         if not 0.0 <= rate <= 1.0:

@@ -14,16 +14,17 @@ LengthT = Callable[[Example], int]
 def make_batch_by_corpus_v1(
     size: Any, tolerance: float = 0.2, discard_oversize: bool = False, get_length: LengthT | None = None
 ) -> Callable[[Iterable[Example]], Iterator[list[Example]]]:
-    """Build a batcher whose batches have docs of one corpus only, sized by words like those of
-    `spacy.batch_by_words.v1`.
+    """Build a batcher that puts docs of only one corpus in a batch, sized by words like `spacy.batch_by_words.v1`.
 
-    Batches come in the order in which they fill up, so that the corpora's shares of the batches follow the sampler's.
-    At the end of a pass each corpus gives what it has left. Docs without a corpus's name are a corpus too.
+    Batches come in the order in which they fill up, so the corpora's shares of the batches follow the sampler. At the
+    end of a pass each corpus gives what is left. Docs without the name of a corpus count as one corpus.
 
-    size (int | Sequence[int]): Words in a batch; a sequence or schedule gives the size of one batch after another.
-    tolerance (float): A doc with more words than `size` by at most this share is never left out.
-    discard_oversize (bool): Leave out docs that are larger than that, instead of giving each alone.
-    get_length (Callable[[Example], int] | None): The words of an example; its number of tokens by default.
+    size (int | Sequence[int]): Number of words in a batch; a sequence or schedule gives the sizes of successive
+        batches.
+    tolerance (float): Share by which a doc may exceed `size` before it counts as oversized.
+    discard_oversize (bool): Leave out oversized docs, instead of giving each a batch of its own.
+    get_length (Callable[[Example], int] | None): Function that gives the length of an example; by default its number of
+        tokens.
     """
     if isinstance(size, int) and size < 1:
         raise ValueError(f"spacy_mtl.batch_by_corpus.v1: size is {size}; it must be at least 1")

@@ -43,18 +43,23 @@ def make_doc_classifier_v1(
     class_weights: dict[str, float] | None = None,
     label_smoothing: float = 0.0,
 ) -> "DocClassifier":
-    """Build a document classifier.
+    """Build a document classifier, which writes the probability of each class to `doc.cats`.
 
-    exclusive (bool): One class a doc (softmax), or any number of them (sigmoid).
-    threshold (float): For classes that are not exclusive: from which probability on a class counts as predicted when
-        it is scored. `doc.cats` always has the probabilities.
-    pooling (list[str]): How token vectors become a doc vector: "mean", "max", "attention", or several side by side.
-    label_prefix (str): Only keys of `doc.cats` that start so belong to this head, and it writes them so. Its labels
-        are the keys without it. Two heads may have equal labels if their prefixes differ.
-    class_weights (dict[str, float] | None): Factor of a class's loss by label, at least 0; 1.0 for those that are not
-        named.
-    label_smoothing (float): For exclusive classes: the share of the probability that the target gives to the other
-        classes, in equal parts (Szegedy et al. 2016).
+    A doc is missing gold if none of its `cats` keys is a label of the head. If the classes are not exclusive, a single
+    absent key is missing too, while the other keys still train. The loss is the cross-entropy, in nats per doc. Main
+    score: `acc` if the classes are exclusive, else `macro_f`; the other scores are those of spaCy's `textcat`.
+
+    exclusive (bool): Predict exactly one class per doc (softmax). False predicts any number of classes (sigmoid).
+    threshold (float): Probability from which a class counts as predicted in scores. Only used if the classes are not
+        exclusive. `doc.cats` always holds the probabilities themselves.
+    pooling (list[str]): How to combine token vectors into a doc vector: `"mean"`, `"max"`, `"attention"`, or several of
+        them, concatenated.
+    label_prefix (str): Prefix of the `doc.cats` keys that belong to this head. The head reads and writes only these
+        keys; its labels are the keys without the prefix. Two heads may share label names if their prefixes differ.
+    class_weights (dict[str, float] | None): Factors of the classes' losses, by label, at least 0. Classes that are not
+        named have 1.0.
+    label_smoothing (float): Share of the target probability that is spread evenly over the other classes, from 0 to
+        below 1 (Szegedy et al. 2016). Only allowed if the classes are exclusive.
     """
     if not 0.0 <= label_smoothing < 1.0:
         raise ValueError(f"DocClassifier: label_smoothing is {label_smoothing}, expected at least 0 and less than 1")

@@ -30,20 +30,24 @@ def make_domain_adversary_v1(
     max_lambda: float = 1.0,
     pooling: list[PoolingKindT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
 ) -> "DomainAdversary":
-    """Build a domain adversary (Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks", JMLR 17).
+    """Build a domain adversary: a classifier of domains whose gradient reaches the encoder reversed, so that the
+    encoder learns to hide the domain (Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks", JMLR 17).
 
-    The classifier learns the docs' domains; the encoder gets its gradient times -lambda, where lambda = max_lambda *
-    (2 / (1 + exp(-gamma * p)) - 1) and p = step / total_steps, at most 1. A step is a call of update in which a doc has
-    a domain.
+    The encoder receives the gradient times `-lambda`, where `lambda = max_lambda * (2 / (1 + exp(-gamma * p)) - 1)` and
+    `p = min(1, step / total_steps)`. A step is a call of `update` with at least one doc that has a domain. A doc
+    without a domain is missing gold. The head writes no annotation. Its only score, `acc`, enters neither
+    `multitask_score` nor `multitask_exact`: the closer it is to the share of the largest domain, the better the vectors
+    hide the domain.
 
-    total_steps (int): Steps over which lambda grows, usually ${training.max_steps}, times training.accumulate_gradient
-        if that is not 1. 1 gives a lambda that is constant from the second step on.
-    prefix (str | None): The domain is the positive key of `doc.cats` that starts so; None: the name of the doc's
-        corpus, as the reader spacy_mtl.MultiCorpus.v1 gives it.
-    gamma (float): How fast lambda grows, above 0.
-    max_lambda (float): What lambda grows towards, at least 0. With 0 the encoder gets no gradient, and the head only
-        measures how well the shared vectors tell the domain.
-    pooling (list[str]): How token vectors become a doc vector: "mean", "max", "attention", or several side by side.
+    total_steps (int): Number of steps over which lambda grows, usually `${training.max_steps}`, multiplied by
+        `training.accumulate_gradient` if that is not 1. With 1, lambda is constant from the second step on.
+    prefix (str | None): Prefix of the `doc.cats` keys that name domains: the domain is the positive one. Null takes the
+        name of the doc's corpus, as the reader `spacy_mtl.MultiCorpus.v1` sets it.
+    gamma (float): Growth rate of lambda, above 0.
+    max_lambda (float): Value that lambda grows towards, at least 0. With 0 the encoder receives no gradient, and the
+        head only measures how well the shared vectors reveal the domain.
+    pooling (list[str]): How to combine token vectors into a doc vector: `"mean"`, `"max"`, `"attention"`, or several of
+        them, concatenated.
     """
     if total_steps < 1:
         raise ValueError(f"DomainAdversary: total_steps is {total_steps}; it must be at least 1")

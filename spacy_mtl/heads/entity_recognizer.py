@@ -43,17 +43,23 @@ def make_entity_recognizer_v1(
     consistent_with: str | None = None,
     spans_key: str | None = None,
 ) -> "EntityRecognizer":
-    """Build an entity recognizer.
+    """Build an entity recognizer: a linear-chain CRF over the tokens that are not white space. It writes `doc.ents`, or
+    a span group.
 
-    scheme (str): "BIO", or "BILUO", which has a tag for last and for single tokens and twice as many tags.
-    condition_on (str | list[str] | None): Heads whose distribution each token sees, such as the intent of its doc.
-    consistent_with (str | None): A doc classifier with exclusive classes. A doc's class and entities are then decoded
-        together, as the best combination after its cost. An entity costs something if training shows its type with
-        other classes only, and so do two entities of types that training never shows together in a doc of the class;
-        how much is estimated from training. In docs where this matters, `cats` are the shares of the best combination
-        with each class.
-    spans_key (str | None): Write to `doc.spans[spans_key]`, with the spans' probabilities in `attrs["scores"]`,
-        instead of `doc.ents`. Gold is read from `doc.ents` in both cases.
+    A token whose entity is unset is missing gold: the loss sums over all tags that it could have. The loss is the
+    negative log-likelihood, in nats per token. Main score: `f`, the F1 of exact spans; also `p`, `r` and `f_per_type`.
+
+    scheme (str): Tag scheme: `"BIO"`, or `"BILUO"`, which has twice as many tags, with own ones for last and single
+        tokens.
+    condition_on (str | list[str] | None): Names of heads whose predicted distribution each token sees, such as the
+        intent of its doc.
+    consistent_with (str | None): Name of a doc classifier with exclusive classes to decode jointly with. The doc's
+        class and entities become the best combination after its cost. An entity whose type training shows only in docs
+        of other classes has a cost, and so have two entities whose types training never shows together in a doc of the
+        class; the cost is estimated from training. Where this decides, `doc.cats` holds the shares of the best
+        combination for each class.
+    spans_key (str | None): Write to `doc.spans[spans_key]`, with probabilities in `attrs["scores"]`, instead of
+        `doc.ents`. Gold is read from `doc.ents` either way.
     """
     heads = [condition_on] if isinstance(condition_on, str) else condition_on or []
     model = build_model(len(heads), scheme)

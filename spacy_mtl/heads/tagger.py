@@ -36,11 +36,16 @@ STANDARD_SCORES: dict[str, dict[str, str]] = {
 
 
 def make_tagger_v1(attr: AttrT = "tag", overwrite: bool = False, label_smoothing: float = 0.0) -> "Tagger":
-    """Build a tagger.
+    """Build a tagger: one softmax per token, for the attribute `attr`.
 
-    attr (str): Which token attribute it learns and writes: "tag", "pos", "morph" or "sent_start".
-    overwrite (bool): Whether it replaces values that the doc already has.
-    label_smoothing (float): Share of the probability, from 0 to below 1, that the target gives to the other labels.
+    A token is missing gold if its value is unset, or if it is not aligned one to one with a gold token. The loss is the
+    cross-entropy, in nats per token. Main score: `acc`, or for `sent_start` the F1 of whole sentences, `f`; for `morph`
+    also spaCy's `micro_f` and `per_feat`.
+
+    attr (str): Token attribute to learn and write: `"tag"`, `"pos"`, `"morph"` or `"sent_start"`.
+    overwrite (bool): Replace values that the doc already has.
+    label_smoothing (float): Share of the target probability that is spread evenly over the other labels, from 0 to
+        below 1.
     """
     if not 0.0 <= label_smoothing < 1.0:
         raise ValueError(f"Tagger: label_smoothing is {label_smoothing}; it must be at least 0 and less than 1")

@@ -15,11 +15,10 @@ BackpropT = Callable[[list[Floats2d]], list[Floats2d]]
 
 
 def make_bi_lstm_encoder_v1(width: int, depth: int = 1) -> EncoderT:
-    """Build the encoder, the `encode` of `spacy.Tok2Vec.v2` (Graves & Schmidhuber 2005, "Framewise phoneme
-    classification with bidirectional LSTM networks"). What it reads and what it gives is dropped out with the rate of
-    the training, and what it reads is added to what it gives.
+    """Build a bidirectional LSTM with a residual connection and dropout, for the `encode` of `spacy.Tok2Vec.v2` (Graves
+    and Schmidhuber 2005, "Framewise phoneme classification with bidirectional LSTM networks"). Needs torch.
 
-    width (int): Width of the vectors that come in and go out; half of it for each direction, so it must be even.
+    width (int): Width of input and output vectors; even, since each direction gives one half.
     depth (int): Number of layers.
     """
     if width < 2 or width % 2:

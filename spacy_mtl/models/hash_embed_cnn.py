@@ -30,22 +30,24 @@ def make_hash_embed_cnn_v1(
     rare_word_dropout: float = 0.0,
     rare_word_power: float = 1.0,
 ) -> Tok2VecT:
-    """The fast form of `spacy.HashEmbedCNN.v2`, with its parameters and some more.
+    """Build the encoder that computes the same function as `spacy.HashEmbedCNN.v2`, several times faster. Weights are
+    interchangeable. Torch is used if it is installed.
 
-    width (int): Width of the vectors.
+    width (int): Width of the token vectors.
     depth (int): Number of convolutions, at least 1.
-    embed_size (int): Rows of the hash table for NORM; the tables of the subword features have half as many.
-    window_size (int): Neighbours that a convolution sees on either side. 1 is faster than the rest.
-    maxout_pieces (int): Linear functions that each output is the maximum of.
-    subword_features (bool): Whether to embed PREFIX, SUFFIX and SHAPE beside NORM.
-    pretrained_vectors (bool | None): Whether to use the static vectors of the vocab as well.
-    boundary (str): What a convolution sees outside a doc. "padded": what the one before computed there, as in spaCy, so
-        that equal weights give equal vectors; "zero": zeros, which is faster, for models trained with it.
-    word_dropout (float): The probability that a token gets a random word in training; PREFIX, SUFFIX and SHAPE stay.
-    rare_word_dropout (float): In training a word that was seen n times becomes the unknown word with a probability of
-        rare_word_dropout / (rare_word_dropout + n ** rare_word_power). Texts that SwapEntities made are not counted. In
-        prediction, words that training has not seen are the unknown word. 0: there is no unknown word.
-    rare_word_power (float): How fast that falls with n. At 3.0 few but words that were seen once are dropped.
+    embed_size (int): Number of rows of the hash table for NORM; the tables of the subword features have half as many.
+    window_size (int): Number of neighbours that a convolution sees on either side. 1 is the fastest.
+    maxout_pieces (int): Number of linear functions of which each output is the maximum.
+    subword_features (bool): Embed PREFIX, SUFFIX and SHAPE as well as NORM.
+    pretrained_vectors (bool | None): Also use the static vectors of the vocab.
+    boundary (str): What a convolution sees outside a doc. `"padded"`: the values that the previous layer computed
+        there, as in spaCy, so that equal weights give equal vectors. `"zero"`: zeros, which is faster, for models that
+        are trained with it.
+    word_dropout (float): Probability that a token gets a random word in training. Its other attributes stay.
+    rare_word_dropout (float): Replace rare words by the unknown word in training: a word that was seen n times with the
+        probability `rare_word_dropout / (rare_word_dropout + n ** rare_word_power)`. Docs made by `SwapEntities` are
+        not counted. In prediction each word that training has not seen is the unknown word. 0 switches this off.
+    rare_word_power (float): Rate at which that probability falls with n. At 3.0 it drops little but words seen once.
     """
     attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"] if subword_features else ["NORM"]
     return make_multi_hash_embed_cnn_v1(
@@ -76,11 +78,24 @@ def make_multi_hash_embed_cnn_v1(
     rare_word_dropout: float = 0.0,
     rare_word_power: float = 1.0,
 ) -> Tok2VecT:
-    """The fast form of `spacy.Tok2Vec.v2` with `spacy.MultiHashEmbed.v2` and `spacy.MaxoutWindowEncoder.v2`.
+    """Build the encoder that computes the same function as `spacy.Tok2Vec.v2` with `spacy.MultiHashEmbed.v2` and
+    `spacy.MaxoutWindowEncoder.v2`, several times faster, for any token attributes.
 
+    width (int): Width of the token vectors.
     attrs (list[str | int]): Token attributes to embed.
-    rows (list[int]): Rows of the hash table of each attribute.
-    include_static_vectors (bool): Whether to use the static vectors of the vocab as well.
+    rows (list[int]): Number of rows of the hash table of each attribute.
+    include_static_vectors (bool): Also use the static vectors of the vocab.
+    depth (int): Number of convolutions, at least 1.
+    window_size (int): Number of neighbours that a convolution sees on either side. 1 is the fastest.
+    maxout_pieces (int): Number of linear functions of which each output is the maximum.
+    boundary (str): What a convolution sees outside a doc. `"padded"`: the values that the previous layer computed
+        there, as in spaCy, so that equal weights give equal vectors. `"zero"`: zeros, which is faster, for models that
+        are trained with it.
+    word_dropout (float): Probability that a token gets a random word in training. Its other attributes stay.
+    rare_word_dropout (float): Replace rare words by the unknown word in training: a word that was seen n times with the
+        probability `rare_word_dropout / (rare_word_dropout + n ** rare_word_power)`. Docs made by `SwapEntities` are
+        not counted. In prediction each word that training has not seen is the unknown word. 0 switches this off.
+    rare_word_power (float): Rate at which that probability falls with n. At 3.0 it drops little but words seen once.
     """
     if depth < 1:
         raise ValueError(f"HashEmbedCNN: depth is {depth}, expected at least 1; for no convolution use MultiHashEmbed")

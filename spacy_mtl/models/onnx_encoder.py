@@ -15,10 +15,11 @@ from ..layers.parallel import run_parts
 
 
 def make_onnx_encoder_v1(width: int) -> Tok2VecT:
-    """Build an encoder that predicts what the exported one did; it can't be trained. Its graphs come with the weights
-    of the pipeline that was exported, from disk or from bytes. Needs the extra `onnx`.
+    """Build an encoder that predicts from ONNX graphs through onnxruntime, without torch. It cannot be trained. The
+    command `export-onnx` writes pipelines with it; the graphs are loaded with the pipeline's weights. Needs the extra
+    `onnx`.
 
-    width (int): Width of the vectors.
+    width (int): Width of the token vectors.
     """
     # so that spacy.load says what is missing, not the first text
     import_onnxruntime()

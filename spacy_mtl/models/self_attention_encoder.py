@@ -17,13 +17,13 @@ BackpropT = Callable[[list[Floats2d]], list[Floats2d]]
 
 
 def make_self_attention_encoder_v1(width: int, n_heads: int = 4, block: int = 128) -> EncoderT:
-    """Build the encoder, the `encode` of `spacy.Tok2Vec.v2`: layer_norm(X + dropout(attention(X))), a layer of Vaswani
-    et al. (2017) without positions, which the encoder below it knows. It needs no torch.
+    """Build one layer of self-attention, `layer_norm(X + dropout(attention(X)))`, for the `encode` of
+    `spacy.Tok2Vec.v2` (Vaswani et al. 2017, without positions). Does not need torch.
 
-    width (int): Width of the vectors that come in and go out.
-    n_heads (int): Attentions side by side; `width` is a multiple of it.
-    block (int): A doc of at most so many tokens is read as a whole; in a longer one a token sees those of its own
-        block of that size and of the two beside it.
+    width (int): Width of input and output vectors, a multiple of `n_heads`.
+    n_heads (int): Number of attention heads.
+    block (int): Maximum number of tokens of a doc in which each token attends to the whole doc. In a longer doc a token
+        attends to its own block of this size and to the blocks on either side.
     """
     if n_heads < 1 or width < 1 or width % n_heads:
         raise ValueError(

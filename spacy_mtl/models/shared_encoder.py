@@ -15,10 +15,8 @@ def make_shared_encoder_v1(tok2vec: Model[list[Doc], list[Floats2d]], sharing: S
     """Build the encoder that all heads share.
 
     tok2vec (Model[list[Doc], list[Floats2d]]): A listener, or an encoder of the component's own.
-    sharing (Model[SharingInput, dict[str, Ragged]] | None): Gives each head its own view of the shared vectors; None is
-        hard sharing, where all heads see the same. Before it is initialised, `attrs["heads"]` is set to the heads'
-        names and `attrs["corpora"]` to those of the corpora of the gold docs. Its backprop takes the gradients of any
-        of the heads, gives a SharingInput, and may be called once for each.
+    sharing (Model[SharingInput, dict[str, Ragged]] | None): Sharing layer that gives each head its own view of the
+        shared vectors, from the registry `mtl_sharing`. Null is hard sharing: all heads see the same vectors.
     """
     encoder: EncoderT = chain(tok2vec, slices2ragged())
     layers: list[Model[Any, Any]] = [encoder] if sharing is None else [encoder, sharing]

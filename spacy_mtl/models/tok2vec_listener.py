@@ -11,10 +11,10 @@ from thinc.types import Floats2d
 
 
 def make_tok2vec_listener_v1(width: int, upstream: str = "*") -> Model[list[Doc], list[Floats2d]]:
-    """The fast form of `spacy.Tok2VecListener.v1`.
+    """Build a listener that works like `spacy.Tok2VecListener.v1`, but checks its batch without a loop over tokens.
 
     width (int): Width of the vectors of the pipe that it listens to.
-    upstream (str): Name of that pipe; "*" is any.
+    upstream (str): Name of that pipe; `"*"` is any.
     """
     return FastTok2VecListener(upstream_name=upstream, width=width)
 

@@ -29,20 +29,24 @@ def make_transformer_encoder_v1(
     mixed_precision: bool = False,
     compiled: bool = False,
 ) -> Tok2VecT:
-    """Build the encoder. Words are cut into pieces one by one; docs are read sorted by length, and several share a row
-    if the model can tell them apart (BERT, ELECTRA, RoBERTa and their kin), so little is padded.
+    """Build a pretrained transformer as an encoder of word vectors. Needs the extra `transformers` and a model with a
+    fast tokenizer.
 
-    name (str): A Hugging Face model: a folder, or a name on its hub. It is read when the pipeline is initialised, and
-        saved with it.
-    pooling (str): How the vectors of a word's pieces become one: "mean", "first", "last" or "max". A word without
-        pieces, such as white space, has a vector of its own.
-    layers (str): "last" for the vectors of the last layer; "all" for those of the embedding and of each layer side by
-        side, (n_layers + 1) times as wide, for a sharing layer such as `spacy_mtl.LayerMix.v1`.
-    max_batch (int): Pieces that are read at once, with padding. Less needs less memory.
-    overlap (int): Pieces that the windows of a doc share which is longer than the transformer can read. A word gets its
-        vector from the window that has most of its neighbours.
-    mixed_precision (bool): Compute in 16 bits where it is safe; on a GPU only.
-    compiled (bool): Use torch.compile; on a GPU only.
+    Each word is split into pieces by itself. Docs are sorted by length and cut into batches with little padding; BERT,
+    ELECTRA, RoBERTa, XLM-R and CamemBERT read several docs in one row (sequence packing). Docs longer than the
+    transformer can read are read in overlapping windows.
+
+    name (str): A Hugging Face model: a folder, or a name on the hub. It is read at initialisation and saved with the
+        pipeline.
+    pooling (str): How to combine the vectors of a word's pieces: `"mean"`, `"first"`, `"last"` or `"max"`. A word
+        without pieces, such as white space, has a trained vector of its own.
+    layers (str): `"last"` for the vectors of the last layer. `"all"` concatenates the embedding and all layers,
+        `(n_layers + 1) * width` columns, for a sharing layer such as `spacy_mtl.LayerMix.v1`.
+    max_batch (int): Maximum number of pieces read at once, padding included. Lower it to save memory.
+    overlap (int): Number of pieces that neighbouring windows of a long doc share. A word takes its vector from the
+        window that holds most of its neighbours.
+    mixed_precision (bool): Compute in 16 bits where that is safe. Only on a GPU.
+    compiled (bool): Use `torch.compile`. Only on a GPU.
     """
     if pooling not in POOLINGS:
         raise ValueError(f"TransformerEncoder: pooling is {pooling!r}, expected one of {list(POOLINGS)}")

@@ -25,14 +25,16 @@ def make_adam_v1(
     L2_is_weight_decay: bool = True,
     use_averages: bool = False,
 ) -> "Adam":
-    """Build the optimizer: the same steps as thinc's `Adam.v1` (Kingma and Ba 2015; weight decay as in Loshchilov and
-    Hutter 2019), with the same settings.
+    """Build the optimizer that takes the same steps as thinc's `Adam.v1`, with the same settings, through torch's fused
+    kernel (Kingma and Ba 2015; weight decay as in Loshchilov and Hutter 2019).
 
     learn_rate (float | Schedule): Step size.
-    L2 (float | Schedule): Weight decay, or weight of the squared norm if not `L2_is_weight_decay`.
-    beta1, beta2 (float | Schedule): Decay of the running means of gradient and squared gradient.
-    eps (float | Schedule): Added to the root of the latter.
-    grad_clip (float | Schedule): Greatest norm of a parameter's gradient; 0 for no limit.
+    L2 (float | Schedule): Weight decay, or the factor of the squared norm if `L2_is_weight_decay` is false.
+    beta1 (float | Schedule): Decay rate of the running mean of the gradient.
+    beta2 (float | Schedule): Decay rate of the running mean of the squared gradient.
+    eps (float | Schedule): Constant added to the root of the latter.
+    grad_clip (float | Schedule): Maximum norm of the gradient of one parameter; 0 for no limit.
+    L2_is_weight_decay (bool): Apply `L2` as decoupled weight decay.
     use_averages (bool): Keep a running mean of the weights, which is evaluated and saved in their place.
     """
     return Adam(

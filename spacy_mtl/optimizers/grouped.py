@@ -37,33 +37,35 @@ def make_optimizer_v1(
     use_averages: bool = False,
     state: str | None = None,
 ) -> "GroupedAdam":
-    """Build the optimizer: the steps of `spacy_mtl.Adam.v1`, with learning rates by group of parameters.
+    """Build an optimizer that takes the steps of `spacy_mtl.Adam.v1`, with a learning rate for each group of
+    parameters.
 
-    A parameter's name is torch's, such as "transformer.encoder.layer.3.output.dense.bias", or thinc's, which is short:
-    "W", "b", "E". So a pattern for a transformer's names splits encoder and heads, and all thinc layers fall to the
-    default group. An optimizer that is bound to a pipeline (see `GroupedAdam.bind`) also knows where a parameter hangs:
-    "tok2vec/maxout.5/W", "multitask/slots/linear.3/b".
+    A group takes the parameters whose name matches its `pattern`. A parameter that two groups match is an error, and so
+    is a group that has matched none after 100 steps. Parameters that no group matches use the optimizer's own settings.
 
-    learn_rate (float | Schedule): Step size of the default group: the parameters that no group matches.
-    groups (dict[str, dict] | None): Groups by name. A parameter may match one group only, so their order is no matter.
-        pattern (str): A regular expression, which is searched in the parameter's name.
-        learn_rate (float | Schedule): Step size; without it the default group's.
-        L2 (float | Schedule): Likewise.
-        frozen (bool): The parameters stay exactly as they are.
-        unfreeze_at (int): So they do before this step: gradual unfreezing (Howard and Ruder 2018, "Universal Language
-            Model Fine-tuning for Text Classification"). No momentum is kept until then.
-        layer_decay (float): Above 0 and at most 1. The learning rate in layer i of n_layers is multiplied with
-            layer_decay ** (n_layers - 1 - i), of embeddings with layer_decay ** n_layers (discriminative fine-tuning,
-            same paper).
-        n_layers (int): Layers of the encoder, for layer_decay.
-        layer (str): A regular expression whose first group is the number of a parameter's layer, from 0.
-    L2 (float | Schedule): Weight decay, or weight of the squared norm if not `L2_is_weight_decay`.
-    decay_exempt (str): A regular expression; L2 is 0 for parameters whose own name, without what comes before it, it is
-        found in. By default biases and layer norms of torch, as in the fine-tuning of BERT; "" for none.
-    beta1, beta2, eps (float | Schedule): As in `spacy_mtl.Adam.v1`.
-    grad_clip (float | Schedule): Greatest norm of the gradient of one parameter (not of all together); 0 for no limit.
+    learn_rate (float | Schedule): Step size of the parameters that no group matches.
+    groups (dict[str, dict] | None): Groups of parameters, by any name. Their order does not matter.
+        pattern (str): Regular expression, searched in the parameter's name.
+        learn_rate (float | Schedule): Step size; by default the optimizer's.
+        L2 (float | Schedule): Weight decay; by default the optimizer's.
+        frozen (bool): Keep the parameters exactly as they are.
+        unfreeze_at (int): Step from which the parameters are updated: gradual unfreezing (Howard and Ruder 2018,
+            "Universal Language Model Fine-tuning for Text Classification"). Until then no momentum is kept.
+        layer_decay (float): Discriminative fine-tuning (same paper), above 0 and at most 1: the learning rate of layer
+            i is multiplied by `layer_decay ** (n_layers - 1 - i)`, that of embeddings by `layer_decay ** n_layers`.
+        n_layers (int): Number of layers of the encoder, for `layer_decay`.
+        layer (str): Regular expression whose first group is the index of a parameter's layer, from 0. By default names
+            such as `layer.3.` and `h.3.` are understood.
+    L2 (float | Schedule): Weight decay, or the factor of the squared norm if `L2_is_weight_decay` is false.
+    decay_exempt (str): Regular expression for the names of parameters without `L2`; by default biases and layer norms
+        of torch, as in the fine-tuning of BERT. An empty string exempts none.
+    beta1 (float | Schedule): Decay rate of the running mean of the gradient.
+    beta2 (float | Schedule): Decay rate of the running mean of the squared gradient.
+    eps (float | Schedule): Constant added to the root of the latter.
+    grad_clip (float | Schedule): Maximum norm of the gradient of one parameter, not of all together; 0 for no limit.
+    L2_is_weight_decay (bool): Apply `L2` as decoupled weight decay.
     use_averages (bool): Keep a running mean of the weights, which is evaluated and saved in their place.
-    state (str | None): The folder of the training's state: the `path` of `spacy_mtl.TrainingState.v1`.
+    state (str | None): Folder of the saved training: the `path` of `spacy_mtl.TrainingState.v1`.
     """
     try:
         exempt = re.compile(decay_exempt) if decay_exempt else None

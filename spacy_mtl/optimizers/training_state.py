@@ -19,17 +19,18 @@ BeforeUpdateT = Callable[[Language, dict[str, Any]], None]
 
 
 def make_training_state_v1(path: str, every: int = 1000, resume: bool = False) -> BeforeUpdateT:
-    """Build the callback, for [training.before_update]. [training.optimizer] must be `spacy_mtl.Optimizer.v1` with this
-    path as its `state`; it is bound to the pipeline, so that its groups can be told by component and head.
+    """Build the callback that saves the state of a training and resumes from it, for `[training.before_update]`.
+    `[training.optimizer]` must be `spacy_mtl.Optimizer.v1` with the same folder as its `state`. The callback also tells
+    the optimizer to which component and head each parameter belongs, so that groups can be named by them.
 
-    The state is the weights as they are (in a saved pipeline they may be averages), the optimizer's moments and
-    averages, the step, to which the schedules return, what layers have counted, and random numbers. The batcher
-    `spacy_mtl.resume_batches.v1` goes on at the same place in the data. Not saved: what a weighting has seen, and
-    spaCy's count of steps and best score: max_steps and patience begin again.
+    The state is the weights as they are trained (a saved pipeline may hold averages), the optimizer's moments and
+    averages, the step, to which schedules return, what layers have counted, and random numbers. The batcher
+    `spacy_mtl.resume_batches.v1` resumes at the same position in the data. Not saved: spaCy's own count of steps and
+    best score, so `max_steps` and `patience` start again.
 
-    path (str): The folder. It keeps the newest state; at every moment there is a complete one.
-    every (int): Steps from one saving to the next; 0 for none.
-    resume (bool): Go on from the newest state in the folder.
+    path (str): Folder of the state. It keeps the newest one, and holds a complete one at every moment.
+    every (int): Number of steps between two saves; 0 saves nothing.
+    resume (bool): Resume from the newest state in the folder.
     """
     if every < 0:
         raise ValueError(f"TrainingState: every is {every}, expected a number of steps, or 0")

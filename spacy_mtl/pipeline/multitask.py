@@ -76,12 +76,12 @@ N_SCORED = 256
 def make_multitask(
     nlp: Language, name: str, model: EncoderT, heads: dict[str, Any] | None, weighting: Any
 ) -> "Multitask":
-    """Build the component.
+    """Build the component: one shared encoder, several heads, trained jointly.
 
-    model (Model[list[Doc], Ragged]): The shared encoder, usually spacy_mtl.SharedEncoder.v1.
-    heads (dict[str, Head] | None): The heads by name. None builds an exclusive classifier `textcat` and an entity
-        recognizer `ner`.
-    weighting (Weighting): How the heads' losses and gradients become one.
+    model (Model[list[Doc], Ragged]): The shared encoder, usually `spacy_mtl.SharedEncoder.v1`.
+    heads (dict[str, Head] | None): Heads by name, from the registry `mtl_heads`. Null builds an exclusive classifier
+        `textcat` and an entity recognizer `ner`.
+    weighting (Weighting): How the heads' losses and gradients become one, from the registry `mtl_weightings`.
     """
     if heads is None:
         heads = {key: spacy_registry.get("mtl_heads", maker)() for key, maker in DEFAULT_HEADS.items()}

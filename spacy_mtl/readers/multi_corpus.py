@@ -27,20 +27,26 @@ def make_multi_corpus_v1(
     epoch_size: int | None = None,
     read_first: bool = True,
 ) -> "MultiCorpus":
-    """Build a reader of several corpora.
+    """Build a reader of several corpora, each with its own labels. A sampler mixes them; the reader draws, from its
+    seed.
 
-    corpora (dict[str, dict]): By name a section with `reader` (any spaCy reader), and what is needed of `heads` (names:
-        only these learn from the corpus; null: all), `weight` (1.0), `limit` (0: all), `label_map` (old label to new
-        one, or to null, which drops it) and `augmenter`.
-    sampler (Sampler | None): How to draw; `@mtl_samplers`. None gives one corpus after the other, in their order: for
+    corpora (dict[str, dict]): Sections by the name of the corpus.
+        reader (Callable[[Language], Iterable[Example]]): Any spaCy reader.
+        heads (list[str] | None): Names of the heads that learn from the corpus and are scored on it. Null is all.
+        weight (float): Factor of the corpus's share in the draw, by default 1.0.
+        limit (int): Maximum number of examples; 0, the default, for all.
+        label_map (dict[str, str | None]): New names of labels, by the old ones; null drops a label, whose annotation is
+            then missing. For entities, spans, `cats` and tags.
+        augmenter (Callable[[Language, Example], Iterable[Example]]): A spaCy augmenter.
+    sampler (Sampler | None): How to draw, from the registry `mtl_samplers`. Null reads one corpus after the other, for
         dev and test sets.
     seed (int): Seed of the draw and of the shuffling.
-    buffer_size (int): Examples of each corpus that are held in memory to shuffle it; 0 keeps the corpus's order.
-    epoch_size (int | None): Examples in a pass; None for as many as the corpora have together, or, if nobody has
-        counted them, until each corpus has come to its end.
-    read_first (bool): Whether to read everything once before the first example is given. That finds broken files and
-        empty corpora, counts docs for the sampler, and finds examples of all labels to initialise a stream with. It is
-        done in any case for a fixed number of epochs, and never without a sampler.
+    buffer_size (int): Number of examples of each corpus held in memory to shuffle it; 0 keeps the order of the corpus.
+    epoch_size (int | None): Number of examples in a pass. Null takes as many as the corpora have together; if they were
+        not counted, a pass ends when each corpus has ended.
+    read_first (bool): Read everything once before the first example. This finds broken files and empty corpora, counts
+        docs for the sampler, and finds examples of all labels to initialise a stream with. With a fixed number of
+        epochs it is done in any case, without a sampler never.
     """
     if not corpora:
         raise ValueError(f"{READER}: it has no corpora; add at least one section corpora.NAME with a reader")

@@ -20,13 +20,14 @@ def make_unlabelled_corpus_v1(
     cats: dict[str, float] = {},  # noqa: B006  (a config needs a plain default; it is only read)
     limit: int = 0,
 ) -> "UnlabelledCorpus":
-    """Build a reader of raw text.
+    """Build a reader of raw text. Files are read text by text, `.spacy` files one file at a time.
 
-    path (Path): A .txt file (UTF-8, one text a line), a .jsonl file (one object a line, its text under "text"), a
-        .spacy file (the tokens are kept, the annotation is dropped), or a folder with any of these, also in folders.
-        Blank lines and texts are passed over.
-    cats (dict[str, float]): What is known of every text, such as {"genre=email": 1.0}: it becomes gold in `doc.cats`.
-    limit (int): At most so many texts; 0 for all.
+    path (Path): A `.txt` file (UTF-8, one text a line), a `.jsonl` file (one object a line, with the text under
+        `"text"`), a `.spacy` file (its tokens are kept, its annotation is dropped), or a folder of these, with
+        subfolders. Blank texts are skipped.
+    cats (dict[str, float]): Classes that are known of every text, such as `{"genre=email": 1.0}`. They become gold in
+        `doc.cats`; all other annotation is missing.
+    limit (int): Maximum number of texts; 0 for all.
     """
     if path is None:
         raise ValueError(f"{READER}: path is null; name a file ({', '.join(TEXTS)}) or a folder of such files")

@@ -4,13 +4,14 @@ from ..types import Mix
 
 
 def make_annealed_v1(n_docs: int, start: float = 1.0, end: float = 5.0) -> "Annealed":
-    """Build the sampler of Stickland and Murray (2019, "BERT and PALs"), which draws a corpus in proportion to weight
-    times size ** alpha, while alpha moves in a straight line. Their alpha goes from 1 to 0.2, as here by default.
+    """Build the sampler that draws a corpus in proportion to `weight * size ** alpha`, while alpha moves in a straight
+    line (Stickland and Murray 2019, "BERT and PALs"). In the paper, as by default, alpha goes from 1 to 0.2. Only for
+    streams (`max_epochs = -1`).
 
-    n_docs (int): Over how many drawn docs alpha moves; after them it stays. A reader sees docs, not steps: take the
-        steps of the training times the docs in a batch.
-    start (float): The temperature at the beginning, above 0: alpha is 1 / start.
-    end (float): The temperature at the end, above 0.
+    n_docs (int): Number of drawn docs over which alpha moves; afterwards it stays. A reader sees docs, not steps, so
+        multiply the steps of the training by the docs in a batch.
+    start (float): Temperature at the beginning, above 0; alpha is `1 / start`.
+    end (float): Temperature at the end, above 0.
     """
     for name, value in (("n_docs", n_docs), ("start", start), ("end", end)):
         if not 0 < value < float("inf"):

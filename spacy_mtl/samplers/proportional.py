@@ -4,11 +4,11 @@ from ..types import Mix
 
 
 def make_proportional_v1() -> "Proportional":
-    """Build the sampler that draws a corpus in proportion to weight times size.
+    """Build the sampler that draws a corpus in proportion to weight times size. With equal weights each doc is drawn
+    exactly once a pass, in mixed order.
 
-    With equal weights each doc is drawn exactly once a pass, in mixed order. While the sizes are unknown (a stream's
-    first pass), the corpora that have not ended are drawn in proportion to their weights: each doc still comes exactly
-    once, and the pass as a whole is proportional, but small corpora end early.
+    While sizes are unknown (the first pass of a stream without `read_first`), the corpora that have not ended are drawn
+    in proportion to their weights. Each doc still comes exactly once, but small corpora end early.
     """
     return Proportional()
 

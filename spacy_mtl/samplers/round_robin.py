@@ -4,9 +4,8 @@ from ..types import Mix
 
 
 def make_round_robin_v1() -> "RoundRobin":
-    """Build the sampler that takes a doc of each corpus in turn; a corpus of weight 2 has two turns to one of weight 1.
-
-    The order of the corpora is that of the config. Nothing is drawn by chance, so that shares are exact at any time.
+    """Build the sampler that takes a doc from each corpus in turn, in the order of the config. A corpus of weight 2 has
+    two turns to one of weight 1. Nothing is random, so the shares are exact at any time.
     """
     return RoundRobin()
 

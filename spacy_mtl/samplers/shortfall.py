@@ -11,25 +11,25 @@ EPSILON = 0.01
 def make_shortfall_v1(
     targets: dict[str, float] | None = None, floor: float = 0.3, smoothing: float = 0.5, power: float = 1.0
 ) -> "Shortfall":
-    """Build the sampler that draws more from corpora whose heads fall short, after Gottumukkala et al. (2020, "Dynamic
-    sampling strategies for multi-task reading comprehension").
+    """Build the sampler that draws more from corpora whose heads fall short of their targets (after Gottumukkala et al.
+    2020, "Dynamic Sampling Strategies for Multi-Task Reading Comprehension", ACL). Only for streams (`max_epochs =
+    -1`).
 
-    After each evaluation, with s[c,h] the main score of head h on the dev docs of corpus c, and t[c,h] its target:
+    After each evaluation, with `s[c,h]` the main score of head h on the dev docs of corpus c, and `t[c,h]` its target:
 
         lag[c]  = mean over h of max(0, 1 - s[c,h] / t[c,h])
         lag'[c] = smoothing * lag'[c] + (1 - smoothing) * lag[c]
         p[c]    = floor * w[c] / sum w  +  (1 - floor) * w[c] * (0.01 + lag'[c]) ** power / (sum of the same)
 
-    Before the first evaluation the draw follows the weights w alone. The scores are those of the dev corpus that has
-    the same name, or the heads' overall scores if there is none. A corpus without any score lags like the mean of the
-    others. Safeguards: `floor` keeps every corpus alive, `smoothing` keeps one odd evaluation from turning the mix
-    over, and the lag is relative, so that a head on a harder scale does not take everything.
+    Before the first evaluation the draw follows the weights w alone. The scores are those of the dev corpus of the same
+    name, or the heads' overall scores if there is none. A corpus without any score gets the mean lag of the others.
 
-    targets (dict[str, float] | None): Target by head ("slots") or by corpus and head ("snips/slots"), above 0. Without
-        one the target is the best score so far: then what has got worse than it was is drawn more.
-    floor (float): Share of the draw, from 0 to 1, that follows the weights alone.
-    smoothing (float): From 0 (the last evaluation alone) to below 1.
-    power (float): Above 1 sharpens the differences.
+    targets (dict[str, float] | None): Target scores by head (`"slots"`) or by corpus and head (`"snips/slots"`), above
+        0. A head without a target is compared with its best score so far, so a corpus is drawn more once its score
+        drops.
+    floor (float): Share of the draw, from 0 to 1, that follows the weights alone and so keeps every corpus alive.
+    smoothing (float): Weight of the old lag at an evaluation, from 0 (only the last evaluation counts) to below 1.
+    power (float): Exponent of the lag; above 1 sharpens the differences.
     """
     maker = "spacy_mtl.Shortfall.v1"
     if not 0 <= floor <= 1:

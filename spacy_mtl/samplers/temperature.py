@@ -4,11 +4,11 @@ from ..types import Mix
 
 
 def make_temperature_v1(tau: float = 2.0) -> "Temperature":
-    """Build the sampler that draws a corpus in proportion to weight times size to the power 1 / tau (Devlin et al. 2019
-    for languages of mBERT, Wang et al. 2020).
+    """Build the sampler that draws a corpus in proportion to weight times size to the power `1 / tau` (Devlin et al.
+    2019 for the languages of mBERT; Wang et al. 2020).
 
-    tau (float): Above 0. At 1 the draw is proportional, and the larger it is, the nearer to uniform. Sizes that nobody
-        has counted yet (a stream's first pass without `read_first`) count as the mean of the others.
+    tau (float): Temperature, above 0. At 1 the draw is proportional; the larger it is, the closer to uniform. Unknown
+        sizes (the first pass of a stream without `read_first`) count as the mean of the known ones.
     """
     if not 0 < tau < float("inf"):
         raise ValueError(f"spacy_mtl.Temperature.v1: tau is {tau}; it must be a number above 0 (1 is proportional)")

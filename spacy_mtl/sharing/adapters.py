@@ -18,16 +18,17 @@ PARAMS = ("down_W", "down_b", "up_W", "up_b")
 
 
 def make_adapters_v1(by: ByT, width: int = 24, bypass: float = 0.0) -> SharingT:
-    """Build the sharing layer: h + up(relu(down(layer_norm(h)))) (Houlsby et al. 2019, "Parameter-Efficient Transfer
-    Learning for NLP", ICML; one a domain: Bapna & Firat 2019, "Simple, Scalable Adaptation for Neural Machine
-    Translation", EMNLP). `up` begins at zero, so that a new adapter changes nothing.
+    """Build bottleneck adapters: `h + up(relu(down(layer_norm(h))))` (Houlsby et al. 2019, "Parameter-Efficient
+    Transfer Learning for NLP", ICML; one per domain: Bapna and Firat 2019, "Simple, Scalable Adaptation for Neural
+    Machine Translation", EMNLP). `up` starts at zero, so a new adapter changes nothing. An adapter that gets no
+    gradient in a step stays exactly as it is.
 
-    by (str): "head": each head has an adapter, which it alone trains. "corpus": each corpus of the docs that the
-        component is initialised from has one, which all heads share; docs of another corpus, or of none, pass through
-        unchanged. `doc.user_data["spacy_mtl.corpus"]` is the name of a doc's corpus.
+    by (str): `"head"`: one adapter per head, trained by that head alone. `"corpus"`: one adapter per corpus seen at
+        initialisation, shared by all heads; docs of another corpus, or of none, pass through unchanged. The name of a
+        doc's corpus is `doc.user_data["spacy_mtl.corpus"]`.
     width (int): Width of the bottleneck.
-    bypass (float): For "corpus": the share of docs, in training, that pass through unchanged, so that the heads learn
-        what a doc of an unknown corpus looks like.
+    bypass (float): Share of the docs that skip their adapter in training, so that the heads also learn from vectors as
+        a doc of an unknown corpus has them. Only used with `by = "corpus"`.
     """
     if by not in ("head", "corpus"):
         raise ValueError(f"Adapters: by is {by!r}, expected 'head' or 'corpus'")

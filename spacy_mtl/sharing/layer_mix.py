@@ -11,14 +11,16 @@ from ..types import ArrayT, SharingInput, SharingT
 
 
 def make_layer_mix_v1(n_layers: int) -> SharingT:
-    """Build the sharing layer: gamma * sum_j softmax(scores)_j * layer_j (Peters et al. 2018, "Deep contextualized word
-    representations", NAACL; which layer a task uses: Tenney et al. 2019, "BERT Rediscovers the Classical NLP Pipeline",
-    ACL). Each head has its own scores, which begin equal, and its own gamma, which begins at 1.
+    """Build a scalar mix of the encoder's layers for each head: `gamma * sum_j softmax(scores)_j * layer_j` (Peters et
+    al. 2018, "Deep contextualized word representations", NAACL; which layers a task uses: Tenney et al. 2019, "BERT
+    Rediscovers the Classical NLP Pipeline", ACL). Each head learns its own `scores`, which start equal, and its own
+    `gamma`, which starts at 1.
 
-    The encoder must give its layers side by side, as `spacy_mtl.TransformerEncoder.v1` does with layers = "all": shared
-    vectors are (n_tokens, n_layers * width), a head sees (n_tokens, width).
+    The encoder must concatenate its layers, as `spacy_mtl.TransformerEncoder.v1` does with `layers = "all"`: shared
+    vectors are `(n_tokens, n_layers * width)`, a head sees `(n_tokens, width)`.
 
-    n_layers (int): Layers that the encoder gives; for a transformer `num_hidden_layers` + 1, with the embedding.
+    n_layers (int): Number of layers that the encoder gives; for a transformer `num_hidden_layers + 1`, with the
+        embedding.
     """
     if n_layers < 1:
         raise ValueError(f"LayerMix: n_layers is {n_layers}; it must be at least 1")

@@ -9,11 +9,11 @@ from thinc.types import Floats2d
 
 
 def make_static_v1(weights: dict[str, float] | None = None) -> "Static":
-    """Build the plain weighted sum.
+    """Build the plain sum of the heads' losses and gradients, each with a fixed factor. A well-tuned plain sum is hard
+    to beat (Kurin et al. 2022, Xin et al. 2022).
 
-    weights (dict[str, float] | None): Factor of each head's loss and gradient by head name; 1.0 for heads that are not
-        named. With 0.0 the loss is only reported. On representation sharing a well-tuned plain sum is hard to beat
-        (Kurin et al. 2022, Xin et al. 2022).
+    weights (dict[str, float] | None): Factors of the heads' losses and gradients, by name. Heads that are not named
+        have 1.0. With 0.0 the loss is reported, and trains nothing.
     """
     return Static(weights or {})
 
