@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from ..converters.corpus import Options, convert, make_nlp
+from ..converters.conversion import Options, convert, make_nlp
 from ..converters.inputs import guess_format
 from ..converters.output import Counts
-from ..converters.source import ConversionError
+from ..converters.text_files import ConversionError
 
 
 class Format(str, Enum):

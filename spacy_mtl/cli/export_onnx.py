@@ -27,7 +27,7 @@ def export_onnx_cli(
       python -m spacy mtl export-onnx training/model-best exported
     """
     try:
-        from ..models.onnx_export import export_pipeline
+        from ..onnx.export import export_pipeline
 
         sizes = export_pipeline(model, output)
     except (ImportError, ValueError, OSError) as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from .joint import WORDS
 from .snips_json import FOLDER
-from .source import ConversionError
+from .text_files import ConversionError
 
 FORMATS = ("joint", "snips", "iob", "conllu", "table")
 SUFFIXES = {

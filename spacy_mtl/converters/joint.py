@@ -10,8 +10,8 @@ from pathlib import Path
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from .source import COLUMN_SPACE, ConversionError, read_lines
 from .tags import set_entities, tags_to_entities
+from .text_files import COLUMN_SPACE, ConversionError, read_lines
 
 WORDS, SLOTS, INTENTS = "seq.in", "seq.out", "label"
 # What releases put between several intents of an utterance.

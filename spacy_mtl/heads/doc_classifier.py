@@ -20,11 +20,12 @@ from ..gold import snippet
 from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output
-from ..layers.onnx_heads import write_linear, write_pooling
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
-from ..types import ArrayT, GraphInput, GraphT, HeadModelT
+from ..onnx.heads import write_linear, write_pooling
+from ..protocols.arrays import ArrayT, GraphT
+from ..protocols.head import GraphInput, HeadModelT
 
 SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
 SCORE_TABLES = ("f_per_type", "auc_per_type")

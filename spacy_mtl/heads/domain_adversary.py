@@ -20,7 +20,8 @@ from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import log_softmax, softmax
 from ..origin import corpus_of
-from ..types import ArrayT, HeadInput, HeadModelT
+from ..protocols.arrays import ArrayT
+from ..protocols.head import HeadInput, HeadModelT
 
 
 def make_domain_adversary_v1(

@@ -14,22 +14,23 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module
 
+from ..crf.forward_backward import forward_backward
+from ..crf.joint_decoding import decode_jointly
+from ..crf.linear_chain import CRFScores, bring_near, constrain, crf, path_scores
+from ..crf.linear_chain import grown as grown_crf
+from ..crf.path_probability import path_probabilities
+from ..crf.seen_types import SeenTypes
+from ..crf.span_probability import span_probabilities
+from ..crf.spans import Spans, add_strings, is_blocked, set_ents
+from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme
+from ..crf.viterbi import viterbi
 from ..gold import boundaries, entity_values, look_up, snippet
-from ..layers.crf import CRFScores, bring_near, constrain, crf, path_scores
-from ..layers.crf import grown as grown_crf
 from ..layers.dropout import dropout
-from ..layers.forward_backward import forward_backward
-from ..layers.joint_decoding import decode_jointly
 from ..layers.linear import grown, linear
-from ..layers.onnx_heads import write_linear
-from ..layers.path_probability import path_probabilities
-from ..layers.seen_types import SeenTypes
 from ..layers.softmax import backprop_softmax, softmax
-from ..layers.span_probability import span_probabilities
-from ..layers.spans import Spans, add_strings, is_blocked, set_ents
-from ..layers.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme
-from ..layers.viterbi import viterbi
-from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
+from ..onnx.heads import write_linear
+from ..protocols.arrays import ArrayT, GraphT
+from ..protocols.head import GraphInput, HeadInput, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
 TOKEN_ATTRS = [IS_SPACE, ENT_IOB, ENT_TYPE]

@@ -18,9 +18,10 @@ from thinc.util import get_array_module, to_numpy
 from ..gold import is_annotated, look_up, snippet, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output, linear
-from ..layers.onnx_heads import write_linear
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
-from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
+from ..onnx.heads import write_linear
+from ..protocols.arrays import ArrayT, GraphT
+from ..protocols.head import GraphInput, HeadInput, HeadModelT
 
 AttrT = Literal["tag", "pos", "morph", "sent_start"]
 

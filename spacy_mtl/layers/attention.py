@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.util import get_array_module
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 from .softmax import backprop_softmax, softmax
 
 RowsT = NDArray[np.int64]

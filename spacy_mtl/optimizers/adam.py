@@ -9,8 +9,8 @@ from thinc.compat import has_torch, torch
 from thinc.optimizers import FloatOrSeq, KeyT
 from thinc.util import torch2xp, xp2torch
 
-from ..layers.torch_threads import THREADS
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
+from ..threads.torch_threads import THREADS
 from .fused import Moments, Step, TensorT, clip_norms, take_step
 
 

@@ -9,7 +9,9 @@ from thinc.api import Model
 from thinc.optimizers import KeyT
 from thinc.util import torch2xp
 
-from ..types import ArrayT, Head, Resumable
+from ..protocols.arrays import ArrayT
+from ..protocols.head import Head
+from ..protocols.resumable import Resumable
 
 
 @dataclass

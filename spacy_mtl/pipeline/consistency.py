@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..models.multitask import AllScoresT
-from ..types import Consistent, DocClasses, Head
-from .views import Views
+from ..network.run_heads import AllScoresT
+from ..protocols.head import Consistent, DocClasses, Head
+from .head_views import Views
 
 
 def find_consistent(heads: Mapping[str, Head]) -> dict[str, str]:

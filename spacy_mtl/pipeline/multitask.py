@@ -15,28 +15,20 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
 
 from .. import registry  # noqa: F401  (the config's registries)
-from ..models.blas_threads import one_blas_thread
-from ..models.finish import finish_layers
-from ..models.finite_gradients import NotFinite, drop_gradients
-from ..models.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
-from ..models.multitask import AllScoresT, build_multitask_model, run_heads
-from ..models.shared_encoder import finish_encoder
+from ..network.finite_gradients import NotFinite, drop_gradients
+from ..network.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
+from ..network.optimizer_step import finish_layers
+from ..network.run_heads import AllScoresT, build_multitask_model, run_heads
+from ..network.shared_encoder import finish_encoder
 from ..origin import corpora_of
-from ..types import (
-    AnnotationsT,
-    ArrayT,
-    EncoderT,
-    GoldChecking,
-    Head,
-    HeadInput,
-    SelfLabelling,
-    SharingInput,
-    Thresholded,
-    Weighting,
-)
+from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
+from ..protocols.head import GoldChecking, Head, HeadInput, SelfLabelling, Thresholded
+from ..protocols.sharing import SharingInput
+from ..protocols.weighting import Weighting
+from ..threads.blas_threads import one_blas_thread
 from .consistency import describe_gold_costs, find_consistent, observe_gold, reconcile
+from .head_views import Views, check_corpora, check_head_names
 from .scoring import score_corpora, score_heads
-from .views import Views, check_corpora, check_head_names
 
 DEFAULT_MODEL = Config().from_str("""
 [model]

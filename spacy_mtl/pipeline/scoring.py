@@ -5,8 +5,8 @@ from typing import Any
 
 from spacy.training import Example
 
-from ..types import Head
-from .views import Views, by_corpus
+from ..protocols.head import Head
+from .head_views import Views, by_corpus
 
 
 def score_heads(heads: Mapping[str, Head], examples: Sequence[Example]) -> dict[str, Any]:

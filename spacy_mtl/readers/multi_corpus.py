@@ -9,11 +9,11 @@ from spacy.training import Example
 from spacy.util import logger
 
 from ..origin import corpus_of
-from ..types import Mix, Sampler
+from ..protocols.sampler import Mix, Sampler
 from .shuffle import shuffled
 from .source import Source, make_source
 from .survey import Survey, survey
-from .training_state import READER, is_being_initialized, max_epochs, repeats_one_pass, scores_of
+from .training_progress import READER, is_being_initialized, max_epochs, repeats_one_pass, scores_of
 
 # The number of examples with which spaCy initialises a pipeline from a stream.
 N_SPACY_SAMPLE = 100
