@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import numpy
 from spacy.tokens import Doc
 from thinc.api import Model, Ops
-from thinc.types import Floats2d
+from thinc.types import Floats1d, Floats2d
+from thinc.util import get_array_module
 
+from ...layers.last_layer import LAST_LAYER, LastLayer
 from ...threads.parallel import run_parts, split_evenly
 from .kernels import ArrayT, Kernels, kernels_for
 from .maxout_block import GradsT
@@ -24,6 +26,8 @@ Tok2VecT = Model[list[Doc], list[Floats2d]]
 BackpropT = Callable[[list[Floats2d]], list[Doc]]
 # gradient of the vectors of a part's tokens -> gradients of the parameters
 PartBackpropT = Callable[[Floats2d], tuple[GradsT, list[TableGrad]]]
+# the same for the parameters of the last layer
+LastBackpropT = Callable[[Floats2d], GradsT]
 
 
 class Part(NamedTuple):
@@ -110,17 +114,21 @@ def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
     # Dropout masks drawn from a generator of each part do not depend on which thread comes first.
     seeds = numpy.random.randint(2**31, size=len(parts)).tolist()
 
-    def begin_part(job: tuple[Part, int]) -> PartBackpropT:
+    def begin_part(job: tuple[Part, int]) -> tuple[PartBackpropT, LastBackpropT]:
         part, seed = job
         kernels = kernels_for(network.ops, len(tokvecs), seed=seed)
-        tokvecs[part.tokens], backprop_part = _begin_part(part.docs, network, weights, kernels, seed=seed)
-        return backprop_part
+        tokvecs[part.tokens], backprop, backprop_last = _begin_part(part.docs, network, weights, kernels, seed=seed)
+        return backprop, backprop_last
 
     backprops = run_parts(begin_part, list(zip(parts, seeds, strict=True)))
+    last_layer: LastLayer = network.root.attrs[LAST_LAYER]
+    if last_layer.wanted:
+        last_layer.backprop = _last_layer_backprop([last for _, last in backprops], parts)
 
     def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
+        last_layer.backprop = None
         dY = network.ops.flatten(d_tokvecs)
-        jobs = [(backprop_part, dY[part.tokens]) for backprop_part, part in zip(backprops, parts, strict=True)]
+        jobs = [(backprop_part, dY[part.tokens]) for (backprop_part, _), part in zip(backprops, parts, strict=True)]
         _add_grads(run_parts(lambda job: job[0](job[1]), jobs), network.ops, kernels_for(network.ops, len(dY)))
         return []
 
@@ -129,8 +137,10 @@ def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
 
 def _begin_part(
     docs: list[Doc], network: Network, weights: Weights, kernels: Kernels, *, seed: int
-) -> tuple[Floats2d, PartBackpropT]:
-    """RETURNS: The vectors of all tokens, (n_tokens, width), and the backprop to the parameters."""
+) -> tuple[Floats2d, PartBackpropT, LastBackpropT]:
+    """RETURNS: The vectors of all tokens, (n_tokens, width), and the backprops to all parameters and to those of the
+    last layer.
+    """
     embedding, encoder = network.embedding, network.encoder
     weights = weights.share(kernels)
     columns, attrs = embedding.columns(docs[0].vocab), network.root.attrs
@@ -143,14 +153,28 @@ def _begin_part(
     vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs[0].vocab, kernels)
     X, backprop_spread = _spread(vectors, words.of_token, embedding.mix.dropout_rate, kernels)
     plan = encoder.plan([len(doc) for doc in docs], look_up=False)
-    Y, backprop_encode = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)
+    Y, backprop_encode, backprop_last = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)
 
     def backprop(dY: Floats2d) -> tuple[GradsT, list[TableGrad]]:
         dX, grads = backprop_encode(kernels.share(dY))
         embed_grads, table_grads = backprop_embed(backprop_spread(dX))
         return [*grads, *embed_grads], table_grads
 
-    return kernels.unshare(Y), backprop
+    return kernels.unshare(Y), backprop, lambda dY: backprop_last(kernels.share(dY))
+
+
+def _last_layer_backprop(backprops: list[LastBackpropT], parts: list[Part]) -> Callable[[Floats2d], Floats1d]:
+    """The gradient of all vectors (n_tokens, width) -> that of the last layer's parameters, flat, (n_params,)."""
+
+    def backprop(d_tokvecs: Floats2d) -> Floats1d:
+        xp = get_array_module(d_tokvecs)
+        flat = [
+            xp.concatenate([grad.ravel() for _, _, grad in backprop_last(d_tokvecs[part.tokens])])
+            for backprop_last, part in zip(backprops, parts, strict=True)
+        ]
+        return sum(flat[1:], start=flat[0])
+
+    return backprop
 
 
 def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], ops: Ops, kernels: Kernels) -> None:

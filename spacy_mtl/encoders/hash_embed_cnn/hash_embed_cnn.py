@@ -10,6 +10,7 @@ from typing import Literal
 from spacy.attrs import intify_attr
 from spacy.ml.models.tok2vec import MaxoutWindowEncoder, MultiHashEmbed, build_Tok2Vec_model
 
+from ...layers.last_layer import LAST_LAYER, LastLayer
 from .forward import Tok2VecT, forward
 from .rare_words import WordCounts, place_of_word
 from .word_cache import WordCache
@@ -120,6 +121,7 @@ def make_multi_hash_embed_cnn_v1(
     model.attrs["rare_word_power"] = rare_word_power
     model.attrs["word_counts"] = WordCounts()
     model.attrs["words"] = WordCache()
+    model.attrs[LAST_LAYER] = LastLayer()
     return model
 
 

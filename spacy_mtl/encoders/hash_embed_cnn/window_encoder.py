@@ -86,9 +86,11 @@ def begin_encode(
     weights: Sequence[BlockWeights],
     *,
     kernels: Kernels,
-) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]]]:
-    """Training: a row of zeros and the vectors of tokens (1 + n_tokens, width) -> new ones (n_tokens, width), and the
-    backprop, which gives the gradients of the input and of the parameters.
+) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]], Callable[[ArrayT], GradsT]]:
+    """Training: a row of zeros and the vectors of tokens (1 + n_tokens, width) -> new ones (n_tokens, width).
+
+    RETURNS: the new vectors; their backprop, which returns the gradients of the input and of the parameters; and the
+        backprop of the last layer alone, to the gradients of its parameters.
     """
     backprops = []
     for block, index, layer in zip(encoder.blocks, plan.windows, weights, strict=True):
@@ -97,15 +99,21 @@ def begin_encode(
     tokens = kernels.index(plan.tokens)
     shape = X.shape
 
+    def spread(d_tokens: ArrayT) -> ArrayT:
+        return kernels.scatter_add(kernels.zeros(*shape), d_tokens, tokens[:, None])
+
+    def backprop_last(d_tokens: ArrayT) -> GradsT:
+        return backprops[-1](spread(d_tokens))[1]
+
     def backprop(d_tokens: ArrayT) -> tuple[ArrayT, GradsT]:
         grads: GradsT = []
-        dX = kernels.scatter_add(kernels.zeros(*shape), d_tokens, tokens[:, None])
+        dX = spread(d_tokens)
         for backprop_layer in reversed(backprops):
             dX, layer_grads = backprop_layer(dX)
             grads += layer_grads
         return dX, grads
 
-    return kernels.take(X, tokens), backprop
+    return kernels.take(X, tokens), backprop, backprop_last
 
 
 def _begin_layer(
