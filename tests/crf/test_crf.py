@@ -4,21 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
-from crf_cases import enumerate_paths, random_scores
+from crf_cases import brute_log_partition, enumerate_paths, random_scores
 
 from spacy_mtl.crf import viterbi as viterbi_module
 from spacy_mtl.crf.forward_backward import forward_backward
 from spacy_mtl.crf.linear_chain import constrain, pack, path_scores
 from spacy_mtl.crf.tag_scheme import make_tag_scheme
 from spacy_mtl.crf.viterbi import viterbi
-
-
-def brute_log_partition(scores, scheme, possible=None):
-    total = 0.0
-    for doc in np.flatnonzero(scores.lengths):
-        values = [value for _, value in enumerate_paths(scores, scheme, doc, possible)]
-        total += np.logaddexp.reduce(values)
-    return total
 
 
 @pytest.fixture(params=[("BIO", 2), ("BILUO", 1)], ids=["BIO", "BILUO"])
