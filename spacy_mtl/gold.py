@@ -1,6 +1,6 @@
 """Gold annotation per predicted token, as integers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -119,3 +119,15 @@ def look_up(values: ValuesT, known: Sequence[int]) -> NDArray[np.int64]:
 def snippet(text: str, *, size: int = 60) -> str:
     """The beginning of a text, to name a doc in a message."""
     return repr(text if len(text) <= size else text[: size - 1] + "…")
+
+
+def renamed_cats(cats: Mapping[str, float], mapping: Mapping[str, str | None]) -> dict[str, float]:
+    """The classes under other names. mapping: old key -> new one, or None to drop it. Where classes meet in one name,
+    the larger value stays.
+    """
+    result: dict[str, float] = {}
+    for key, value in cats.items():
+        new = mapping.get(key, key)
+        if new is not None:
+            result[new] = max(value, result.get(new, 0.0))
+    return result

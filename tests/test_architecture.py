@@ -34,7 +34,7 @@ ALLOWED = {
     "batchers": SHARED,
     "converters": set(),
     "network": {*SHARED, "layers", "threads"},
-    "pipeline": {*SHARED, "registry", "threads", "network"},
+    "pipeline": {*SHARED, "registry", "threads", "layers", "network"},
     "training": {*SHARED, "optimizers", "pipeline"},
     "experiments": {*SHARED, "pipeline", "readers", "training"},
     "debug_data": {*SHARED, "pipeline", "readers", "experiments"},

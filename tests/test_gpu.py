@@ -36,12 +36,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "LSTM": {
         "@architectures": "spacy.Tok2Vec.v2",
         "embed": EMBED,
-        "encode": {"@architectures": "spacy_mtl.BiLSTMEncoder.v1", "width": 32},
-    },
-    "attention": {
-        "@architectures": "spacy.Tok2Vec.v2",
-        "embed": EMBED,
-        "encode": {"@architectures": "spacy_mtl.SelfAttentionEncoder.v1", "width": 32, "block": 4},
+        "encode": {"@architectures": "spacy.TorchBiLSTMEncoder.v1", "width": 32, "depth": 1, "dropout": 0.0},
     },
 }
 ALL_HEADS = heads_config(

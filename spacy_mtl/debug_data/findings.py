@@ -12,10 +12,11 @@ from spacy.training import Example
 from spacy.util import load_model_from_config, minibatch, registry
 from thinc.api import Config
 
-from ..pipeline.consistency import GoldCosts, find_consistent, find_gold_costs, observe_gold
-from ..pipeline.head_views import Views, check_head_names
-from ..pipeline.multitask import Multitask, check_overlap
-from ..protocols.head import Head
+from ..pipeline.checks import check_overlap
+from ..pipeline.consistency import GoldCosts, find_consistent, find_gold_costs, update_constraints
+from ..pipeline.head_views import HeadViews, check_head_names
+from ..pipeline.multitask import Multitask
+from ..protocols.head import DocClasses, HasLabels, Head
 from ..readers.multi_corpus import MultiCorpus
 from ..readers.source import Source
 from .counts import Part
@@ -71,7 +72,7 @@ def audit(config: Config) -> Audit:
         raise ValueError(f"training.train_corpus is 'corpora.{train}', but the corpora are {list(splits)}")
     result = Audit(train, list(heads))
     for split in (train, *(name for name in splits if name not in (train, "pretrain"))):
-        for corpus, examples in corpora_of(splits[split], nlp, split):
+        for corpus, examples in corpora_in_split(splits[split], nlp, split):
             part = Part(split, corpus)
             result.parts.append(part)
             try:
@@ -90,7 +91,7 @@ def heads_of_pipeline(nlp: Language) -> dict[str, Head]:
     return {key: head for pipe in pipes for key, head in pipe.heads.items()}
 
 
-def corpora_of(reader: Any, nlp: Language, split: str) -> Iterator[tuple[str, Iterable[Example]]]:
+def corpora_in_split(reader: Any, nlp: Language, split: str) -> Iterator[tuple[str, Iterable[Example]]]:
     """The corpora of a split, unsampled. A plain reader is one corpus, by the split's name."""
     if isinstance(reader, MultiCorpus):
         for name, source in reader.sources.items():
@@ -106,16 +107,16 @@ def count(part: Part, examples: Iterable[Example], heads: Mapping[str, Head], *,
         check_head_names(heads, chunk)
         part.add(chunk, heads)
         if is_train:
-            observe_gold(heads, pairs, Views(chunk))
+            update_constraints(heads, pairs, HeadViews(chunk))
         else:
-            for key, found in find_gold_costs(heads, pairs, Views(chunk)).items():
+            for key, found in find_gold_costs(heads, pairs, HeadViews(chunk)).items():
                 part.gold_costs.setdefault(key, GoldCosts()).costs.extend(found.costs)
 
 
 def find_problems(result: Audit, heads: Mapping[str, Head]) -> None:
     """Write the errors and warnings."""
     try:
-        check_overlap(heads, "multitask")
+        check_overlap(heads)
     except ValueError as error:
         result.errors.append(str(error))
     result.errors.extend(chain(untrained_heads(result, heads), useless_corpora(result)))
@@ -128,10 +129,11 @@ def untrained_heads(result: Audit, heads: Mapping[str, Head]) -> Iterator[str]:
         in_train = [part.heads[key] for part in result.parts if part.split == result.train and key in part.heads]
         if not sum(counts.docs for counts in in_train):
             yield (
-                f"head {key!r}: no doc of {result.train!r} carries its annotation ({head.attribute}), so it would "
-                "never train; add such docs, or check heads and label_map of the corpora"
+                f"head {key!r}: no doc of {result.train!r} carries its annotation "
+                f"({', '.join(head.gold_attributes)}), so it would never train; add such docs, or check heads and "
+                "label_map of the corpora"
             )
-        elif len(head.labels) == 1 and head.attribute == "cats":
+        elif isinstance(head, DocClasses) and isinstance(head, HasLabels) and len(head.labels) == 1:
             yield f"head {key!r}: its only label is {head.labels[0]!r}, so there is nothing to tell apart; add another"
 
 

@@ -1,6 +1,7 @@
 """Document classification: exclusive classes (softmax) or independent ones (sigmoid), written to `doc.cats`."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
@@ -16,16 +17,15 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import snippet
+from ..gold import renamed_cats, snippet
 from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
-from ..onnx.heads import write_linear, write_pooling
-from ..protocols.arrays import ArrayT, GraphT
-from ..protocols.head import GraphInput, HeadModelT
+from ..protocols.arrays import ArrayT
+from ..protocols.head import HeadModelT
 
 SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
 SCORE_TABLES = ("f_per_type", "auc_per_type")
@@ -105,8 +105,7 @@ class DocClassifier:
     share the likelihood, and each of them is a right prediction.
     """
 
-    condition_on: tuple[str, ...] = ()
-    attribute = "cats"
+    gold_attributes = ("doc.cats",)
     overlap_fix = "give one of them label_prefix"
     standard_scores: Mapping[str, str] = {f"cats_{key}": key for key in (*SCORE_NAMES, *SCORE_TABLES)}
 
@@ -155,9 +154,29 @@ class DocClassifier:
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Take every key of the gold `cats` that has the prefix, in alphabetical order."""
-        keys = {key for eg in examples for key in self._cats(eg) if key.startswith(self.label_prefix)}
-        self.model.attrs["labels"] = sorted(key[len(self.label_prefix) :] for key in keys)
+        for eg in examples:
+            self._cats(eg)
+        self.model.attrs["labels"] = sorted({label for eg in examples for label in self.gold_labels(eg.reference)})
         self.model.attrs["owns_all_keys"] = True
+
+    def gold_labels(self, doc: Doc) -> set[str]:
+        """The labels that a gold doc has keys for, whether they apply or not."""
+        return {key[len(self.label_prefix) :] for key in doc.cats if key.startswith(self.label_prefix)}
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Count the classes that apply. The unit is the doc."""
+        labels = dict(zip(self.keys, self.labels, strict=True))
+        counts.update(labels[key] for key, value in doc.cats.items() if value > 0 and key in labels)
+        return 1
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Rename the keys of `cats`, with any prefix. A key that is dropped is absent in the target."""
+        target.cats = renamed_cats(source.cats, mapping)
+
+    def has_gold(self, example: Example) -> bool:
+        """Whether any label is a key of the gold `cats`."""
+        cats = self._cats(example)
+        return any(key in cats for key in self.keys)
 
     def check_gold(self, examples: Sequence[Example]) -> None:
         """Raise a ValueError for what can't be trained with: a single exclusive class, weights of unknown classes, or
@@ -193,18 +212,6 @@ class DocClassifier:
 
         return repeated, backprop
 
-    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
-        """Logits (n_docs, n_labels)."""
-        pooled = write_pooling(graph, self.model.layers[0].layers[0], X.tokvecs, X.docs)
-        logits = write_linear(graph, self.model.get_ref("output"), pooled)
-        graph.output(logits, self.name, ["n_docs", len(self.labels)])
-        return logits
-
-    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
-        """The doc's class probabilities at each of its tokens."""
-        probabilities = graph.node("Softmax", scores, axis=1) if self.exclusive else graph.node("Sigmoid", scores)
-        return str(graph.node("Gather", probabilities, X.docs.of_token))
-
     def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
         """Negative log-likelihood of the gold classes, in nats: cross-entropy, or the sum of the classes' binary ones.
 
@@ -227,7 +234,7 @@ class DocClassifier:
         ]
         return [found[0] if len(found) == 1 else None for found in positive]
 
-    def get_rehearsal_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
+    def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
         """Cross-entropy against the teacher's probabilities."""
         target = self._probabilities(teacher)
         loss = _cross_entropy(target, scores) if self.exclusive else _binary_cross_entropy(target, scores)

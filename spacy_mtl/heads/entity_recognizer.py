@@ -1,5 +1,6 @@
 """Entities by a linear-chain CRF over BIO or BILUO tags, written to `doc.ents` or `doc.spans`."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -28,9 +29,8 @@ from ..gold import boundaries, entity_values, look_up, snippet
 from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
 from ..layers.softmax import backprop_softmax, softmax
-from ..onnx.heads import write_linear
-from ..protocols.arrays import ArrayT, GraphT
-from ..protocols.head import GraphInput, HeadInput, HeadModelT
+from ..protocols.arrays import ArrayT
+from ..protocols.head import FoundSpans, HeadInput, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
 TOKEN_ATTRS = [IS_SPACE, ENT_IOB, ENT_TYPE]
@@ -182,9 +182,9 @@ class EntityRecognizer:
         return make_tag_scheme(self.scheme, len(self.labels))
 
     @property
-    def attribute(self) -> str:
-        """ "ents", or the key of the spans."""
-        return "ents" if self.spans_key is None else f"spans[{self.spans_key!r}]"
+    def gold_attributes(self) -> tuple[str, ...]:
+        """Entities, also where it writes spans."""
+        return ("doc.ents",)
 
     @property
     def overlap_fix(self) -> str:
@@ -194,7 +194,7 @@ class EntityRecognizer:
     @property
     def writes(self) -> dict[str, str]:
         """`doc.ents` or one key of `doc.spans`."""
-        return {f"doc.{self.attribute}": ""}
+        return {"doc.ents" if self.spans_key is None else f"doc.spans[{self.spans_key!r}]": ""}
 
     @property
     def standard_scores(self) -> Mapping[str, str]:
@@ -223,6 +223,35 @@ class EntityRecognizer:
             self._refuse_negative(labels, eg)
         self.model.attrs["labels"] = sorted(labels)
 
+    def gold_labels(self, doc: Doc) -> set[str]:
+        """The types of the gold entities."""
+        return {ent.label_ for ent in doc.ents}
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Count the entities. The unit is the token: those whose entity is not unset."""
+        counts.update(ent.label_ for ent in doc.ents)
+        return int((doc.to_array(ENT_IOB) != MISSING).sum())
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Rename entity types. An entity that is dropped leaves its tokens unset: something was there, so they are
+        missing gold, not "outside".
+        """
+        kept: list[Span] = []
+        dropped: list[Span] = []
+        for ent in source.ents:
+            label = mapping.get(ent.label_, ent.label_)
+            span = Span(target, ent.start, ent.end, label=label or ent.label_, kb_id=ent.kb_id)
+            (dropped if label is None else kept).append(span)
+        target.set_ents(kept, missing=dropped, default="unmodified")
+
+    def has_gold(self, example: Example) -> bool:
+        """Whether the entity of any token is set."""
+        return bool(example.reference.has_annotation("ENT_IOB"))
+
+    def found_spans(self, annotations: Spans) -> FoundSpans:
+        """The decoded spans as arrays."""
+        return FoundSpans(annotations.docs, annotations.starts, annotations.ends, annotations.labels, self.labels)
+
     def condition(self, scores: CRFScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], CRFScores]]:
         """The softmax of the emissions at each token, (n_tokens, n_tags); zeros for white space."""
         probabilities = softmax(scores.emissions)
@@ -235,26 +264,6 @@ class EntityRecognizer:
             return scores.with_potentials([d_emissions, *others])
 
         return _scatter(probabilities, scores.kept, n_tokens), backprop
-
-    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
-        """Emissions (n_tokens, n_tags), those of white space to be left out, and the CRF's other potentials as
-        "NAME.transitions", "NAME.starts" and "NAME.ends".
-        """
-        _, crf_layer, *projections = self.model.layers
-        inputs = zip(projections, (X.tokvecs, *X.conditions), strict=True)
-        emissions, *others = [write_linear(graph, layer, array) for layer, array in inputs]
-        for other in others:
-            emissions = graph.node("Add", emissions, other)
-        graph.output(emissions, self.name, ["n_tokens", self.tag_scheme.n_tags])
-        for name in crf_layer.param_names:
-            potentials = crf_layer.get_param(name)
-            graph.output(graph.weight(potentials), f"{self.name}.{name}", potentials.shape)
-        return emissions
-
-    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
-        """The softmax of the emissions at each token; zeros where the input "is_word" (n_tokens, 1) is 0."""
-        is_word = graph.input("is_word", ["n_tokens", 1])
-        return str(graph.node("Mul", graph.node("Softmax", scores, axis=1), is_word))
 
     def get_loss(self, examples: Sequence[Example], scores: CRFScores) -> tuple[float, CRFScores | None]:
         """Negative log-likelihood in nats of the annotation, summed over all tag sequences that agree with it."""
@@ -273,7 +282,7 @@ class EntityRecognizer:
         d_scores = scores.with_potentials(map(xp.asarray, (d_emissions, *gradient.potentials[1:])))
         return loss / n_units, d_scores * (1.0 / n_units)
 
-    def get_rehearsal_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:
+    def get_teacher_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:
         """Cross-entropy against the teacher's distribution over tag sequences."""
         scheme = self.tag_scheme
         target = forward_backward(constrain(teacher, scheme)).marginals(teacher)
@@ -296,7 +305,7 @@ class EntityRecognizer:
         begins = offsets[owners]
         return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities)
 
-    def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
+    def update_constraints(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
         """Take note of the entity types of each doc with annotated entities. Seeing a doc again changes nothing, so all
         batches of a training may be observed. A doc without a class tells only of classes that no other doc has.
         """
@@ -323,7 +332,7 @@ class EntityRecognizer:
         seen_types: SeenTypes = self.model.attrs["seen_types"]
         return seen_types.novelty()
 
-    def reconcile(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
+    def decode_jointly(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
         """Decode entities and class together, as the best combination after its cost."""
         costs = self.model.attrs["seen_types"].costs(classes, self.labels)
         return decode_jointly(constrain(scores, self.tag_scheme), logits, self.tag_scheme, costs)
@@ -387,7 +396,7 @@ class EntityRecognizer:
         target.set_ents(spans, default="outside")
 
     def _decided(self, scores: CRFScores) -> tuple[CRFScores, NDArray[np.int64]]:
-        """Constrained potentials, and the tags (n_tokens,) that are annotated: the best, unless `reconcile` chose."""
+        """Constrained potentials, and the decoded tags (n_tokens,): those of `decode_jointly`, else the best."""
         if scores.tags is not None:
             return scores, scores.tags
         constrained = constrain(scores, self.tag_scheme)

@@ -1,5 +1,6 @@
 """One label a token: tags, parts of speech, morphology or sentence starts."""
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -15,13 +16,12 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import is_annotated, look_up, snippet, token_values
+from ..gold import is_annotated, look_up, snippet, stored_values, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output, linear
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
-from ..onnx.heads import write_linear
-from ..protocols.arrays import ArrayT, GraphT
-from ..protocols.head import GraphInput, HeadInput, HeadModelT
+from ..protocols.arrays import ArrayT
+from ..protocols.head import HeadInput, HeadModelT
 
 AttrT = Literal["tag", "pos", "morph", "sent_start"]
 
@@ -94,7 +94,6 @@ class Tagger:
     of one sentence needs `[True, False, False]`.
     """
 
-    condition_on: tuple[str, ...] = ()
     overlap_fix = "keep one of them, or give them different attr"
 
     def __init__(self, model: HeadModelT, *, attr: AttrT, overwrite: bool, label_smoothing: float) -> None:
@@ -111,9 +110,9 @@ class Tagger:
         return tuple(self.model.attrs["labels"])
 
     @property
-    def attribute(self) -> str:
+    def gold_attributes(self) -> tuple[str, ...]:
         """The token attribute."""
-        return self.attr
+        return (f"token.{self.attr}",)
 
     @property
     def standard_scores(self) -> Mapping[str, str]:
@@ -151,20 +150,45 @@ class Tagger:
             self._check_not_negative(label, first_seen, doc)
         self.model.attrs["labels"] = sorted(first_seen)
 
+    def gold_labels(self, doc: Doc) -> set[str]:
+        """The values that the tokens of a gold doc have."""
+        if self.attr == "sent_start":
+            return set()
+        values = np.unique(doc.to_array(ATTR_IDS[self.attr]))
+        return {doc.vocab.strings[int(value)] for value in values if value}
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Count the values. The unit is the token."""
+        values, numbers = np.unique(stored_values(doc, ATTR_IDS[self.attr]), return_counts=True)
+        found = {int(value): int(number) for value, number in zip(values, numbers, strict=True) if value}
+        if self.attr == "sent_start":
+            counts["S"] += found.get(1, 0)
+            counts["I"] += sum(found.values()) - found.get(1, 0)
+        else:
+            counts.update({doc.vocab.strings[value]: number for value, number in found.items()})
+        return sum(found.values())
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Rename values of the attribute. A value that is dropped is unset in the target."""
+        if self.attr == "sent_start":
+            return
+        attr_id = ATTR_IDS[self.attr]
+        add = target.vocab.morphology.add if self.attr == "morph" else target.vocab.strings.add
+        values: ArrayT = source.to_array(attr_id)
+        for value in np.unique(values[values != 0]).tolist():
+            label = source.vocab.strings[int(value)]
+            new = mapping.get(label, label)
+            values[values == value] = 0 if new is None else add(new)
+        target.from_array(attr_id, values)
+
+    def has_gold(self, example: Example) -> bool:
+        """Whether any token has a value, at a token that both tokenisations share."""
+        return bool(token_values(example, self.attr.upper(), ATTR_IDS[self.attr]).any())
+
     def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
         """The probabilities of the values at each token."""
         probabilities = softmax(scores)
         return probabilities, lambda gradient: backprop_softmax(probabilities, gradient)
-
-    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
-        """Logits (n_tokens, n_labels)."""
-        logits = write_linear(graph, self.model.get_ref("output"), X.tokvecs)
-        graph.output(logits, self.name, ["n_tokens", len(self.labels)])
-        return logits
-
-    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
-        """The probabilities of the values at each token."""
-        return str(graph.node("Softmax", scores, axis=1))
 
     def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
         """Cross-entropy in nats, with the smoothed target if asked for."""
@@ -183,7 +207,7 @@ class Tagger:
         d_scores[rows] = (softmax(scores[rows]) - target) / n_units
         return loss / n_units, d_scores
 
-    def get_rehearsal_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
+    def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
         """Cross-entropy against the teacher's probabilities."""
         target = softmax(teacher)
         n_units = max(len(scores), 1)

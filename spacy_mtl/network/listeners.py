@@ -17,19 +17,24 @@ def check_listeners(model: Model[Any, Any], nlp: Language, name: str) -> None:
     """Raise a ValueError if a listener has no pipe to listen to before pipe `name`, or not the width of its vectors.
     Disabled pipes count: spaCy disables those that are sourced or frozen while it initialises the others.
     """
+    for listener in find_listeners(model):
+        upstream = find_upstream(listener, nlp, name)
+        pipe: Any = nlp.get_pipe(upstream)
+        check_width(listener, pipe.model, name=name, upstream=upstream)
+
+
+def find_upstream(listener: Model[Any, Any], nlp: Language, name: str) -> str:
+    """The name of the pipe before pipe `name` that a listener listens to. Raises a ValueError if there is none."""
     names = nlp.component_names
     before = names[: names.index(name)] if name in names else names
-    for listener in find_listeners(model):
-        upstream = listener.upstream_name  # type: ignore[attr-defined]
-        pipes = [pipe for pipe in before if upstream in ("*", pipe) and hasattr(nlp.get_pipe(pipe), "add_listener")]
-        if not pipes:
-            raise ValueError(
-                f"component {name!r}: its listener has upstream = {upstream!r}, but of the pipes before it, "
-                f"{before}, none is a tok2vec or transformer of that name; add one before it, or give the model an "
-                "encoder of its own"
-            )
-        pipe: Any = nlp.get_pipe(pipes[-1])
-        check_width(listener, pipe.model, name=name, upstream=pipes[-1])
+    wanted = listener.upstream_name  # type: ignore[attr-defined]
+    pipes = [pipe for pipe in before if wanted in ("*", pipe) and hasattr(nlp.get_pipe(pipe), "add_listener")]
+    if not pipes:
+        raise ValueError(
+            f"component {name!r}: its listener has upstream = {wanted!r}, but of the pipes before it, {before}, none "
+            "is a tok2vec or transformer of that name; add one before it, or give the model an encoder of its own"
+        )
+    return pipes[-1]
 
 
 def check_width(listener: Model[Any, Any], encoder: Model[Any, Any], *, name: str, upstream: str) -> None:

@@ -9,7 +9,7 @@ from ..origin import corpus_of, heads_of, may_learn
 from ..protocols.head import Head
 
 
-class Views:
+class HeadViews:
     """The views of one batch. The examples without gold are made once for all heads."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
@@ -59,8 +59,8 @@ def check_corpora(heads: Mapping[str, Head], examples: Sequence[Example]) -> Non
     """
     for corpus, group in by_corpus(examples).items():
         allowed = [key for key in heads if any(may_learn(key, eg.reference) for eg in group)]
-        views = Views(group)
-        if not any(heads[key].is_correct(eg) is not None for key in allowed for eg in views.of(key)):
+        views = HeadViews(group)
+        if not any(heads[key].has_gold(eg) for key in allowed for eg in views.of(key)):
             raise ValueError(
                 f"corpus {corpus!r}: none of the {len(group)} docs to initialise from carries a label of the heads "
                 f"that may learn from it: {allowed}; check its annotation, heads and label_map, or leave the corpus out"

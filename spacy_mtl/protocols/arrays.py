@@ -1,4 +1,4 @@
-"""Arrays and what the parts hand each other, each alias once."""
+"""Arrays and what the parts hand each other: each alias once."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from thinc.types import Floats2d, Ragged
 ArrayT = Any
 # docs -> token vectors of all docs end to end, (n_tokens, width), with one length a doc
 EncoderT = Model[list[Doc], Ragged]
-# what a head's network gives: an array, or a dataclass of arrays; it can be scaled by a float and added to its like
+# what a head's network returns: an array, or a dataclass of arrays; it can be scaled by a float and added to its like
 ScoresT = Any
-# what a head's `decode` gives and its `set_annotations` takes
+# what a head's `decode` returns and its `set_annotations` takes
 AnnotationsT = Any
-# an `onnx_graph.Graph`, whose module needs the extra `onnx`
-GraphT = Any
+# what a head's `prepare` returns and its network finds in `HeadInput.prepared`
+PreparedT = Any
 # per token of the batch a distribution over another head's labels, (n_tokens, n_labels)
 ConditionT = Floats2d

@@ -1,6 +1,7 @@
-"""What the component knows of a head."""
+"""What the component knows of a head: a small core, and optional Protocols that it asks for with `isinstance`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,38 +10,26 @@ from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 
-from .arrays import AnnotationsT, ArrayT, ConditionT, GraphT, ScoresT
+from .arrays import AnnotationsT, ArrayT, ConditionT, PreparedT, ScoresT
 
 
 @dataclass
 class HeadInput:
-    """What a head's network sees. Its gradient has the same form, with an empty `docs`.
+    """Input of a head's network. Its gradient has the same form, with an empty `docs` and nothing in `prepared`.
 
     docs (list[Doc]): The batch.
     tokvecs (Ragged): Token vectors of all docs end to end, data (n_tokens, width), lengths (n_docs,).
     conditions (list[Floats2d]): For each head in `condition_on`, (n_tokens, n_labels of that head).
+    prepared (PreparedT): What the head's own `prepare` returned; None for heads without it.
     """
 
     docs: list[Doc]
     tokvecs: Ragged
     conditions: list[ConditionT]
+    prepared: PreparedT = None
 
 
 HeadModelT = Model[HeadInput, ScoresT]
-
-
-@dataclass
-class GraphInput:
-    """The `HeadInput` of a head's network in an ONNX graph: names of arrays.
-
-    tokvecs (str): Token vectors of all docs end to end, (n_tokens, width).
-    docs (GraphDocs): Which tokens belong to which doc.
-    conditions (list[str]): For each head in `condition_on`, (n_tokens, n_labels of that head).
-    """
-
-    tokvecs: str
-    docs: Any
-    conditions: list[str]
 
 
 @runtime_checkable
@@ -48,95 +37,208 @@ class Head(Protocol):
     """One task: a network on the shared token vectors, and what turns its scores into loss and annotation.
 
     name (str): Its key under `[components.multitask.heads]`; the component sets it.
-    model (Model[HeadInput, ScoresT]): The network. Labels live in `model.attrs["labels"]`, which `to_disk` saves.
-    condition_on (tuple[str, ...]): Names of the heads whose scores this one sees.
-    main_score (str | None): The key of `score()` that stands for the head in `multitask_score`; None keeps the head out
-        of `multitask_score` and `multitask_exact`, if it is there for the sake of others.
-    standard_scores (Mapping[str, str]): spaCy's score keys, each with the key of `score()` it equals.
+    model (Model[HeadInput, ScoresT]): The network. What the head must remember, such as labels, lives in
+        `model.attrs`, which `to_disk` saves.
+    main_score (str | None): The key of `score()` that stands for the head in `multitask_score`, a value from 0 to 1.
+        None keeps the head out of `multitask_score` and `multitask_exact`: it serves other heads.
+    standard_scores (Mapping[str, str]): spaCy's score keys, each with the key of `score()` that it equals. The
+        component reports them if no other head offers them.
+    gold_attributes (tuple[str, ...]): Where the head finds its gold, as spaCy names it: ("doc.cats",). Used in
+        messages.
     """
 
     name: str
     model: HeadModelT
-    condition_on: tuple[str, ...]
-    main_score: str | None
-    standard_scores: Mapping[str, str]
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels, in the order of the network's outputs."""
+    def main_score(self) -> str | None:
+        """The key of `score()` that stands for the head."""
 
     @property
-    def attribute(self) -> str:
-        """The annotation it shares with its like, such as "cats" or "ents"; spaCy's score keys need a sole owner."""
+    def standard_scores(self) -> Mapping[str, str]:
+        """spaCy's score keys, each with the key of `score()` that it equals."""
+
+    @property
+    def gold_attributes(self) -> tuple[str, ...]:
+        """Where the head finds its gold."""
 
     @property
     def writes(self) -> dict[str, str]:
-        """What it writes: a name no two heads may share ("doc.ents") -> the label to name in the error, or "".
-
-        A head that writes nothing is not run in `predict`; it is run on the docs that are evaluated, and
-        `set_annotations` may leave in their `user_data` what its `score` needs.
+        """What the head writes: a name that no two heads may share ("doc.ents") -> the label to name in the error,
+        or "". `predict` does not run a head that writes nothing. Such a head is run on docs that are evaluated, and
+        its `set_annotations` may leave what its `score` needs in their `user_data`.
         """
 
     @property
     def overlap_fix(self) -> str:
-        """What the user can do when another head writes the same, as the end of an error message."""
+        """What the user can do when another head writes the same: the end of an error message."""
 
-    def add_label(self, label: str) -> int:
-        """Add a label, growing the network if it has its shape already. RETURNS (int): 1 if it was new, else 0."""
-
-    def collect_labels(self, examples: Iterable[Example]) -> None:
-        """Read the labels from gold examples. Examples without the head's annotation are passed over."""
-
-    def condition(self, scores: ScoresT, lengths: Ints1d) -> tuple[ConditionT, Callable[[ConditionT], ScoresT]]:
-        """What heads conditioned on this one see: a distribution per token, and its backprop to the scores."""
+    def has_gold(self, example: Example) -> bool:
+        """Whether the head can learn from the example, or be scored on it."""
 
     def get_loss(self, examples: Sequence[Example], scores: ScoresT) -> tuple[float, ScoresT | None]:
-        """Loss in nats and its gradient: the sum over annotated units divided by all units of the batch (docs or
-        tokens). RETURNS: (0.0, None) if nothing in the batch carries the head's annotation.
+        """Compute the loss in nats and its gradient: the sum over annotated units, divided by all units of the batch
+        (docs or tokens). RETURNS: (0.0, None) if nothing in the batch carries the head's annotation.
         """
 
-    def get_rehearsal_loss(self, teacher: ScoresT, scores: ScoresT) -> tuple[float, ScoresT]:
-        """Cross-entropy in nats against the distribution that the teacher's scores stand for, and its gradient."""
-
     def decode(self, docs: Sequence[Doc], scores: ScoresT) -> AnnotationsT:
-        """The best annotation under the scores."""
+        """Find the best annotation under the scores."""
 
     def set_annotations(self, docs: Sequence[Doc], annotations: AnnotationsT) -> None:
         """Write the decoded annotation to the docs."""
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Metrics by name, from docs that carry the head's gold annotation; None where there is no such doc."""
+        """Compute metrics by name, from docs that carry the head's gold annotation; None where there is no such doc."""
 
     def is_correct(self, example: Example) -> bool | None:
-        """Whether the whole gold annotation of the doc is predicted; None if the doc carries none."""
+        """Whether the doc's whole gold annotation is predicted; None if the doc carries none."""
 
 
 @runtime_checkable
-class OnnxHead(Protocol):
-    """A head that can write its network into an ONNX graph. A head need not; it is then left out of the graph."""
+class HasLabels(Protocol):
+    """A head that has labels. Heads without it, such as one of numbers, are initialised from the sample alone."""
 
-    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
-        """Write the network, and its scores as an output of the head's name. RETURNS (str): The scores' array."""
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the network's outputs."""
 
-    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
-        """What `condition` gives, (n_tokens, n_labels)."""
+    def add_label(self, label: str) -> int:
+        """Add a label, growing the network if it has its shape already. RETURNS (int): 1 if it was new, else 0."""
+
+    def collect_labels(self, examples: Iterable[Example]) -> None:
+        """Take the labels from gold examples, in place of those there are. Examples without gold are passed over."""
+
+    def gold_labels(self, doc: Doc) -> Iterable[Hashable]:
+        """The labels that `collect_labels` would find in a gold doc, in any form that tells them apart."""
 
 
 @runtime_checkable
-class SelfLabelling(Protocol):
-    """A head whose predictions can become gold, because it says how sure it is of them. A head need not; it then gets
-    no labels from co-training.
+class CountsGold(Protocol):
+    """A head that can count its gold. Of heads without it tools count the docs that have gold."""
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Add the examples of each label in a gold doc to `counts`. RETURNS (int): The annotated units: 1 for the doc,
+        or the number of tokens.
+        """
+
+
+@runtime_checkable
+class RenamesLabels(Protocol):
+    """A head whose gold labels a corpus's `label_map` can rename."""
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Write the gold of `source` to `target`, with other labels. What is dropped is missing gold in `target`, not
+        a negative example. Called again, by a head that reads the same, it gives the same.
+
+        source (Doc): The gold doc. target (Doc): A copy of it.
+        mapping (Mapping[str, str | None]): Old label -> new one, or None to drop it.
+        """
+
+
+@runtime_checkable
+class TakesConditions(Protocol):
+    """A head that sees other heads' scores.
+
+    condition_on (tuple[str, ...]): The names of these heads (`GivesCondition`).
     """
+
+    condition_on: tuple[str, ...]
+
+
+@runtime_checkable
+class GivesCondition(Protocol):
+    """A head whose scores other heads can see."""
+
+    def condition(self, scores: ScoresT, lengths: Ints1d) -> tuple[ConditionT, Callable[[ConditionT], ScoresT]]:
+        """Turn the scores into what other heads see: a distribution at each token. RETURNS: it, and its backprop to
+        the scores, which is called once for each loss that it serves.
+        """
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A head that works on other heads' annotation, such as pairs of their entities, or on its own target, such as a
+    sequence to decode.
+
+    depends_on (tuple[str, ...]): The heads whose annotation it reads; empty if it only needs its own target.
+    """
+
+    depends_on: tuple[str, ...]
+
+    def prepare(
+        self, docs: Sequence[Doc], examples: Sequence[Example] | None, found: Mapping[str, AnnotationsT]
+    ) -> PreparedT:
+        """Make what the network finds in `HeadInput.prepared`. No gradient flows through it.
+
+        docs (Sequence[Doc]): The batch.
+        examples (Sequence[Example] | None): In training the batch with the gold that this head may learn from; None in
+            prediction.
+        found (Mapping[str, AnnotationsT]): For each head in `depends_on` what it decodes for these docs. It is decoded
+            when it is asked for, so that a head that trains on gold alone pays nothing for it.
+        """
+
+
+@runtime_checkable
+class FindsSpans(Protocol):
+    """A head whose annotation is spans, for heads that work on them."""
+
+    def found_spans(self, annotations: AnnotationsT) -> "FoundSpans":
+        """What was decoded, as arrays."""
+
+
+@dataclass
+class FoundSpans:
+    """Spans of a batch, in the order of the docs. All arrays (n_spans,).
+
+    docs (Ints1d): Index of the doc. starts, ends (Ints1d): First token and end (exclusive) in the doc.
+    labels (Ints1d): Index in `names`. names (tuple[str, ...]): The labels.
+    """
+
+    docs: ArrayT
+    starts: ArrayT
+    ends: ArrayT
+    labels: ArrayT
+    names: tuple[str, ...]
+
+
+@runtime_checkable
+class Adversarial(Protocol):
+    """A head whose gradient the encoder gets reversed. A weighting must not balance it away.
+
+    adversarial (bool): Whether that is so now.
+    """
+
+    adversarial: bool
+
+
+@runtime_checkable
+class LearnsFromTeacher(Protocol):
+    """A head that can learn from another network's scores (`rehearse`)."""
+
+    def get_teacher_loss(self, teacher: ScoresT, scores: ScoresT) -> tuple[float, ScoresT]:
+        """Compute the cross-entropy in nats against the distribution that the teacher's scores stand for, and its
+        gradient. The teacher's labels are the first of this head's: labels that were added since are left out of both.
+        """
+
+
+@runtime_checkable
+class Confident(Protocol):
+    """A head that says how sure it is of its annotation."""
+
+    def confidence(self, docs: Sequence[Doc], scores: ScoresT) -> ArrayT:
+        """The probability of each doc's decoded annotation, (n_docs,), in numpy: of the whole where the head decides
+        jointly, of the least certain decision where it takes several independent ones.
+        """
+
+
+@runtime_checkable
+class SelfLabelling(Confident, Protocol):
+    """A head whose predictions can become gold. Heads without it get no labels from co-training."""
 
     @property
     def learns_from(self) -> frozenset[str]:
         """What `copy_annotation` writes, such as "doc.ents". Of two heads that share it, one would learn the other's
         labels.
-        """
-
-    def confidence(self, docs: Sequence[Doc], scores: ScoresT) -> ArrayT:
-        """The probability of each doc's decoded annotation, (n_docs,), in numpy: of the whole where the head decides
-        jointly, of the least certain decision where it takes several independent ones.
         """
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
@@ -185,15 +287,15 @@ class DocClasses(Protocol):
 
 
 @runtime_checkable
-class Consistent(Protocol):
-    """A head that can be decoded together with the doc's class. Optional.
+class DecodesJointly(Protocol):
+    """A head whose annotation can be decoded together with the doc's class.
 
-    consistent_with (str | None): Name of the `DocClasses` head, whose classes are exclusive, with which it is decoded.
+    consistent_with (str | None): Name of the `DocClasses` head, whose classes are exclusive; None decodes alone.
     """
 
     consistent_with: str | None
 
-    def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
+    def update_constraints(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
         """Learn from gold what comes with which class; the same docs may come many times. classes: None for a doc whose
         class is not known.
         """
@@ -201,18 +303,28 @@ class Consistent(Protocol):
     def gold_costs(
         self, examples: Iterable[Example], gold: Iterable[str | None], classes: Sequence[str]
     ) -> list[float]:
-        """The costs of the gold annotation in docs of their class, in nats, at least 0, as far as was observed. Docs
-        without a class or without annotation are left out.
+        """The costs of the gold annotation in docs of their class, in nats, at least 0. Docs without a class or without
+        annotation are left out.
 
         gold (Iterable[str | None]): The class of each example. classes (Sequence[str]): The names of all classes.
         """
 
     def novelty(self) -> float:
-        """The share of what was observed that would cost something, had it not been observed itself."""
+        """The share of what training showed that would cost something, had training not shown it."""
 
-    def reconcile(self, scores: ScoresT, classes: Sequence[str], logits: Floats2d) -> tuple[ScoresT, Floats2d]:
-        """Decide for the annotation and the class that are together the best after their cost.
+    def decode_jointly(self, scores: ScoresT, classes: Sequence[str], logits: Floats2d) -> tuple[ScoresT, Floats2d]:
+        """Find the annotation and the class that are together the best after their cost.
 
         classes (Sequence[str]): The names of the columns of `logits` (n_docs, n_classes).
         RETURNS: scores whose `decode` gives that annotation, and logits whose greatest is that class.
         """
+
+
+@runtime_checkable
+class HasHeads(Protocol):
+    """A component that has heads, for readers and tools.
+
+    heads (Mapping[str, Head]): By name.
+    """
+
+    heads: Mapping[str, Head]

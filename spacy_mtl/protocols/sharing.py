@@ -9,9 +9,9 @@ from thinc.types import Ragged
 
 @dataclass
 class SharingInput:
-    """What a sharing layer sees. Its gradient has the same form, with an empty `docs`.
+    """Input of a sharing layer. Its gradient has the same form, with an empty `docs`.
 
-    docs (list[Doc]): The batch. `origin.corpus_of` gives the name of a doc's corpus.
+    docs (list[Doc]): The batch. `origin.corpus_of` returns the name of a doc's corpus.
     tokvecs (Ragged): Token vectors of all docs end to end, data (n_tokens, width), lengths (n_docs,).
     """
 

@@ -103,6 +103,7 @@ class MultiCorpus:
         if self._survey is None and (self.read_first or repeats_one_pass(nlp)):
             self._survey = survey(self.sources.values(), nlp)
             self._sizes.update(self._survey.sizes)
+            nlp.meta.setdefault("spacy_mtl", {})["corpus_sizes"] = dict(self._survey.sizes)
         if is_being_initialized(nlp):
             yield from self._for_initialization(nlp)
             return

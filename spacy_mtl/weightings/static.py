@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thinc.api import Model
-from thinc.types import Floats2d
+
+from ..protocols.weighting import NeedsT, Step
 
 
 def make_static_v1(weights: dict[str, float] | None = None) -> "Static":
@@ -22,6 +23,7 @@ class Static:
     """The weighting: it has nothing to learn."""
 
     model: Model[Any, Any] | None = None
+    needs: NeedsT = "sum"
 
     def __init__(self, factors: Mapping[str, float]) -> None:
         self.factors = dict(factors)
@@ -34,19 +36,12 @@ class Static:
         wrong = {name: factor for name, factor in self.factors.items() if not 0 <= factor < math.inf}
         if wrong:
             raise ValueError(f"spacy_mtl.Static.v1: weights must be numbers of at least 0, but there is {wrong}")
-        if not any(self.weights(dict.fromkeys(heads, 0.0)).values()):
+        if not any(self.factors.get(name, 1.0) for name in heads):
             raise ValueError(
                 f"spacy_mtl.Static.v1: the weights of all heads, {list(heads)}, are 0, so that nothing would be "
                 "learned; give at least one of them a weight above 0"
             )
 
-    def weights(self, losses: Mapping[str, float]) -> dict[str, float]:
+    def weights(self, losses: Mapping[str, float], step: Step) -> dict[str, float]:
         """The fixed factor of each head."""
         return {name: self.factors.get(name, 1.0) for name in losses}
-
-    def merge(self, d_tokvecs: Mapping[str, Floats2d]) -> Floats2d:
-        """The sum."""
-        first, *others = d_tokvecs.values()
-        for other in others:
-            first = first + other
-        return first

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import spacy
-from pipelines import EMBED, heads_config
+from pipelines import heads_config
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -18,11 +18,6 @@ from toy import ENCODER, make_docs
 from spacy_mtl.crf import linear_chain as crf
 from spacy_mtl.gold import unannotated
 
-ATTENTION = {
-    "@architectures": "spacy.Tok2Vec.v2",
-    "embed": EMBED,
-    "encode": {"@architectures": "spacy_mtl.SelfAttentionEncoder.v1", "width": 32},
-}
 HEADS = heads_config(
     intent={"kind": "DocClassifier", "label_prefix": "intent:", "pooling": ["mean", "max", "attention"]},
     several={"kind": "DocClassifier", "exclusive": False, "label_prefix": "about:"},
@@ -46,7 +41,7 @@ def make_pipeline(encoder: dict[str, Any], heads: dict[str, Any] | None = None) 
     return nlp, examples
 
 
-@pytest.mark.parametrize("encoder", [ENCODER, {**ENCODER, "rare_word_dropout": 1.0, "boundary": "zero"}, ATTENTION])
+@pytest.mark.parametrize("encoder", [ENCODER, {**ENCODER, "rare_word_dropout": 1.0, "boundary": "zero"}])
 def test_the_device_is_waited_for_once_a_batch_not_once_a_doc(
     encoder: dict[str, Any],
     strict_device: Counter[str],  # noqa: F811

@@ -128,7 +128,7 @@ def test_a_gradient_that_breaks_in_the_heads_network(monkeypatch):
 def test_a_weight_that_is_nan_names_the_head(monkeypatch):
     nlp = make_nlp(TWO)
     pipe = nlp.get_pipe("multitask")
-    monkeypatch.setattr(pipe.weighting, "weights", lambda losses: dict.fromkeys(losses, float("nan")))
+    monkeypatch.setattr(pipe.weighting, "weights", lambda losses, step: dict.fromkeys(losses, float("nan")))
     with pytest.raises(ValueError, match="head 'slots': its gradient"):
         nlp.update(make_examples(nlp), sgd=Adam(0.01))
     assert not gradients_of(nlp)
@@ -140,7 +140,7 @@ def test_gradients_of_a_torch_encoder_are_dropped_too(monkeypatch):
     encoder = {
         "@architectures": "spacy.Tok2Vec.v2",
         "embed": embed | {"include_static_vectors": False},
-        "encode": {"@architectures": "spacy_mtl.BiLSTMEncoder.v1", "width": 32},
+        "encode": {"@architectures": "spacy.TorchBiLSTMEncoder.v1", "width": 32, "depth": 1, "dropout": 0.0},
     }
     nlp = make_nlp(TWO, model={"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder})
     pipe = nlp.get_pipe("multitask")
@@ -158,9 +158,9 @@ def test_a_broken_gradient_in_rehearsal(monkeypatch):
     nlp = make_nlp(TWO)
     optimizer = nlp.resume_training()
     pipe = nlp.get_pipe("multitask")
-    pull = pipe.heads["intent"].get_rehearsal_loss
+    pull = pipe.heads["intent"].get_teacher_loss
     monkeypatch.setattr(
-        pipe.heads["intent"], "get_rehearsal_loss", lambda *scores: (pull(*scores)[0], scores[0] * float("nan"))
+        pipe.heads["intent"], "get_teacher_loss", lambda *scores: (pull(*scores)[0], scores[0] * float("nan"))
     )
     before = weights_of(pipe)
     with pytest.raises(ValueError, match="head 'intent': its gradient"):

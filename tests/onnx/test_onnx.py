@@ -1,7 +1,6 @@
 """The exported pipeline predicts what the original does, and can only predict."""
 
 import builtins
-import json
 import pickle
 import subprocess
 import sys
@@ -21,9 +20,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from spacy_mtl.cli import mtl_cli  # noqa: E402
 from spacy_mtl.encoders.hash_embed_cnn.hash_embed_cnn import make_hash_embed_cnn_v1, make_multi_hash_embed_cnn_v1  # noqa: E402
-from spacy_mtl.encoders.hash_embed_cnn.word_vectors import static_vectors, table_rows  # noqa: E402
-from spacy_mtl.onnx.export import export_encoders, export_pipeline, to_onnx, whole_graph, whole_graphs  # noqa: E402
-from spacy_mtl.onnx.runtime import SETTINGS  # noqa: E402
+from spacy_mtl.onnx.export import export_encoders, export_pipeline, to_onnx  # noqa: E402
 from spacy_mtl.threads import parallel  # noqa: E402
 
 FAST = {**ENCODER, "@architectures": "spacy_mtl.HashEmbedCNN.v1", "boundary": "padded"}
@@ -225,62 +222,6 @@ def test_heads_go_on_learning_over_the_frozen_encoder(exported):
     loaded.update(examples, sgd=optimizer, exclude=["tok2vec"], annotates=["tok2vec"])
     assert has_moved(before, weights_of(pipe))
     assert_allclose(loaded(TEXTS[0]).tensor, vectors)
-
-
-def run_whole(graph, docs, **more):
-    """RETURNS: The outputs of a graph of encoder and heads by name, and the labels in its metadata."""
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    metadata = session.get_modelmeta().custom_metadata_map
-    settings = json.loads(metadata[SETTINGS])
-    features = np.concatenate([doc.to_array(settings["columns"]) for doc in docs if len(doc)])
-    tables = zip(settings["seeds"], settings["sizes"], strict=True)
-    rows = [table_rows(features[:, i], seed, size) for i, (seed, size) in enumerate(tables)]
-    inputs = {"rows": np.stack(rows, axis=1).astype("int64"), "lengths": np.array([len(doc) for doc in docs]), **more}
-    if settings["static"]:
-        V, found = static_vectors(docs[0].vocab.vectors, features[:, -1])
-        inputs["static"] = V * found[:, None]
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, inputs), strict=True)), json.loads(metadata["labels"])
-
-
-@pytest.mark.parametrize("boundary", ["padded", "zero"])
-def test_one_graph_of_encoder_and_heads(boundary):
-    heads = HEADS | heads_config(sents={"kind": "Tagger", "attr": "sent_start"})
-    heads["more"] = {**HEADS["more"], "condition_on": ["sents", "slots"]}
-    nlp = make_pipeline(listener=False, heads=heads, encoder={**FAST, "boundary": boundary, "depth": 3})
-    pipe = nlp.get_pipe("multitask")
-    spread(pipe.model)
-    docs = [nlp.make_doc(text) for text in [*TEXTS, "play  some   jazz"]]
-    is_word = np.array([[not token.is_space] for doc in docs for token in doc], dtype="f")
-    assert (is_word == 0).any()
-    found, labels = run_whole(whole_graphs(nlp)["multitask"], docs, is_word=is_word)
-    expected = pipe.model.predict(docs)
-    assert_allclose(found["tokvecs"], pipe.encoder.predict(docs).data, atol=1e-4)
-    for name in ("intent", "length", "sents"):
-        assert_allclose(found[name], expected[name], atol=1e-4)
-    for name in ("slots", "more"):
-        scores = expected[name]
-        assert_allclose(found[name][scores.kept], scores.emissions, atol=1e-4)
-        for potential in ("transitions", "starts", "ends"):
-            assert_allclose(found[f"{name}.{potential}"], getattr(scores, potential))
-    assert labels == {name: list(head.labels) for name, head in pipe.heads.items()}
-
-
-def test_a_head_without_a_graph_is_left_out_with_those_that_look_at_it(exported):
-    nlp, _ = exported
-    heads = nlp.get_pipe("multitask").heads | {"intent": object()}
-    graph = whole_graph(nlp.get_pipe("tok2vec").model, heads, nlp.vocab)
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    assert [output.name for output in session.get_outputs()] == ["tokvecs", "length"]
-
-
-def test_a_condition_that_has_grown_is_exported():
-    nlp = make_pipeline()
-    nlp.get_pipe("multitask").add_label("a third", head="intent")
-    doc = nlp.make_doc(TEXTS[0])
-    found, labels = run_whole(whole_graphs(nlp)["multitask"], [doc], is_word=np.ones((len(doc), 1), dtype="f"))
-    assert labels["intent"][-1] == "a third"
-    assert found["intent"].shape == (1, 3)
 
 
 def test_what_cannot_be_exported_is_named(tmp_path):

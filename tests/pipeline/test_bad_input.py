@@ -354,7 +354,7 @@ def test_settings_of_the_wrong_kind_are_refused_by_the_config_system():
 def test_a_damaged_model_directory(tmp_path, damage):
     nlp = make_nlp()
     nlp.to_disk(tmp_path)
-    model = tmp_path / "multitask" / "model"
+    model = tmp_path / "multitask" / "heads" / "intent"
     if damage == "missing":
         model.unlink()
     elif damage == "truncated":
@@ -365,13 +365,40 @@ def test_a_damaged_model_directory(tmp_path, damage):
         spacy.load(tmp_path)
 
 
-def test_a_directory_saved_with_other_heads(tmp_path):
+def config_without(folder, head):
+    config = json.loads(json.dumps(spacy.util.load_config(folder / "config.cfg")))
+    del config["components"]["multitask"]["heads"][head]
+    return config
+
+
+def test_a_head_that_is_saved_but_not_in_the_config_is_named_and_left_out(tmp_path, caplog):
     make_nlp().to_disk(tmp_path)
-    config = json.loads(json.dumps(spacy.util.load_config(tmp_path / "config.cfg")))
-    del config["components"]["multitask"]["heads"]["slots"]
-    nlp = spacy.blank("en").from_config(config)
-    with fails("'multitask'", "other heads"):
-        nlp.from_disk(tmp_path)
+    nlp = spacy.blank("en").from_config(config_without(tmp_path, "slots"))
+    nlp.from_disk(tmp_path)
+    assert "head 'slots' is saved, but not in the config" in caplog.text
+    doc = nlp("play Anna")
+    assert doc.cats == spacy.load(tmp_path)("play Anna").cats
+    assert not doc.ents
+
+
+def test_a_head_that_is_in_the_config_but_not_saved_is_named(tmp_path):
+    nlp = make_nlp()
+    nlp.to_disk(tmp_path)
+    (tmp_path / "multitask" / "heads" / "slots").unlink()
+    with fails("'multitask'", "head 'slots' is in the config, but not saved", "['intent']"):
+        spacy.load(tmp_path)
+    only_intent = spacy.blank("en").from_config(config_without(tmp_path, "slots"))
+    only_intent.initialize(lambda: make_examples(only_intent))
+    with fails("head 'slots' is in the config, but not saved", "['intent']"):
+        nlp.get_pipe("multitask").from_bytes(only_intent.get_pipe("multitask").to_bytes())
+
+
+def test_a_pipeline_of_the_old_format_says_so(tmp_path):
+    make_nlp().to_disk(tmp_path)
+    folder = tmp_path / "multitask"
+    (folder / "encoder").rename(folder / "model")
+    with fails("'multitask'", "one file", "train it again"):
+        spacy.load(tmp_path)
 
 
 def test_odd_texts_do_no_harm():

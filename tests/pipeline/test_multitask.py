@@ -358,8 +358,8 @@ def test_sharing_layer_gives_each_head_its_own_view():
         assert model.attrs["heads"] == ["intent", "slots"]
 
         def backprop(d_views):
-            ((name, gradient),) = d_views.items()
-            return SharingInput([], Ragged(gradient.dataXd * factors[name], X.tokvecs.lengths))
+            total = sum(gradient.dataXd * factors[name] for name, gradient in d_views.items())
+            return SharingInput([], Ragged(total, X.tokvecs.lengths))
 
         return {
             name: Ragged(X.tokvecs.dataXd * factor, X.tokvecs.lengths) for name, factor in factors.items()
