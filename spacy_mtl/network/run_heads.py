@@ -36,6 +36,8 @@ def build_multitask_model(encoder: EncoderT, heads: Mapping[str, Head], weightin
     model: MultitaskModelT = Model(
         "multitask", partial(forward, heads=dict(heads)), layers=layers, refs={"encoder": encoder}
     )
+    # where `spacy pretrain` and `spacy debug model` look for it
+    model.set_ref("tok2vec", encoder.maybe_get_ref("tok2vec"))
     return model
 
 

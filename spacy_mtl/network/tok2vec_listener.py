@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy
 from spacy.attrs import ORTH
-from spacy.pipeline.tok2vec import Tok2VecListener
+from spacy.pipeline import tok2vec
 from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d
@@ -16,11 +16,14 @@ def make_tok2vec_listener_v1(width: int, upstream: str = "*") -> Model[list[Doc]
     width (int): Width of the vectors of the pipe that it listens to.
     upstream (str): Name of that pipe; `"*"` is any.
     """
-    return FastTok2VecListener(upstream_name=upstream, width=width)
+    return Tok2VecListener(upstream_name=upstream, width=width)
 
 
-class FastTok2VecListener(Tok2VecListener):
-    """The listener. In training it compares the sum of all ORTH values with that of the docs the pipe has seen."""
+class Tok2VecListener(tok2vec.Tok2VecListener):
+    """The listener. In training it compares the sum of all ORTH values with that of the docs the pipe has seen.
+
+    It has the name of its base class because `spacy pretrain` knows a listener by the name of its class.
+    """
 
     @classmethod
     def get_batch_id(cls, inputs: Iterable[Doc]) -> int:
