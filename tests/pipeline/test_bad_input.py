@@ -12,6 +12,8 @@ from pipelines import ENCODER, JOINT, LISTENER, has_moved, heads_config, make_ex
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
+from spacy_mtl.heads.doc_classifier import make_doc_classifier_v1
+
 INTENT = heads_config(intent={"kind": "DocClassifier"})
 SLOTS = heads_config(slots={"kind": "EntityRecognizer"})
 
@@ -102,13 +104,13 @@ def test_class_weight_for_an_unknown_label():
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
 def test_class_weight_that_is_no_weight(weight):
     with fails("DocClassifier", "class_weights", "'play'", str(weight), "at least 0"):
-        add(heads_config(intent={"kind": "DocClassifier", "class_weights": {"play": weight}}))
+        make_doc_classifier_v1(class_weights={"play": weight})
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
 def test_threshold_that_is_no_probability(threshold):
     with fails("DocClassifier", "threshold", str(threshold), "from 0 to 1"):
-        add(heads_config(intent={"kind": "DocClassifier", "exclusive": False, "threshold": threshold}))
+        make_doc_classifier_v1(exclusive=False, threshold=threshold)
     nlp = make_nlp(heads_config(intent={"kind": "DocClassifier", "exclusive": False}))
     with fails("'intent'", "threshold", str(threshold), "from 0 to 1"):
         nlp.evaluate(make_examples(nlp), scorer_cfg={"threshold": threshold})
@@ -150,8 +152,11 @@ def test_values_of_cats_out_of_range(exclusive, value):
 
 
 def test_values_of_another_heads_cats_are_not_this_ones():
-    nlp = make_nlp(heads_config(intent={"kind": "DocClassifier", "label_prefix": "p"}))
-    nlp.update([relabelled(nlp, cats={"play": 1.0, "rating": 5.0})])
+    nlp = add(heads_config(intent={"kind": "DocClassifier", "label_prefix": "is "}))
+    gold = [relabelled(nlp, cats={f"is {label}": 1.0, "rating": 5.0}) for label in ("play", "stop")]
+    nlp.initialize(lambda: gold)
+    train(nlp, gold, steps=1)
+    assert nlp.evaluate(gold)["intent_acc"] is not None
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
