@@ -9,7 +9,8 @@ from pipelines import ENCODER, make_nlp
 from test_untrusted_models import transformer_pipeline
 from tiny_transformers import write_bert
 
-# packages that can't be imported, as if they were not installed
+# Packages that can't be imported, as if they were not installed. Those that need them are not installed either: spaCy
+# would stop at their entry points.
 BLOCK = """
 import sys
 from importlib.abc import MetaPathFinder
@@ -18,6 +19,10 @@ class Missing(MetaPathFinder):
         if name.split(".")[0] in {missing!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Missing())
+from importlib.metadata import EntryPoints, distributions
+import catalogue
+points = [point for dist in distributions() for point in dist.entry_points if "_transformers" not in point.value]
+catalogue.AVAILABLE_ENTRY_POINTS = EntryPoints(points)
 """
 LOAD = "import sys, spacy; print(spacy.load(sys.argv[1])('play some jazz').cats)"
 EXPORT = "from spacy_mtl.models.onnx_export import export_pipeline"

@@ -50,12 +50,11 @@ def bad_weights(marker: Path) -> dict[str, bytes]:
 
 
 def test_the_files_would_run_their_code(marker: Path) -> None:
-    for weights in bad_weights(marker).values():
-        load = pickle.loads if weights[:2] == pickle.dumps(0)[:2] and b"torch" not in weights else None
-        if load is None:
-            torch.load(io.BytesIO(weights), weights_only=False)
+    for kind, weights in bad_weights(marker).items():
+        if kind == "pickle":
+            pickle.loads(weights)
         else:
-            load(weights)
+            torch.load(io.BytesIO(weights), weights_only=False)
         assert marker.exists()
         marker.rmdir()
 
@@ -88,7 +87,7 @@ def test_a_transformer(kind: str, listener: bool, marker: Path, tmp_path: Path) 
     nlp = transformer_pipeline(write_bert(tmp_path / "bert"), listener=listener)
     nlp.to_disk(tmp_path / "model")
     poison(tmp_path / "model" / ("tok2vec" if listener else "multitask") / "model", bad_weights(marker)[kind])
-    with pytest.raises(ValueError, match="weights hold something other than tensors.*Do not trust this pipeline"):
+    with pytest.raises(ValueError, match=r"weights hold something other than tensors.*Do not trust this pipeline"):
         spacy.load(tmp_path / "model")
     assert not marker.exists()
 
@@ -100,7 +99,7 @@ def test_bytes_of_a_wrapped_layer_of_torch(marker: Path) -> None:
         layer = PyTorchWrapper(torch.nn.Linear(2, 2))
         shim = layer.shims[0]
         message = srsly.msgpack_dumps({"config": {}, "state": weights})
-        with pytest.raises(pickle.UnpicklingError, match="[Ww]eights.only"):
+        with pytest.raises(pickle.UnpicklingError, match=r"[Ww]eights.only"):
             shim.from_bytes(message)
         assert not marker.exists()
 
