@@ -3,6 +3,8 @@
 from typing import Any, Literal, NamedTuple
 
 import torch
+import transformers
+from packaging import version
 from torch import Tensor, nn
 
 PoolingT = Literal["mean", "first", "last", "max"]
@@ -19,6 +21,19 @@ class PieceInput(NamedTuple):
     positions: Tensor
     places: Tensor
     counts: Tensor
+
+
+def pair_mask(texts: Tensor) -> Tensor:
+    """The attention mask by which pieces see those of their own text only, in the form that transformers takes: from
+    version 5 on, what is added to the scores of every attention head, and before, ones and zeros.
+
+    texts (n_rows, n_positions): The text of each piece.
+    """
+    same = texts[:, :, None] == texts[:, None, :]
+    if version.parse(transformers.__version__).major < 5:
+        return same.long()
+    mask = torch.zeros(same.shape, device=texts.device)
+    return mask.masked_fill_(~same, torch.finfo(mask.dtype).min)[:, None]
 
 
 class WordTransformer(nn.Module):
@@ -62,7 +77,7 @@ class WordTransformer(nn.Module):
         """vectors (n_rows, n_positions, width): Of the pieces; None to look them up. RETURNS: (n_words, width)."""
         inputs = {"input_ids": X.ids} if vectors is None else {"inputs_embeds": vectors}
         if self.shares_rows:
-            inputs["attention_mask"] = (X.texts[:, :, None] == X.texts[:, None, :]).long()
+            inputs["attention_mask"] = pair_mask(X.texts)
             inputs["position_ids"] = X.positions + self.first_position
         else:
             inputs["attention_mask"] = (X.texts > 0).long()

@@ -365,13 +365,11 @@ def test_a_model_that_cannot_be_found(tmp_path: Path) -> None:
 
 def test_a_tokenizer_without_a_fast_version(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import transformers
-    from transformers import BertTokenizer
+    from transformers import CanineTokenizer
 
-    folder = Path(bert)
-    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nplay\n")
-    slow = BertTokenizer.from_pretrained(bert)
+    slow = CanineTokenizer()
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *args, **kwargs: slow)
-    with pytest.raises(ValueError, match="BertTokenizer has no fast version"):
+    with pytest.raises(ValueError, match="CanineTokenizer has no fast version"):
         make_encoder(bert)
 
 
