@@ -22,8 +22,8 @@ from spacy.training import Example
 from spacy.util import load_config
 
 from spacy_mtl.cli.co_train import make_settings
-from spacy_mtl.cotraining.co_train import co_train
 from spacy_mtl.cotraining.report import Report, Round, markdown_table
+from spacy_mtl.cotraining.rounds import co_train
 from spacy_mtl.gold import unannotated
 
 CONFIG = Path(__file__).parents[1] / "configs" / "cpu.cfg"

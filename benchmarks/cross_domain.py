@@ -21,9 +21,9 @@ from typing import Any
 import spacy
 from runs import spread, train
 from spacy.tokens import Doc, DocBin
-from spacy.training import Corpus
 from spacy.util import load_config
 
+from spacy_mtl.readers.corpus import Corpus
 from spacy_mtl.readers.multi_corpus import make_multi_corpus_v1
 
 CONFIG = Path(__file__).parents[1] / "configs" / "cross_domain.cfg"
@@ -226,7 +226,7 @@ def count_words(path: Path) -> int:
 
 def test_ewt(nlp: spacy.Language, folder: Path, domains: list[str], target: str) -> dict[str, float]:
     """Scores on the held-out genre, and on the others together."""
-    sections = {name: {"reader": Corpus(folder / name / "test.spacy", gold_preproc=True)} for name in domains}
+    sections = {name: {"reader": Corpus(folder / name / "test.spacy")} for name in domains}
     rows = nlp.evaluate(list(make_multi_corpus_v1(sections)(nlp)))
     scores = {name: rows[f"{target}/{name}"] for name in TASKS["ewt"]}
     sources = [name for name in domains if name != target]

@@ -51,7 +51,7 @@ def measure(args: argparse.Namespace) -> None:
     from spacy.vocab import create_vocab
     from thinc.api import set_dropout_rate
 
-    from spacy_mtl.models.hash_embed_cnn import load_spacy_weights, make_hash_embed_cnn_v1
+    from spacy_mtl.encoders.hash_embed_cnn.hash_embed_cnn import load_spacy_weights, make_hash_embed_cnn_v1
 
     vocab = create_vocab("en", English.Defaults)
     docs = list(DocBin().from_disk(args.data).get_docs(vocab))[: args.docs]

@@ -75,9 +75,9 @@ def native_config(args: argparse.Namespace) -> Config:
 
 
 def load(args: argparse.Namespace, path: Path) -> Config:
-    """A config on this transformer and this data. Gold tokens would come without the genre, as spaCy reads them."""
+    """A config on this transformer and this data. Texts are tokenized by the pipeline."""
     overrides: dict[str, object] = {f"paths.{split}": str(args.data / f"{split}.spacy") for split in ("train", "dev")}
-    overrides |= {f"corpora.{split}.gold_preproc": False for split in ("train", "dev")}
+    overrides |= {f"corpora.{split}.gold_tokens": False for split in ("train", "dev")}
     return load_config(path, overrides | {"paths.transformer": args.transformer})
 
 

@@ -24,11 +24,11 @@ from thinc.api import get_current_ops, require_gpu, set_gpu_allocator
 from thinc.util import to_numpy
 from transformer import FAST, load
 
+from spacy_mtl.crf.linear_chain import CRFScores, constrain
+from spacy_mtl.crf.tag_scheme import make_tag_scheme
+from spacy_mtl.encoders.transformer.transformer_encoder import plan_batches, to_torch
 from spacy_mtl.gold import unannotated
 from spacy_mtl.heads.entity_recognizer import _likelihood_loss
-from spacy_mtl.layers.crf import CRFScores, constrain
-from spacy_mtl.layers.tag_scheme import make_tag_scheme
-from spacy_mtl.models.transformer_encoder import plan_batches, to_torch
 
 DOCS = (32, 128, 256, 512, 1024, 2048, 4096)
 TYPES = (4, 39, 150)

@@ -65,7 +65,7 @@ def plan(args: argparse.Namespace, overrides: Sequence[str], halves: Path) -> It
             for labels in args.labels:
                 settings: dict[str, Any] = {"paths.train": str(trains[labels])}
                 settings |= {"paths.dev": str(args.data / "dev.spacy"), "system.seed": seed}
-                settings |= {f"corpora.{split}.gold_preproc": True for split in ("train", "dev")}
+                settings |= {f"corpora.{split}.gold_tokens": True for split in ("train", "dev")}
                 yield Run(
                     {"system": f"{name}, {labels} labels", "seed": seed},
                     load_config(path, settings | changes),

@@ -25,9 +25,10 @@ from spacy.lang.en import English
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import create_vocab
 
-from spacy_mtl.layers import kernels, parallel
-from spacy_mtl.models.hash_embed_cnn import make_hash_embed_cnn_v1
-from spacy_mtl.models.onnx_export import to_onnx
+from spacy_mtl.encoders.hash_embed_cnn import kernels
+from spacy_mtl.encoders.hash_embed_cnn.hash_embed_cnn import make_hash_embed_cnn_v1
+from spacy_mtl.onnx.export import to_onnx
+from spacy_mtl.threads import parallel
 
 DATA = Path(os.environ.get("SPACY_MTL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 SETTINGS = {"width": 96, "depth": 4, "embed_size": 2000, "window_size": 1, "maxout_pieces": 3}

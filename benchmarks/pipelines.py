@@ -39,7 +39,7 @@ from spacy.training.batchers import minibatch_by_words
 from spacy.util import registry
 
 from spacy_mtl.gold import unannotated
-from spacy_mtl.models.onnx_export import export_pipeline
+from spacy_mtl.onnx.export import export_pipeline
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = {

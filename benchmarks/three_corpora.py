@@ -109,7 +109,7 @@ def only(config: Config, head: str) -> Config:
 def native_config(merged: Path, *, seed: int, steps: int) -> Config:
     """spaCy's pipeline. Its exclusive textcat refuses cooking's docs, so that all classes go to textcat_multilabel."""
     paths = {f"paths.{split}": str(merged / f"{split}.spacy") for split in ("train", "dev")}
-    gold = {f"corpora.{split}.gold_preproc": True for split in ("train", "dev")}
+    gold = {f"corpora.{split}.gold_tokens": True for split in ("train", "dev")}
     length = {"training.max_epochs": 0, "training.max_steps": steps, "system.seed": seed}
     config = load_config(NATIVE, paths | gold | length)
     textcat = config["components"].pop("textcat")

@@ -1,6 +1,6 @@
 """Gold annotation per predicted token, as integers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from spacy.vocab import Vocab
 # What spaCy stores for an attribute; the stub of Doc.to_array says float64.
 ValuesT = NDArray[np.uint64]
 
+NO_SENT_START = np.uint64(2**64 - 1)  # -1, as `Doc.to_array` gives it
 CODES = {"B": 3, "U": 3, "I": 1, "L": 1, "O": 2}
 
 
@@ -27,13 +28,33 @@ def token_values(example: Example, attr: str, attr_id: int) -> ValuesT:
 
     attr (str): Name, such as "TAG". attr_id (int): The same as in `spacy.attrs`.
     """
-    gold = cast(ValuesT, example.reference.to_array([ORTH, attr_id]))
-    if not gold[:, 1].any() or (attr_id == SENT_START and not is_annotated(example.reference, attr_id)):
+    gold = stored_values(example.reference, attr_id)
+    if not gold.any():
         return np.zeros(len(example.predicted), dtype="uint64")
-    if _has_words(example.predicted, gold[:, 0]):
-        return gold[:, 1]
+    if is_same_tokenization(example):
+        return gold
     aligned = example.get_aligned(attr)
+    if attr_id == SENT_START:
+        aligned = [None if value is None else int(value) or int(NO_SENT_START) for value in aligned]
+        if aligned:
+            aligned[0] = 1
     return np.array([0 if value is None else int(value) for value in aligned], dtype="uint64")
+
+
+def stored_values(doc: Doc, attr_id: int) -> ValuesT:
+    """The value of each token as spaCy stores it, (n_tokens,); 0 where unset.
+
+    Sentence starts are read as spaCy's senter and `doc.sents` read them: a doc has them for all of its tokens or for
+    none. Once a token after the first has any, those that are not marked as a start do not start a sentence.
+    """
+    values = cast(ValuesT, doc.to_array(attr_id))
+    if attr_id != SENT_START or not len(values):
+        return values
+    if not is_annotated(doc, attr_id):
+        return np.zeros_like(values)
+    values[values == 0] = NO_SENT_START
+    values[0] = 1
+    return values
 
 
 def is_same_tokenization(example: Example) -> bool:
@@ -68,6 +89,22 @@ def entity_values(example: Example) -> ValuesT:
     return rows
 
 
+def boundaries(example: Example) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the tokens of the predicted and of the gold doc begin, and the last one ends, (n_tokens + 1,) each.
+
+    The unit is what both docs share: tokens if they have the same, else characters. As in spaCy's alignment, blanks and
+    case make no difference. With ["New York", "is"] and ["New", "York", "is"]: [0, 7, 9] and [0, 3, 7, 9].
+    """
+    if is_same_tokenization(example):
+        places = np.arange(len(example.predicted) + 1)
+        return places, places
+    return _character_boundaries(example.predicted), _character_boundaries(example.reference)
+
+
+def _character_boundaries(doc: Doc) -> NDArray[np.int64]:
+    return np.cumsum([0, *(len(token.text.replace(" ", "").lower()) for token in doc)])
+
+
 def look_up(values: ValuesT, known: Sequence[int]) -> NDArray[np.int64]:
     """The place of each value in `known`, -1 for values that are not there."""
     table = np.array(known, dtype="uint64")
@@ -82,3 +119,15 @@ def look_up(values: ValuesT, known: Sequence[int]) -> NDArray[np.int64]:
 def snippet(text: str, *, size: int = 60) -> str:
     """The beginning of a text, to name a doc in a message."""
     return repr(text if len(text) <= size else text[: size - 1] + "…")
+
+
+def renamed_cats(cats: Mapping[str, float], mapping: Mapping[str, str | None]) -> dict[str, float]:
+    """The classes under other names. mapping: old key -> new one, or None to drop it. Where classes meet in one name,
+    the larger value stays.
+    """
+    result: dict[str, float] = {}
+    for key, value in cats.items():
+        new = mapping.get(key, key)
+        if new is not None:
+            result[new] = max(value, result.get(new, 0.0))
+    return result

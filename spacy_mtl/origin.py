@@ -46,7 +46,7 @@ def corpus_of(doc: Doc) -> str | None:
     return doc.user_data.get(CORPUS_KEY)
 
 
-def corpora_of(docs: Iterable[Doc]) -> list[str]:
+def corpora_in(docs: Iterable[Doc]) -> list[str]:
     """The names of the docs' corpora, in alphabetical order."""
     return sorted({name for doc in docs if (name := corpus_of(doc)) is not None})
 

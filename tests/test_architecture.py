@@ -1,6 +1,7 @@
 """Imports run one way only, and nothing that plugs in is known to what it plugs into."""
 
 import ast
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -8,62 +9,113 @@ import pytest
 import spacy_mtl
 
 PACKAGE = Path(spacy_mtl.__file__).parent
-# What each folder or module may import from the rest of the package.
+SHARED = {"gold", "origin", "protocols"}
+# What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
+    "__init__": set(),
     "registry": set(),
-    "types": set(),
     "gold": set(),
     "origin": set(),
-    "layers": {"types", "origin", "layers"},
-    "heads": {"types", "gold", "origin", "layers"},
-    "weightings": {"types"},
-    "samplers": {"types"},
-    "sharing": {"types", "origin", "layers"},
-    "optimizers": {"types"},
-    "readers": {"types", "gold", "registry", "origin", "samplers"},
-    "augmenters": {"types", "gold", "origin"},
-    "batchers": {"origin"},
-    "converters": {"converters"},
-    "models": {"types", "layers", "models"},
-    "pipeline": {"types", "gold", "registry", "origin", "models", "pipeline"},
-    "audit": {"types", "gold", "readers", "pipeline", "audit"},
-    "cotraining": {"types", "gold", "readers", "pipeline", "cotraining"},
-    "cli": {"registry", "audit", "cotraining", "pipeline", "readers", "converters", "models", "types", "cli"},
-    "__init__": set(),
+    "threads": set(),
+    "protocols": set(),
+    "layers": SHARED,
+    "crf": {*SHARED, "layers"},
+    "encoders": {*SHARED, "layers", "threads"},
+    "encoders/hash_embed_cnn": {*SHARED, "layers", "threads"},
+    "encoders/transformer": {*SHARED, "layers", "threads"},
+    "onnx": {*SHARED, "layers", "threads", "encoders/hash_embed_cnn"},
+    "heads": {*SHARED, "layers", "crf"},
+    "sharing": {*SHARED, "layers"},
+    "weightings": SHARED,
+    "samplers": SHARED,
+    "optimizers": {*SHARED, "threads"},
+    "readers": {*SHARED, "samplers", "registry"},
+    "augmenters": SHARED,
+    "batchers": SHARED,
+    "converters": set(),
+    "network": {*SHARED, "layers", "threads"},
+    "pipeline": {*SHARED, "registry", "threads", "layers", "network"},
+    "training": {*SHARED, "optimizers", "pipeline"},
+    "experiments": {*SHARED, "pipeline", "readers", "training"},
+    "debug_data": {*SHARED, "pipeline", "readers", "experiments"},
+    "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
+    "cli": {"registry", "converters", "cotraining", "debug_data", "experiments", "onnx"},
 }
+# A new head, weighting, sampler or sharing layer must not need another one.
+PLUG_INS = ("heads", "weightings", "samplers", "sharing")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def unit(path):
-    """The folder, or top-level module, that a file belongs to."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
+def room_of(parts):
+    """The room of a module: its folder in the package, one level deeper for encoders; itself at the top level.
+
+    parts: the path in the package without the suffix, such as ("crf", "viterbi").
+    """
+    if parts[0] == "encoders" and len(parts) > 2:
+        return "/".join(parts[:2])
     return parts[0]
 
 
-def imported_units(path):
-    """The units of the package that a file imports."""
-    depth = len(path.relative_to(PACKAGE).parts)
+def own_parts(path):
+    """The path of a module in the package, without the suffix."""
+    return path.relative_to(PACKAGE).with_suffix("").parts
+
+
+def imported_rooms(path):
+    """The rooms of the package that a module imports from."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
-        if not isinstance(node, ast.ImportFrom):
-            continue
-        if node.level == 0:
-            if (node.module or "").startswith("spacy_mtl"):
-                yield ([*node.module.split("."), "__init__"])[1]
-        elif node.level < depth:
-            yield unit(path)
-        else:
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from (name.split(".")[0] for name in names)
+        if isinstance(node, ast.ImportFrom):
+            base = own_parts(path)[: -node.level] if node.level else ()
+            module = tuple((node.module or "").split(".")) if node.module else ()
+            if not node.level:
+                if module[:1] != ("spacy_mtl",):
+                    continue
+                module = module[1:]
+            for alias in node.names:
+                target = (*base, *module, alias.name)
+                is_module = (PACKAGE.joinpath(*target).with_suffix(".py")).exists()
+                yield room_of(target if is_module else (target[:-1] or ("__init__",)))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_one_way(path):
-    assert set(imported_units(path)) - {unit(path)} <= ALLOWED[unit(path)]
+    room = room_of(own_parts(path))
+    assert set(imported_rooms(path)) - {room} <= ALLOWED[room]
+
+
+def test_what_is_allowed_has_no_circle():
+    done = set()
+    while len(done) < len(ALLOWED):
+        ready = {room for room, others in ALLOWED.items() if others <= done} - done
+        assert ready, f"these rooms import each other in a circle: {sorted(set(ALLOWED) - done)}"
+        done |= ready
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_heads_and_weightings_do_not_import_each_other(path):
-    if unit(path) in ("heads", "weightings", "samplers", "sharing"):
+def test_plug_ins_do_not_import_each_other(path):
+    if room_of(own_parts(path)) in PLUG_INS:
         source = ast.parse(path.read_text(encoding="utf8"))
-        relative = [node for node in ast.walk(source) if isinstance(node, ast.ImportFrom) and node.level == 1]
-        assert not relative
+        assert not [node for node in ast.walk(source) if isinstance(node, ast.ImportFrom) and node.level == 1]
+
+
+def test_no_room_holds_a_fifth_of_the_code():
+    lines = Counter()
+    for path in MODULES:
+        lines[room_of(own_parts(path))] += len(path.read_text(encoding="utf8").splitlines())
+    room, most = lines.most_common(1)[0]
+    assert most < sum(lines.values()) / 5, f"{room} has {most} of {sum(lines.values())} lines; split it"
+
+
+def test_tests_mirror_the_package():
+    tests = Path(__file__).parent
+    rooms = {str(path.parent.relative_to(PACKAGE)) for path in MODULES}
+    folders = {str(path.parent.relative_to(tests)) for path in tests.rglob("test_*.py")}
+    assert folders - {".", "benchmarks", "assets"} <= rooms
+
+
+def test_no_two_modules_have_one_name():
+    names = defaultdict(list)
+    for path in MODULES:
+        if path.stem != "__init__" and room_of(own_parts(path)) != "cli":  # a command is named as what it runs
+            names[path.stem].append(str(path.relative_to(PACKAGE)))
+    assert {stem: paths for stem, paths in names.items() if len(paths) > 1} == {}

@@ -17,13 +17,13 @@ from spacy.training import Example
 from thinc.api import Ragged, fix_random_seed, get_current_ops, require_cpu, require_gpu, set_dropout_rate
 from thinc.util import has_cupy_gpu, to_numpy
 
-from spacy_mtl.layers import crf
+from spacy_mtl.crf import linear_chain as crf
 from spacy_mtl.layers.linear import linear
 from spacy_mtl.layers.pooling import pooling
-from spacy_mtl.models.finish import finish_layers
+from spacy_mtl.network.optimizer_step import finish_layers
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
-from spacy_mtl.optimizers.state import load_state, save_state
 from spacy_mtl.origin import mark
+from spacy_mtl.training.state import load_state, save_state
 
 pytestmark = pytest.mark.gpu
 
@@ -36,12 +36,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "LSTM": {
         "@architectures": "spacy.Tok2Vec.v2",
         "embed": EMBED,
-        "encode": {"@architectures": "spacy_mtl.BiLSTMEncoder.v1", "width": 32},
-    },
-    "attention": {
-        "@architectures": "spacy.Tok2Vec.v2",
-        "embed": EMBED,
-        "encode": {"@architectures": "spacy_mtl.SelfAttentionEncoder.v1", "width": 32, "block": 4},
+        "encode": {"@architectures": "spacy.TorchBiLSTMEncoder.v1", "width": 32, "depth": 1, "dropout": 0.0},
     },
 }
 ALL_HEADS = heads_config(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from spacy.util import load_config_from_str, load_model_from_config
 
-from spacy_mtl.types import Weighting
+from spacy_mtl.protocols.weighting import Weighting
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf8")

@@ -12,7 +12,7 @@ from spacy.training import Example
 
 from ..gold import CODES, unannotated
 from ..origin import mark_augmented
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 
 # an entity type, and the classes of the doc
 KeyT = tuple[str, tuple[str, ...]]

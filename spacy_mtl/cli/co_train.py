@@ -11,8 +11,8 @@ from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show
 from spacy.util import load_config
 from wasabi import msg
 
-from ..cotraining.co_train import co_train
 from ..cotraining.report import LABEL_HEADER, Report, Round, label_rows, percent, score_header, score_rows
+from ..cotraining.rounds import co_train
 from ..cotraining.settings import Settings
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from ..converters.corpus import Options, convert, make_nlp
+from ..converters.conversion import Options, convert, make_nlp
 from ..converters.inputs import guess_format
 from ..converters.output import Counts
-from ..converters.source import ConversionError
+from ..converters.text_files import ConversionError
 
 
 class Format(str, Enum):
@@ -160,6 +160,6 @@ def _print_counts(counts: Mapping[Path, Counts]) -> None:
     if misaligned:
         msg.warn(
             f"{misaligned} entities do not start and end at tokens of the tokenizer",
-            "A pipeline with this tokenizer sees them as missing. Set gold_preproc = true in its corpus reader, or "
-            "give it a tokenizer that makes the same tokens.",
+            "A pipeline with this tokenizer sees them as missing. Read the corpus with spacy_mtl.Corpus.v1 and "
+            "gold_tokens = true, or give the pipeline a tokenizer that makes the same tokens.",
         )

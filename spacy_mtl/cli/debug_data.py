@@ -9,8 +9,8 @@ from spacy.cli._util import import_code, parse_config_overrides, show_validation
 from spacy.util import load_config
 from wasabi import msg
 
-from ..audit.as_json import as_json
-from ..audit.audit import Audit, audit, length_row
+from ..debug_data.as_json import as_json
+from ..debug_data.findings import Audit, audit, length_row
 
 ALLOW_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 

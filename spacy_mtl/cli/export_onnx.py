@@ -17,9 +17,6 @@ def export_onnx_cli(
     spaCy, becomes spacy_mtl.OnnxEncoder.v1: graphs that onnxruntime runs, as fast as with torch, without torch.
     It can only predict; to go on training, train MODEL and export again.
 
-    OUTPUT/onnx/multitask.onnx holds encoder and heads in one graph, for other programs than spaCy: token vectors and
-    the scores of each head from the rows of the hash tables. docs/speed.md describes its inputs and outputs.
-
     Needs onnx and onnxruntime: pip install 'spacy-mtl[onnx]'. OUTPUT needs only onnxruntime.
 
     \b
@@ -27,7 +24,7 @@ def export_onnx_cli(
       python -m spacy mtl export-onnx training/model-best exported
     """
     try:
-        from ..models.onnx_export import export_pipeline
+        from ..onnx.export import export_pipeline
 
         sizes = export_pipeline(model, output)
     except (ImportError, ValueError, OSError) as error:

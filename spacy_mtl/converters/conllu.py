@@ -9,8 +9,8 @@ from spacy.parts_of_speech import IDS as UPOS
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from .source import ConversionError, read_lines
 from .tags import EntityT, set_entities, tags_to_entities
+from .text_files import ConversionError, read_lines
 
 N_COLUMNS = 10
 WORD_ID = re.compile(r"\d+")
@@ -62,8 +62,8 @@ def convert_conllu(
         Default: entities are missing.
     encoding (str): The encoding of the file.
     YIELDS (Doc): One doc for each `n_sents` sentences; the last may have fewer.
-    RAISES ConversionError: A line has not ten columns, ids are not 1, 2, 3, …, UPOS is no UD tag, heads are no tree
-        with one root, a tag is invalid, or no word has `ner_key`.
+    RAISES ConversionError: A line has not ten columns, ids are not 1, 2, 3, …, UPOS is no UD tag, FEATS has no `=`,
+        heads are no tree with one root, a tag is invalid, or no word has `ner_key`.
     """
     if n_sents < 1:
         raise ConversionError(path, f"n_sents is {n_sents}, expected 1 or more")
@@ -130,6 +130,8 @@ def _parse_word(columns: Sequence[str], *, path: Path, line: int) -> Word:
         raise ConversionError(path, f"UPOS {upos!r} is not a Universal Dependencies tag", line)
     if not (head == "_" or WORD_ID.fullmatch(head)):
         raise ConversionError(path, f"HEAD is {head!r}, expected a number or _", line)
+    if feats != "_" and any(item.count("=") != 1 for item in feats.split("|")):
+        raise ConversionError(path, f"FEATS is {feats!r}, expected Name=Value pairs joined by |, or _", line)
     deprel = "ROOT" if deprel == "root" else _value(deprel)
     misc = _parse_misc(misc_text)
     return Word(

@@ -11,7 +11,7 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from .source import ConversionError, read_lines, read_text
+from .text_files import ConversionError, read_lines, read_text
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 

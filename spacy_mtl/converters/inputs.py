@@ -4,7 +4,7 @@ from pathlib import Path
 
 from .joint import WORDS
 from .snips_json import FOLDER
-from .source import ConversionError
+from .text_files import ConversionError
 
 FORMATS = ("joint", "snips", "iob", "conllu", "table")
 SUFFIXES = {
@@ -17,6 +17,9 @@ SUFFIXES = {
     ".tsv": "table",
     ".jsonl": "table",
 }
+
+# What releases call the split that configs call dev.
+DEV_NAMES = ("devel", "development", "val", "valid", "validation")
 
 
 def guess_format(path: Path) -> str:
@@ -38,16 +41,19 @@ def find_inputs(path: Path, format: str) -> dict[str, Path]:
 
     path (Path): A file; for `joint` a folder with `seq.in`; or a folder of such files or folders.
     format (str): One of `FORMATS`.
-    RETURNS (dict[str, Path]): Inputs by name: a file name without its suffix, a folder name.
+    RETURNS (dict[str, Path]): Inputs by name: a file name without its suffix, a folder name; "dev"
+        for `DEV_NAMES`.
     RAISES ConversionError: There is no input, or two have one name.
     """
     inputs = _list_inputs(path, format)
     if not inputs:
         expected = f"folders with {WORDS}" if format == "joint" else f"files with the suffix {_suffixes(format)}"
+        expected += " or .txt" if format == "iob" else ""
         raise ConversionError(path, f"nothing to convert: expected {expected}")
     by_name: dict[str, Path] = {}
     for file in inputs:
         name = file.name if file.is_dir() else file.stem
+        name = "dev" if name.lower() in DEV_NAMES else name
         if name in by_name:
             raise ConversionError(path, f"{by_name[name].name} and {file.name} would both become {name}.spacy")
         by_name[name] = file
@@ -59,7 +65,9 @@ def _list_inputs(path: Path, format: str) -> list[Path]:
         return [path]
     if format == "joint":
         return [path] if (path / WORDS).exists() else sorted(file.parent for file in path.glob(f"*/{WORDS}"))
-    return sorted(file for file in path.iterdir() if SUFFIXES.get(file.suffix) == format)
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    known = [file for file in files if SUFFIXES.get(file.suffix) == format]
+    return known or [file for file in files if format == "iob" and file.suffix == ".txt"]
 
 
 def _formats_in(folder: Path) -> set[str]:

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from .source import COLUMN_SPACE, ConversionError, read_lines
 from .tags import set_entities, tags_to_entities
+from .text_files import COLUMN_SPACE, ConversionError, read_lines
 
 DOC_START = "-DOCSTART-"
+# A file whose only sentence is longer lacks the blank lines between sentences.
+MAX_ONLY_SENTENCE = 500
 
 TokenT = tuple[int, str, str]  # line, word, tag
 
@@ -29,19 +32,22 @@ def convert_iob(
     encoding (str): The encoding of the file.
     YIELDS (Doc): One doc a sentence.
     RAISES ConversionError: A line has another number of columns than the first one, a column is not there, a word is
-        empty, a tag is invalid, or the file has no sentence.
+        empty, a tag is invalid, the file has no sentence, or it has no blank line in more than `MAX_ONLY_SENTENCE`
+        tokens.
     """
-    sentence: list[TokenT] = []
-    n_docs = 0
-    for token in _read_tokens(path, token_column=token_column, ent_column=ent_column, encoding=encoding):
-        if token is not None:
-            sentence.append(token)
-        elif sentence:
-            yield _make_doc(vocab, sentence, path)
-            n_docs += 1
-            sentence = []
-    if n_docs == 0:
+    tokens = _read_tokens(path, token_column=token_column, ent_column=ent_column, encoding=encoding)
+    groups = groupby(tokens, key=lambda token: token is None)
+    sentences = [[token for token in group if token is not None] for is_end, group in groups if not is_end]
+    if not sentences:
         raise ConversionError(path, "the file has no sentence")
+    if len(sentences) == 1 and len(sentences[0]) > MAX_ONLY_SENTENCE:
+        raise ConversionError(
+            path,
+            f"{len(sentences[0])} tokens without a blank line would become one doc; put a blank line after each "
+            "sentence",
+        )
+    for sentence in sentences:
+        yield _make_doc(vocab, sentence, path)
 
 
 def _read_tokens(path: Path, *, token_column: int, ent_column: int, encoding: str) -> Iterator[TokenT | None]:

@@ -10,10 +10,12 @@ from pathlib import Path
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from .source import COLUMN_SPACE, ConversionError, read_lines
 from .tags import set_entities, tags_to_entities
+from .text_files import COLUMN_SPACE, ConversionError, read_lines
 
 WORDS, SLOTS, INTENTS = "seq.in", "seq.out", "label"
+# What releases put between several intents of an utterance.
+JOINED_BY = "#"
 
 
 def convert_joint(
@@ -58,14 +60,16 @@ def collect_intents(paths: Iterable[Path], *, separator: str | None = None, enco
 
 
 def split_label(label: str, separator: str | None) -> list[str]:
-    """The intents in one line of `label`.
+    """The intents in one line of `label`. Without a separator `b#a` is the same intent as `a#b`.
 
     label (str): The line.
     separator (str | None): What stands between two intents, or None if the line is one intent.
     RETURNS (list[str]): The intents, without blank ones.
     """
-    parts = label.split(separator) if separator else [label]
-    return [part.strip() for part in parts if part.strip()]
+    parts = [part.strip() for part in label.split(separator or JOINED_BY)]
+    if separator:
+        return [part for part in parts if part]
+    return [JOINED_BY.join(sorted(parts))] if all(parts) else [label.strip()]
 
 
 def _read_rows(path: Path, encoding: str) -> list[tuple[str, str, str]]:

@@ -12,8 +12,8 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from .snips_split import TEST_POSITIONS, TRAIN_FULL_SIZES
-from .source import ConversionError, read_text
 from .tags import EntityT, set_entities
+from .text_files import ConversionError, read_text
 
 FOLDER = "2017-06-custom-intent-engines"
 # The marks that the published lower-cased split has no trace of, inside words ("i d like", "2 0") too.

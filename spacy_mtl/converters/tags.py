@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spacy.tokens import Doc, Span
 
-from .source import ConversionError
+from .text_files import ConversionError
 
 TAG = re.compile(r"O|([BILUES])-(.+)")
 

@@ -12,9 +12,9 @@ from spacy.training import Example
 from spacy.util import minibatch
 from tqdm import tqdm
 
+from ..experiments.learner import Learner
 from ..gold import unannotated
-from ..types import SelfLabelling
-from .learner import Learner
+from ..protocols.head import SelfLabelling
 
 BATCH_SIZE = 256
 ReaderT = Callable[[Language], Iterable[Example]]

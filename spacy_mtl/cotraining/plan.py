@@ -9,12 +9,12 @@ from spacy.util import load_model_from_config
 from thinc.api import Config
 from tqdm import tqdm
 
+from ..experiments.learner import dev_reader, find_component
+from ..protocols.head import Head, SelfLabelling
 from ..readers.unlabelled_corpus import UnlabelledCorpus
-from ..types import Head, SelfLabelling
-from .corpus import check_train_corpus
-from .learner import dev_reader, find_component
+from .learner_configs import make_learner_configs, seed_of
+from .round_corpus import check_train_corpus
 from .settings import Settings
-from .views import make_learner_configs, seed_of
 
 
 @dataclass

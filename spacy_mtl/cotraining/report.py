@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from ..experiments.learner import Learner
 from .labelling import Labelled
-from .learner import Learner
 
 
 @dataclass

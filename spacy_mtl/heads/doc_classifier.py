@@ -1,6 +1,11 @@
 """Document classification: exclusive classes (softmax) or independent ones (sigmoid), written to `doc.cats`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import copy
+from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,20 +17,23 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import snippet
+from ..gold import renamed_cats, snippet
 from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output
-from ..layers.onnx_heads import write_linear, write_pooling
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
-from ..types import ArrayT, GraphInput, GraphT, HeadModelT
+from ..protocols.arrays import ArrayT
+from ..protocols.head import HeadModelT
 
 SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
 SCORE_TABLES = ("f_per_type", "auc_per_type")
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
+# what values of soft gold may be off by, from rounding
+TOLERANCE = 1e-3
+CERTAIN = frozenset((0.0, 1.0))
 
 
 def make_doc_classifier_v1(
@@ -49,8 +57,8 @@ def make_doc_classifier_v1(
         them, concatenated.
     label_prefix (str): Prefix of the `doc.cats` keys that belong to this head. The head reads and writes only these
         keys; its labels are the keys without the prefix. Two heads may share label names if their prefixes differ.
-    class_weights (dict[str, float] | None): Factors of the classes' losses, by label. Classes that are not named have
-        1.0.
+    class_weights (dict[str, float] | None): Factors of the classes' losses, by label, at least 0. Classes that are not
+        named have 1.0.
     label_smoothing (float): Share of the target probability that is spread evenly over the other classes, from 0 to
         below 1 (Szegedy et al. 2016). Only allowed if the classes are exclusive.
     """
@@ -62,6 +70,10 @@ def make_doc_classifier_v1(
         )
     if not pooling:
         raise ValueError("DocClassifier: pooling is empty; name at least one of 'mean', 'max', 'attention'")
+    check_threshold(threshold, "DocClassifier")
+    for label, weight in (class_weights or {}).items():
+        if not 0.0 <= weight < math.inf:
+            raise ValueError(f"DocClassifier: class_weights has {label!r} = {weight}; a weight must be at least 0")
     return DocClassifier(
         build_model(pooling),
         exclusive=exclusive,
@@ -78,13 +90,22 @@ def build_model(kinds: Sequence[PoolingKindT]) -> HeadModelT:
     return doc_logits("doc_classifier", pool, {"labels": [], "owns_all_keys": True})
 
 
+def check_threshold(threshold: float, owner: str) -> None:
+    """Raise a ValueError if the threshold is no probability."""
+    if not 0.0 <= threshold <= 1.0:
+        raise ValueError(f"{owner}: threshold is {threshold}; it must be a probability, from 0 to 1")
+
+
 class DocClassifier:
     """The head. Unit of its loss: the doc. A doc none of whose `cats` keys is a label is not annotated; with classes
     that are not exclusive, nor is a single absent key.
+
+    Gold values are probabilities from 0 to 1; those of exclusive classes sum to at most 1. Keys of other heads count
+    for nothing. An exclusive doc that has only some of the labels as keys, all 0, is of one of the other classes: they
+    share the likelihood, and each of them is a right prediction.
     """
 
-    condition_on: tuple[str, ...] = ()
-    attribute = "cats"
+    gold_attributes = ("doc.cats",)
     overlap_fix = "give one of them label_prefix"
     standard_scores: Mapping[str, str] = {f"cats_{key}": key for key in (*SCORE_NAMES, *SCORE_TABLES)}
 
@@ -115,7 +136,7 @@ class DocClassifier:
     @property
     def keys(self) -> tuple[str, ...]:
         """The labels as `doc.cats` has them."""
-        return tuple(self.label_prefix + label for label in self.labels)
+        return _with_prefix(self.label_prefix, self.labels)
 
     @property
     def writes(self) -> dict[str, str]:
@@ -133,9 +154,50 @@ class DocClassifier:
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Take every key of the gold `cats` that has the prefix, in alphabetical order."""
-        keys = {key for eg in examples for key in eg.reference.cats if key.startswith(self.label_prefix)}
-        self.model.attrs["labels"] = sorted(key[len(self.label_prefix) :] for key in keys)
+        for eg in examples:
+            self._cats(eg)
+        self.model.attrs["labels"] = sorted({label for eg in examples for label in self.gold_labels(eg.reference)})
         self.model.attrs["owns_all_keys"] = True
+
+    def gold_labels(self, doc: Doc) -> set[str]:
+        """The labels that a gold doc has keys for, whether they apply or not."""
+        return {key[len(self.label_prefix) :] for key in doc.cats if key.startswith(self.label_prefix)}
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Count the classes that apply. The unit is the doc."""
+        labels = dict(zip(self.keys, self.labels, strict=True))
+        counts.update(labels[key] for key, value in doc.cats.items() if value > 0 and key in labels)
+        return 1
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Rename the keys of `cats`, with any prefix. A key that is dropped is absent in the target."""
+        target.cats = renamed_cats(source.cats, mapping)
+
+    def has_gold(self, example: Example) -> bool:
+        """Whether any label is a key of the gold `cats`."""
+        cats = self._cats(example)
+        return any(key in cats for key in self.keys)
+
+    def check_gold(self, examples: Sequence[Example]) -> None:
+        """Raise a ValueError for what can't be trained with: a single exclusive class, weights of unknown classes, or
+        gold that contradicts itself.
+        """
+        if self.exclusive and len(self.labels) == 1:
+            raise ValueError(
+                f"head {self.name!r}: its classes are exclusive, but {list(self.labels)} is all there is, so every doc "
+                "would get it; add the other classes, or set exclusive = false"
+            )
+        self._check_class_weights()
+        known = frozenset(self.keys)
+        for eg in examples:
+            self._check(eg, known)
+
+    def with_threshold(self, threshold: float) -> "DocClassifier":
+        """The same head, scored by another threshold."""
+        check_threshold(threshold, f"head {self.name!r}")
+        changed = copy(self)
+        changed.threshold = threshold
+        return changed
 
     def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
         """The doc's class probabilities at each of its tokens, (n_tokens, n_labels)."""
@@ -149,18 +211,6 @@ class DocClassifier:
             return gradient * probabilities * (1.0 - probabilities)
 
         return repeated, backprop
-
-    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
-        """Logits (n_docs, n_labels)."""
-        pooled = write_pooling(graph, self.model.layers[0].layers[0], X.tokvecs, X.docs)
-        logits = write_linear(graph, self.model.get_ref("output"), pooled)
-        graph.output(logits, self.name, ["n_docs", len(self.labels)])
-        return logits
-
-    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
-        """The doc's class probabilities at each of its tokens."""
-        probabilities = graph.node("Softmax", scores, axis=1) if self.exclusive else graph.node("Sigmoid", scores)
-        return str(graph.node("Gather", probabilities, X.docs.of_token))
 
     def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
         """Negative log-likelihood of the gold classes, in nats: cross-entropy, or the sum of the classes' binary ones.
@@ -180,11 +230,11 @@ class DocClassifier:
         """The class of each doc; None where the doc is not annotated, or has a share in several."""
         labels = dict(zip(self.keys, self.labels, strict=True))
         positive = [
-            [labels[key] for key, value in eg.reference.cats.items() if value > 0 and key in labels] for eg in examples
+            [labels[key] for key, value in self._cats(eg).items() if key in labels and value > 0] for eg in examples
         ]
         return [found[0] if len(found) == 1 else None for found in positive]
 
-    def get_rehearsal_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
+    def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
         """Cross-entropy against the teacher's probabilities."""
         target = self._probabilities(teacher)
         loss = _cross_entropy(target, scores) if self.exclusive else _binary_cross_entropy(target, scores)
@@ -202,32 +252,50 @@ class DocClassifier:
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
         """spaCy's `score_cats` metrics, and `acc`: the share of annotated docs with the right class (exclusive) or with
-        every annotated class on the right side of the threshold.
+        every annotated class on the right side of the threshold. Exclusive docs of which only some classes are known
+        not to apply count for `acc` alone.
         """
-        annotated = [eg for eg in examples if self._is_annotated(eg)]
+        keys, known = self.keys, frozenset(self.keys)
+        annotated = [eg for eg in examples if not known.isdisjoint(self._cats(eg))]
         names = ("acc", *SCORE_NAMES, *SCORE_TABLES)
         if not annotated:
             return dict.fromkeys(names)
-        scores = Scorer.score_cats(
-            annotated,
-            "cats",
-            labels=self.keys,
-            multi_label=not self.exclusive,
-            threshold=None if self.exclusive else self.threshold,
-        )
-        correct = [self.is_correct(eg) for eg in annotated]
-        return {"acc": sum(map(bool, correct)) / len(correct)} | {name: scores[f"cats_{name}"] for name in names[1:]}
+        for eg in annotated:
+            self._check_values(eg, known)
+        correct = [self._is_right(eg, keys) for eg in annotated]
+        decided = [eg for eg in annotated if not self.exclusive or self._is_decided(eg, known)]
+        scores = dict.fromkeys(names) | {"acc": sum(correct) / len(correct)}
+        return scores | (self._spacy_scores(decided, keys) if decided else {})
+
+    def _spacy_scores(self, examples: Sequence[Example], keys: Sequence[str]) -> dict[str, Any]:
+        """The metrics of `Scorer.score_cats`."""
+        if self.exclusive:
+            scores = Scorer.score_cats(examples, "cats", labels=keys, multi_label=False, getter=_positive_cats(keys))
+        else:
+            scores = Scorer.score_cats(examples, "cats", labels=keys, multi_label=True, threshold=self.threshold)
+        return {name: scores[f"cats_{name}"] for name in (*SCORE_NAMES, *SCORE_TABLES)}
 
     def is_correct(self, example: Example) -> bool | None:
-        """Exclusive: whether the likeliest class is the gold one; else whether every annotated class is right."""
-        if not self._is_annotated(example):
+        """Exclusive: whether the likeliest class is the gold one, or, if only some are known not to apply, none of
+        those; else whether every annotated class is right.
+        """
+        keys, cats = self.keys, self._cats(example)
+        if not any(key in cats for key in keys):
             return None
+        return self._is_right(example, keys)
+
+    def _is_right(self, example: Example, keys: Sequence[str]) -> bool:
         predicted, gold = example.predicted.cats, example.reference.cats
-        if self.exclusive:
-            owned = [key for key in gold if key.startswith(self.label_prefix)]
-            best = max(self.keys, key=lambda key: predicted.get(key, 0.0))
-            return best == max(owned, key=lambda key: gold[key])
-        return all((predicted.get(key, 0.0) >= self.threshold) == (gold[key] > 0) for key in self.keys if key in gold)
+        if not self.exclusive:
+            return all((predicted.get(key, 0.0) >= self.threshold) == (gold[key] > 0) for key in keys if key in gold)
+        best = max(keys, key=lambda key: predicted.get(key, 0.0))
+        highest = max(self._own(gold, keys).values())
+        return bool(gold.get(best, 0.0) == highest) if highest > 0 else best not in gold
+
+    def _is_decided(self, example: Example, known: frozenset[str]) -> bool:
+        """Whether each class is known to apply or not to, given that they are exclusive."""
+        cats = example.reference.cats
+        return known <= cats.keys() or any(value > 0 for value in self._own(cats, known).values())
 
     @property
     def learns_from(self) -> frozenset[str]:
@@ -263,16 +331,30 @@ class DocClassifier:
     def _probabilities(self, scores: Floats2d) -> Floats2d:
         return softmax(scores) if self.exclusive else sigmoid(scores)
 
-    def _is_annotated(self, example: Example) -> bool:
-        cats = example.reference.cats
-        return any(key in cats for key in self.keys)
+    def _cats(self, example: Example) -> dict[str, float]:
+        """The gold `cats`, of all heads."""
+        cats: dict[str, float] | None = example.reference.cats
+        if cats is None:
+            raise ValueError(
+                f"head {self.name!r}: the cats of doc {snippet(example.reference.text)} are None; set them to {{}} if "
+                "the doc is not annotated"
+            )
+        return cats
+
+    def _own(self, cats: Mapping[str, float], known: Collection[str]) -> Mapping[str, float]:
+        """The values of this head's keys, of labels that it does not know too."""
+        if self.label_prefix:
+            return {key: value for key, value in cats.items() if key.startswith(self.label_prefix)}
+        if self.model.attrs["owns_all_keys"]:
+            return cats
+        return {key: cats[key] for key in known if key in cats}
 
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.float32]:
         """The values of `cats`, (n_docs, n_labels), NaN where a key is absent."""
         keys, known = self.keys, frozenset(self.keys)
         gold = np.full((len(examples), len(keys)), np.nan, dtype="f")
         for row, eg in zip(gold, examples, strict=True):
-            cats = eg.reference.cats
+            cats = self._cats(eg)
             if not cats:
                 continue
             self._check(eg, known)
@@ -280,30 +362,43 @@ class DocClassifier:
         return gold
 
     def _check(self, example: Example, known: frozenset[str]) -> None:
-        """Refuse what can't be learned from: an unknown class, two exclusive classes, none of all exclusive ones."""
-        cats = example.reference.cats
-        total = sum(value for value in cats.values() if value > 0)
-        if cats.keys() == known and (not self.exclusive or 0.0 < total <= 1.0 + 1e-3):
+        """Refuse what can't be learned from: values that are no probabilities, an unknown class, two exclusive classes,
+        none of all exclusive ones.
+        """
+        cats = self._cats(example)
+        values = cats.values()
+        if cats.keys() == known and CERTAIN.issuperset(values) and (not self.exclusive or sum(values) == 1):
             return
-        positive = [key for key, value in cats.items() if value > 0 and key.startswith(self.label_prefix)]
+        self._check_values(example, known)
+        own = self._own(cats, known)
+        positive = [key for key, value in own.items() if value > 0]
         unknown = [key for key in positive if key not in known]
-        if unknown and (self.label_prefix or self.model.attrs["owns_all_keys"]):
+        if unknown:
             label = unknown[0][len(self.label_prefix) :]
             raise ValueError(
                 f"head {self.name!r}: label {label!r} {_where(example)} was not seen at initialisation; add it with "
                 f"add_label({label!r}, head={self.name!r}), or initialise with examples or labels that have it"
             )
-        owned = [key for key in positive if key in known]
-        if self.exclusive and sum(cats[key] for key in owned) > 1.0 + 1e-3:
+        if self.exclusive and sum(own[key] for key in positive) > 1.0 + TOLERANCE:
             raise ValueError(
-                f"head {self.name!r}: {len(owned)} classes are positive {_where(example)}: {owned}; its classes are "
-                "exclusive, so keep one, or set exclusive = false"
+                f"head {self.name!r}: {len(positive)} classes are positive {_where(example)}: {positive}; its classes "
+                "are exclusive, so keep one, or set exclusive = false"
             )
         if self.exclusive and not positive and known <= cats.keys():
             raise ValueError(
                 f"head {self.name!r}: no class is positive {_where(example)}; its classes are exclusive, so set one to "
                 "1.0, leave the head's keys out of cats if the doc is not annotated, or set exclusive = false"
             )
+
+    def _check_values(self, example: Example, known: frozenset[str]) -> None:
+        """Refuse values of `cats` that are no probabilities."""
+        for key, value in self._own(self._cats(example), known).items():
+            if not isinstance(value, Real) or not -TOLERANCE <= value <= 1.0 + TOLERANCE:
+                raise ValueError(
+                    f"head {self.name!r}: label {key[len(self.label_prefix) :]!r} has the value {value!r} "
+                    f"{_where(example)}; values of cats must be numbers from 0 to 1: 1.0 if the class applies, 0.0 if "
+                    "it does not; leave the key out if that is not known"
+                )
 
     def _exclusive_loss(self, gold: ArrayT, scores: ArrayT) -> tuple[ArrayT, ArrayT]:
         """Per-doc losses (n_docs,) and the gradient of their sum."""
@@ -337,13 +432,33 @@ class DocClassifier:
         return losses.sum(axis=1), ((sigmoid(scores) - target) * factor).astype(scores.dtype)
 
     def _class_weights(self, scores: ArrayT) -> ArrayT:
+        self._check_class_weights()
+        weights = [self.class_weights.get(label, 1.0) for label in self.labels]
+        return get_array_module(scores).asarray(weights, dtype="f")
+
+    def _check_class_weights(self) -> None:
         unknown = set(self.class_weights) - set(self.labels)
         if unknown:
             raise ValueError(
-                f"head {self.name!r}: class_weights names {sorted(unknown)}, but the labels are {list(self.labels)}"
+                f"head {self.name!r}: class_weights names {sorted(unknown)}, but the labels are {list(self.labels)}; "
+                "correct the names, without label_prefix, or leave them out"
             )
-        weights = [self.class_weights.get(label, 1.0) for label in self.labels]
-        return get_array_module(scores).asarray(weights, dtype="f")
+
+
+@lru_cache(maxsize=64)
+def _with_prefix(prefix: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(prefix + label for label in labels)
+
+
+def _positive_cats(keys: Sequence[str]) -> Callable[[Doc, str], dict[str, float]]:
+    """A getter for `Scorer.score_cats`: no cats where none of the classes applies, or it would take the first of equal
+    zeros for the gold class.
+    """
+
+    def get(doc: Doc, attr: str) -> dict[str, float]:
+        return doc.cats if any(doc.cats.get(key, 0.0) > 0 for key in keys) else {}
+
+    return get
 
 
 def _where(example: Example) -> str:

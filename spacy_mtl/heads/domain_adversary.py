@@ -1,6 +1,7 @@
 """A domain classifier that the encoder learns to defeat: vectors that hide which domain a doc is of."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,10 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model, chain
-from thinc.types import Floats2d, Ints1d, Ragged
+from thinc.types import Floats2d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import snippet
+from ..gold import renamed_cats, snippet
 from ..layers.doc_logits import doc_logits, init_doc_logits
 from ..layers.dropout import dropout
 from ..layers.gradient_reversal import gradient_reversal
@@ -20,7 +21,8 @@ from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import log_softmax, softmax
 from ..origin import corpus_of
-from ..types import ArrayT, HeadInput, HeadModelT
+from ..protocols.arrays import ArrayT
+from ..protocols.head import HeadInput, HeadModelT
 
 
 def make_domain_adversary_v1(
@@ -83,7 +85,7 @@ class DomainAdversary:
     the domain.
     """
 
-    condition_on: tuple[str, ...] = ()
+    adversarial = True
     main_score: str | None = None
     standard_scores: Mapping[str, str] = {}
     overlap_fix = ""
@@ -99,9 +101,9 @@ class DomainAdversary:
         return tuple(self.model.attrs["labels"])
 
     @property
-    def attribute(self) -> str:
+    def gold_attributes(self) -> tuple[str, ...]:
         """Where it finds the domain."""
-        return "name of the corpus" if self.prefix is None else f"cats that start with {self.prefix!r}"
+        return ("name of the corpus",) if self.prefix is None else (f"doc.cats that start with {self.prefix!r}",)
 
     @property
     def writes(self) -> dict[str, str]:
@@ -118,15 +120,26 @@ class DomainAdversary:
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Take every domain of a gold doc, in alphabetical order."""
-        domains = {self._domain(eg.reference) for eg in examples}
-        self.model.attrs["labels"] = sorted(domain for domain in domains if domain is not None)
+        self.model.attrs["labels"] = sorted({label for eg in examples for label in self.gold_labels(eg.reference)})
 
-    def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-        """Refuse: a head that needs the domain would work against this one."""
-        raise ValueError(
-            f"head {self.name!r}: no head can be conditioned on it, since it makes the vectors hide the domain; "
-            "take it out of condition_on"
-        )
+    def gold_labels(self, doc: Doc) -> set[str]:
+        """The domain of a gold doc, if it has one."""
+        domain = self._domain(doc)
+        return set() if domain is None else {domain}
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Count the domain. The unit is the doc."""
+        counts.update(self.gold_labels(doc))
+        return 1
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Rename the keys of `cats`, if the domain is one of them."""
+        if self.prefix is not None:
+            target.cats = renamed_cats(source.cats, mapping)
+
+    def has_gold(self, example: Example) -> bool:
+        """Whether the doc has a domain that the head knows."""
+        return self._domain(example.reference) in self.labels
 
     def get_loss(self, examples: Sequence[Example], scores: ArrayT) -> tuple[float, ArrayT | None]:
         """Cross-entropy of the domains, in nats. Its gradient is what the classifier learns from; the network reverses
@@ -142,7 +155,7 @@ class DomainAdversary:
         loss = -log_softmax(scores[rows])[np.arange(len(rows)), gold[rows]].sum()
         return float(loss) / len(examples), d_scores / len(examples)
 
-    def get_rehearsal_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
+    def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
         """Cross-entropy against the teacher's probabilities."""
         target = softmax(teacher)
         loss = -(target * log_softmax(scores)).sum()

@@ -1,35 +1,41 @@
 """Entities by a linear-chain CRF over BIO or BILUO tags, written to `doc.ents` or `doc.spans`."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IS_SPACE
+from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE
 from spacy.scorer import PRFScore
+from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module
 
-from ..gold import entity_values, look_up, snippet
-from ..layers.crf import CRFScores, bring_near, constrain, crf, forward_backward, path_scores
-from ..layers.crf import grown as grown_crf
+from ..crf.forward_backward import forward_backward
+from ..crf.joint_decoding import decode_jointly
+from ..crf.linear_chain import CRFScores, bring_near, constrain, crf, path_scores
+from ..crf.linear_chain import grown as grown_crf
+from ..crf.path_probability import path_probabilities
+from ..crf.seen_types import SeenTypes
+from ..crf.span_probability import span_probabilities
+from ..crf.spans import Spans, add_strings, is_blocked, set_ents
+from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme
+from ..crf.viterbi import viterbi
+from ..gold import boundaries, entity_values, look_up, snippet
 from ..layers.dropout import dropout
-from ..layers.joint_decoding import decode_jointly
 from ..layers.linear import grown, linear
-from ..layers.onnx_heads import write_linear
-from ..layers.path_probability import path_probabilities
-from ..layers.seen_types import SeenTypes
 from ..layers.softmax import backprop_softmax, softmax
-from ..layers.span_probability import span_probabilities
-from ..layers.spans import Spans, set_ents
-from ..layers.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme
-from ..layers.viterbi import viterbi
-from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
+from ..protocols.arrays import ArrayT
+from ..protocols.head import FoundSpans, HeadInput, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
+TOKEN_ATTRS = [IS_SPACE, ENT_IOB, ENT_TYPE]
+# start, end and type
+SpanT = tuple[int, int, str]
 
 
 def make_entity_recognizer_v1(
@@ -49,9 +55,10 @@ def make_entity_recognizer_v1(
     condition_on (str | list[str] | None): Names of heads whose predicted distribution each token sees, such as the
         intent of its doc.
     consistent_with (str | None): Name of a doc classifier with exclusive classes to decode jointly with. The doc's
-        class and entities become the best combination in which training has seen each entity type with the class and
-        with each other type. Where class and entities alone would contradict each other, `doc.cats` holds the shares of
-        the best combination for each class.
+        class and entities become the best combination after its cost. An entity whose type training shows only in docs
+        of other classes has a cost, and so have two entities whose types training never shows together in a doc of the
+        class; the cost is estimated from training. Where this decides, `doc.cats` holds the shares of the best
+        combination for each class.
     spans_key (str | None): Write to `doc.spans[spans_key]`, with probabilities in `attrs["scores"]`, instead of
         `doc.ents`. Gold is read from `doc.ents` either way.
     """
@@ -76,7 +83,7 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[CRFScores,
     for index, condition in enumerate(X.conditions, start=3):
         _fit_condition(model, index, condition.shape[1])
     drop, crf_layer, *projections = model.layers
-    kept, lengths = _kept_tokens(X.docs)
+    kept, lengths, blocked = _kept_tokens(X.docs)
     everything = len(kept) == len(X.tokvecs.dataXd)
     dropped, bp_dropped = drop(X.tokvecs.dataXd, is_train)
     inputs = [array if everything else array[kept] for array in (dropped, *X.conditions)]
@@ -85,6 +92,9 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[CRFScores,
     for output, _ in outputs[1:]:
         emissions += output
     scores, bp_scores = crf_layer((emissions, lengths, kept), is_train)
+    if blocked.any() and not is_train:
+        scheme = make_tag_scheme(model.attrs["scheme"], len(model.attrs["labels"]))
+        scores.possible = scheme.around_blocked(blocked, kept)
 
     def backprop(d_scores: CRFScores) -> HeadInput:
         d_emissions = bp_scores(d_scores)
@@ -115,17 +125,20 @@ def _fit_condition(model: HeadModelT, index: int, width: int) -> None:
         model.replace_node(layer, grown(layer, n_in=width))
 
 
-def _kept_tokens(docs: Sequence[Doc]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """RETURNS: places in the batch of the tokens that are not white space, (n_kept,), and their number in each doc."""
+def _kept_tokens(docs: Sequence[Doc]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """RETURNS: places in the batch of the tokens that are not white space, (n_kept,), their number in each doc, and
+    whether each token of the batch is blocked, (n_tokens,).
+    """
     if not docs:
-        return np.zeros(0, dtype="int64"), np.zeros(0, dtype="int64")
-    flags = [doc.to_array(IS_SPACE) for doc in docs]
-    is_space = np.concatenate(flags).astype(bool)
-    lengths = np.array([len(flag) for flag in flags])
+        return np.zeros(0, dtype="int64"), np.zeros(0, dtype="int64"), np.zeros(0, dtype=bool)
+    values = [doc.to_array(TOKEN_ATTRS) for doc in docs]
+    flat = np.concatenate(values)
+    is_space = flat[:, 0].astype(bool)
+    lengths = np.array([len(rows) for rows in values])
     if is_space.any():
         owner = np.repeat(np.arange(len(docs)), lengths)
         lengths = lengths - np.bincount(owner[is_space], minlength=len(docs))
-    return np.flatnonzero(~is_space), lengths
+    return np.flatnonzero(~is_space), lengths, is_blocked(flat[:, 1:])
 
 
 def _scatter(rows: ArrayT, kept: ArrayT, size: int) -> ArrayT:
@@ -169,9 +182,9 @@ class EntityRecognizer:
         return make_tag_scheme(self.scheme, len(self.labels))
 
     @property
-    def attribute(self) -> str:
-        """ "ents", or the key of the spans."""
-        return "ents" if self.spans_key is None else f"spans[{self.spans_key!r}]"
+    def gold_attributes(self) -> tuple[str, ...]:
+        """Entities, also where it writes spans."""
+        return ("doc.ents",)
 
     @property
     def overlap_fix(self) -> str:
@@ -181,7 +194,7 @@ class EntityRecognizer:
     @property
     def writes(self) -> dict[str, str]:
         """`doc.ents` or one key of `doc.spans`."""
-        return {f"doc.{self.attribute}": ""}
+        return {"doc.ents" if self.spans_key is None else f"doc.spans[{self.spans_key!r}]": ""}
 
     @property
     def standard_scores(self) -> Mapping[str, str]:
@@ -204,7 +217,40 @@ class EntityRecognizer:
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Take every type of the gold entities, in alphabetical order."""
-        self.model.attrs["labels"] = sorted({ent.label_ for eg in examples for ent in eg.reference.ents})
+        labels: set[str] = set()
+        for eg in examples:
+            labels.update(ent.label_ for ent in eg.reference.ents)
+            self._refuse_negative(labels, eg)
+        self.model.attrs["labels"] = sorted(labels)
+
+    def gold_labels(self, doc: Doc) -> set[str]:
+        """The types of the gold entities."""
+        return {ent.label_ for ent in doc.ents}
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Count the entities. The unit is the token: those whose entity is not unset."""
+        counts.update(ent.label_ for ent in doc.ents)
+        return int((doc.to_array(ENT_IOB) != MISSING).sum())
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Rename entity types. An entity that is dropped leaves its tokens unset: something was there, so they are
+        missing gold, not "outside".
+        """
+        kept: list[Span] = []
+        dropped: list[Span] = []
+        for ent in source.ents:
+            label = mapping.get(ent.label_, ent.label_)
+            span = Span(target, ent.start, ent.end, label=label or ent.label_, kb_id=ent.kb_id)
+            (dropped if label is None else kept).append(span)
+        target.set_ents(kept, missing=dropped, default="unmodified")
+
+    def has_gold(self, example: Example) -> bool:
+        """Whether the entity of any token is set."""
+        return bool(example.reference.has_annotation("ENT_IOB"))
+
+    def found_spans(self, annotations: Spans) -> FoundSpans:
+        """The decoded spans as arrays."""
+        return FoundSpans(annotations.docs, annotations.starts, annotations.ends, annotations.labels, self.labels)
 
     def condition(self, scores: CRFScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], CRFScores]]:
         """The softmax of the emissions at each token, (n_tokens, n_tags); zeros for white space."""
@@ -218,26 +264,6 @@ class EntityRecognizer:
             return scores.with_potentials([d_emissions, *others])
 
         return _scatter(probabilities, scores.kept, n_tokens), backprop
-
-    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
-        """Emissions (n_tokens, n_tags), those of white space to be left out, and the CRF's other potentials as
-        "NAME.transitions", "NAME.starts" and "NAME.ends".
-        """
-        _, crf_layer, *projections = self.model.layers
-        inputs = zip(projections, (X.tokvecs, *X.conditions), strict=True)
-        emissions, *others = [write_linear(graph, layer, array) for layer, array in inputs]
-        for other in others:
-            emissions = graph.node("Add", emissions, other)
-        graph.output(emissions, self.name, ["n_tokens", self.tag_scheme.n_tags])
-        for name in crf_layer.param_names:
-            potentials = crf_layer.get_param(name)
-            graph.output(graph.weight(potentials), f"{self.name}.{name}", potentials.shape)
-        return emissions
-
-    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
-        """The softmax of the emissions at each token; zeros where the input "is_word" (n_tokens, 1) is 0."""
-        is_word = graph.input("is_word", ["n_tokens", 1])
-        return str(graph.node("Mul", graph.node("Softmax", scores, axis=1), is_word))
 
     def get_loss(self, examples: Sequence[Example], scores: CRFScores) -> tuple[float, CRFScores | None]:
         """Negative log-likelihood in nats of the annotation, summed over all tag sequences that agree with it."""
@@ -256,7 +282,7 @@ class EntityRecognizer:
         d_scores = scores.with_potentials(map(xp.asarray, (d_emissions, *gradient.potentials[1:])))
         return loss / n_units, d_scores * (1.0 / n_units)
 
-    def get_rehearsal_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:
+    def get_teacher_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:
         """Cross-entropy against the teacher's distribution over tag sequences."""
         scheme = self.tag_scheme
         target = forward_backward(constrain(teacher, scheme)).marginals(teacher)
@@ -267,7 +293,7 @@ class EntityRecognizer:
         return loss / n_units, (lattice.marginals(scores) + target * -1.0) * (1.0 / n_units)
 
     def decode(self, docs: Sequence[Doc], scores: CRFScores) -> Spans:
-        """The spans of the best valid tag sequences."""
+        """The spans of the best valid tag sequences, none of them over a token that the doc has blocked."""
         constrained, tags = self._decided(scores)
         starts, ends, labels = self.tag_scheme.spans(tags)
         probabilities = None
@@ -279,30 +305,43 @@ class EntityRecognizer:
         begins = offsets[owners]
         return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities)
 
-    def observe(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
-        """Take note of the entity types of each doc. One without gold entities tells nothing; what one without a class
-        has goes with every class.
+    def update_constraints(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
+        """Take note of the entity types of each doc with annotated entities. Seeing a doc again changes nothing, so all
+        batches of a training may be observed. A doc without a class tells only of classes that no other doc has.
         """
         seen_types = self.model.attrs["seen_types"]
         for eg, name in zip(examples, classes, strict=True):
             if eg.reference.has_annotation("ENT_IOB"):
                 seen_types.see(name, [ent.label_ for ent in eg.reference.ents])
 
-    def can_give(self, example: Example, name: str) -> bool:
-        """Whether the gold types were seen with the class and with each other."""
-        seen_types: SeenTypes = self.model.attrs["seen_types"]
-        return seen_types.shows(name, [ent.label_ for ent in example.reference.ents])
+    def gold_costs(
+        self, examples: Iterable[Example], gold: Iterable[str | None], classes: Sequence[str]
+    ) -> list[float]:
+        """The costs of the gold entities in docs of their class, in nats, where both are annotated."""
+        costs = self.model.attrs["seen_types"].costs(classes, self.labels)
+        result = []
+        for eg, name in zip(examples, gold, strict=True):
+            if name is not None and eg.reference.has_annotation("ENT_IOB"):
+                types = [ent.label_ for ent in eg.reference.ents]
+                counts = np.array([[types.count(label) for label in self.labels]])
+                result.append(float(costs.of_counts(counts, classes.index(name))[0]))
+        return result
 
-    def reconcile(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
-        """Decode entities and class together, so that all types were seen with the class and with each other."""
-        fit = self.model.attrs["seen_types"].fit(classes, self.labels)
-        return decode_jointly(constrain(scores, self.tag_scheme), logits, self.tag_scheme, fit)
+    def novelty(self) -> float:
+        """The share of observed sets of entity types that have a type, or two, that no other set of their class has."""
+        seen_types: SeenTypes = self.model.attrs["seen_types"]
+        return seen_types.novelty()
+
+    def decode_jointly(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
+        """Decode entities and class together, as the best combination after its cost."""
+        costs = self.model.attrs["seen_types"].costs(classes, self.labels)
+        return decode_jointly(constrain(scores, self.tag_scheme), logits, self.tag_scheme, costs)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
-        """Write the spans. Entities that a doc already has stay, and displace those that overlap them."""
-        label_ids = np.array(
-            [docs[0].vocab.strings.add(label) for label in self.labels] if docs else [], dtype="uint64"
-        )
+        """Write the spans. Entities that a doc already has stay, and displace those that overlap them. Blocked tokens
+        stay blocked.
+        """
+        label_ids = add_strings(docs, self.labels)
         if self.spans_key is None:
             set_ents(docs, annotations, label_ids)
             return
@@ -313,14 +352,16 @@ class EntityRecognizer:
             doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=new, attrs={"scores": scores})
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Precision, recall, F1 of exact spans (`p`, `r`, `f`) and by type. Predictions on unset tokens don't count."""
+        """Precision, recall and F1 of exact spans (`p`, `r`, `f`), and the same by type. A span is right if its first
+        and last character and its type are. Predictions on tokens whose gold is unset don't count.
+        """
         annotated = [eg for eg in examples if eg.reference.has_annotation("ENT_IOB")]
         if not annotated:
             return dict.fromkeys(("p", "r", "f", "f_per_type"))
         total = PRFScore()
         by_type: dict[str, PRFScore] = {}
         for eg in annotated:
-            gold, predicted = self._gold_spans(eg), self._predicted_spans(eg)
+            gold, predicted = self._compared_spans(eg)
             total.score_set(predicted, gold)
             for label in {span[2] for span in gold | predicted}:
                 mine = {span for span in predicted if span[2] == label}
@@ -332,7 +373,8 @@ class EntityRecognizer:
         """Whether the predicted spans are the gold ones."""
         if not example.reference.has_annotation("ENT_IOB"):
             return None
-        return self._gold_spans(example) == self._predicted_spans(example)
+        gold, predicted = self._compared_spans(example)
+        return gold == predicted
 
     @property
     def learns_from(self) -> frozenset[str]:
@@ -350,11 +392,11 @@ class EntityRecognizer:
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:
         """Set `doc.ents`: the spans, and all other tokens as outside."""
-        spans = [Span(target, span.start, span.end, label=span.label) for span in self._found(source)]
+        spans = [Span(target, span.start, span.end, label=span.label_) for span in self._found(source)]
         target.set_ents(spans, default="outside")
 
     def _decided(self, scores: CRFScores) -> tuple[CRFScores, NDArray[np.int64]]:
-        """Constrained potentials, and the tags (n_tokens,) that are annotated: the best, unless `reconcile` chose."""
+        """Constrained potentials, and the decoded tags (n_tokens,): those of `decode_jointly`, else the best."""
         if scores.tags is not None:
             return scores, scores.tags
         constrained = constrain(scores, self.tag_scheme)
@@ -368,14 +410,15 @@ class EntityRecognizer:
         """ENT_IOB and label index (-1 for none) of each token of the batch, (n_tokens,)."""
         rows = [entity_values(eg) for eg in examples]
         flat = np.concatenate(rows)
-        strings = examples[0].reference.vocab.strings
-        labels = look_up(flat[:, 1], [strings.as_int(label) for label in self.labels])
+        labels = look_up(flat[:, 1], [get_string_id(label) for label in self.labels])
         unknown = np.flatnonzero((labels < 0) & (flat[:, 1] != 0))
         if len(unknown):
             place = int(np.searchsorted(np.cumsum([len(row) for row in rows]), unknown[0], side="right"))
-            label = strings[int(flat[unknown[0], 1])]
+            reference = examples[place].reference
+            label = reference.vocab.strings[int(flat[unknown[0], 1])]
+            self._refuse_negative([label], examples[place])
             raise ValueError(
-                f"head {self.name!r}: label {label!r} in doc {snippet(examples[place].reference.text)} was not seen at "
+                f"head {self.name!r}: label {label!r} in doc {snippet(reference.text)} was not seen at "
                 f"initialisation; add it with add_label({label!r}, head={self.name!r}), or initialise with examples or "
                 "labels that have it"
             )
@@ -383,21 +426,39 @@ class EntityRecognizer:
         iob = np.where((labels < 0) & (flat[:, 0] != MISSING), OUTSIDE, flat[:, 0].astype("int64"))
         return iob, labels
 
-    def _gold_spans(self, example: Example) -> set[tuple[int, int, str]]:
-        return {(ent.start, ent.end, ent.label_) for ent in example.reference.ents}
+    def _refuse_negative(self, labels: Iterable[str], example: Example) -> None:
+        """Raise a ValueError for a label like "!PERSON", spaCy 2's way to say that a span is no PERSON."""
+        for label in labels:
+            if label.startswith("!"):
+                raise ValueError(
+                    f"head {self.name!r}: label {label!r} in doc {snippet(example.reference.text)} says what an entity "
+                    "is not, which can't be learned from; give it its true label, or leave its tokens unset with "
+                    "doc.set_ents(entities, missing=[span])"
+                )
 
-    def _predicted_spans(self, example: Example) -> set[tuple[int, int, str]]:
-        """Predicted spans in gold tokens; those on tokens whose gold is unset are neither right nor wrong."""
-        doc, reference = example.predicted, example.reference
-        spans: set[tuple[int, int, str]] = set()
-        for span in self._found(doc):
-            places = example.alignment.x2y[span.start : span.end]
-            if not len(places):
-                continue
-            start, end = int(places[0]), int(places[-1]) + 1
-            if all(reference[place].ent_iob != MISSING for place in range(start, end)):
-                spans.add((start, end, span.label_))
-        return spans
+    def _compared_spans(self, example: Example) -> tuple[set[SpanT], set[SpanT]]:
+        """The gold and the predicted spans, with boundaries that can be compared. Predicted spans on tokens whose gold
+        is unset are neither right nor wrong, and left out.
+        """
+        predicted, reference = boundaries(example)
+        gold = {_place(ent, reference) for ent in example.reference.ents}
+        found = {_place(span, predicted) for span in self._found(example.predicted)}
+        unset = np.flatnonzero(example.reference.to_array(ENT_IOB) == MISSING)
+        if not len(unset):
+            return gold, found
+        starts, ends = reference[unset], reference[unset + 1]
+        return gold, {span for span in found if not _overlaps(span, starts, ends)}
+
+
+def _place(span: Span, places: NDArray[np.int64]) -> SpanT:
+    """places (n_tokens + 1,): boundaries of the doc's tokens."""
+    return int(places[span.start]), int(places[span.end]), span.label_
+
+
+def _overlaps(span: SpanT, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
+    """Whether the span overlaps any of these stretches, (n,) and in order."""
+    after = int(np.searchsorted(ends, span[0], side="right"))
+    return after < len(starts) and bool(starts[after] < span[1])
 
 
 def _likelihood_loss(

@@ -1,6 +1,7 @@
 """One label a token: tags, parts of speech, morphology or sentence starts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -15,12 +16,12 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import is_annotated, look_up, snippet, token_values
+from ..gold import is_annotated, look_up, snippet, stored_values, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output, linear
-from ..layers.onnx_heads import write_linear
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
-from ..types import ArrayT, GraphInput, GraphT, HeadInput, HeadModelT
+from ..protocols.arrays import ArrayT
+from ..protocols.head import HeadInput, HeadModelT
 
 AttrT = Literal["tag", "pos", "morph", "sent_start"]
 
@@ -86,9 +87,13 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
 class Tagger:
     """The head. Unit of its loss: the token. A token whose gold value is unset, or that is not aligned one to one with
     a gold token, is not annotated.
+
+    Sentence starts are missing for a whole doc or for none of its tokens, as in spaCy's senter: where a token after the
+    first has one (`is_sent_start` is True or False), those without are read as False. `sent_starts=[1, 0, 0, 1, 0]`
+    is therefore complete. `[1, 0, 0]` is missing, because spaCy marks the first token of every doc that it loads; a doc
+    of one sentence needs `[True, False, False]`.
     """
 
-    condition_on: tuple[str, ...] = ()
     overlap_fix = "keep one of them, or give them different attr"
 
     def __init__(self, model: HeadModelT, *, attr: AttrT, overwrite: bool, label_smoothing: float) -> None:
@@ -105,9 +110,9 @@ class Tagger:
         return tuple(self.model.attrs["labels"])
 
     @property
-    def attribute(self) -> str:
+    def gold_attributes(self) -> tuple[str, ...]:
         """The token attribute."""
-        return self.attr
+        return (f"token.{self.attr}",)
 
     @property
     def standard_scores(self) -> Mapping[str, str]:
@@ -135,27 +140,55 @@ class Tagger:
         """Take every value that a gold token has, in alphabetical order."""
         if self.attr == "sent_start":
             return
-        labels: set[str] = set()
+        first_seen: dict[str, Doc] = {}
         for eg in examples:
             strings = eg.reference.vocab.strings
             values = np.unique(eg.reference.to_array(ATTR_IDS[self.attr]))
-            labels.update(strings[int(value)] for value in values if value)
-        self.model.attrs["labels"] = sorted(labels)
+            for value in values[values != 0]:
+                first_seen.setdefault(strings[int(value)], eg.reference)
+        for label, doc in first_seen.items():
+            self._check_not_negative(label, first_seen, doc)
+        self.model.attrs["labels"] = sorted(first_seen)
+
+    def gold_labels(self, doc: Doc) -> set[str]:
+        """The values that the tokens of a gold doc have."""
+        if self.attr == "sent_start":
+            return set()
+        values = np.unique(doc.to_array(ATTR_IDS[self.attr]))
+        return {doc.vocab.strings[int(value)] for value in values if value}
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Count the values. The unit is the token."""
+        values, numbers = np.unique(stored_values(doc, ATTR_IDS[self.attr]), return_counts=True)
+        found = {int(value): int(number) for value, number in zip(values, numbers, strict=True) if value}
+        if self.attr == "sent_start":
+            counts["S"] += found.get(1, 0)
+            counts["I"] += sum(found.values()) - found.get(1, 0)
+        else:
+            counts.update({doc.vocab.strings[value]: number for value, number in found.items()})
+        return sum(found.values())
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Rename values of the attribute. A value that is dropped is unset in the target."""
+        if self.attr == "sent_start":
+            return
+        attr_id = ATTR_IDS[self.attr]
+        add = target.vocab.morphology.add if self.attr == "morph" else target.vocab.strings.add
+        values: ArrayT = source.to_array(attr_id)
+        for value in np.unique(values[values != 0]).tolist():
+            label = source.vocab.strings[int(value)]
+            new = mapping.get(label, label)
+            values[values == value] = 0 if new is None else add(new)
+        target.from_array(attr_id, values)
+
+    def has_gold(self, example: Example) -> bool:
+        """Whether any token has a value, at a token that both tokenisations share."""
+        return bool(token_values(example, self.attr.upper(), ATTR_IDS[self.attr]).any())
 
     def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
         """The probabilities of the values at each token."""
         probabilities = softmax(scores)
         return probabilities, lambda gradient: backprop_softmax(probabilities, gradient)
-
-    def write_scores(self, graph: GraphT, X: GraphInput) -> str:
-        """Logits (n_tokens, n_labels)."""
-        logits = write_linear(graph, self.model.get_ref("output"), X.tokvecs)
-        graph.output(logits, self.name, ["n_tokens", len(self.labels)])
-        return logits
-
-    def write_condition(self, graph: GraphT, scores: str, X: GraphInput) -> str:
-        """The probabilities of the values at each token."""
-        return str(graph.node("Softmax", scores, axis=1))
 
     def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
         """Cross-entropy in nats, with the smoothed target if asked for."""
@@ -174,7 +207,7 @@ class Tagger:
         d_scores[rows] = (softmax(scores[rows]) - target) / n_units
         return loss / n_units, d_scores
 
-    def get_rehearsal_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
+    def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
         """Cross-entropy against the teacher's probabilities."""
         target = softmax(teacher)
         n_units = max(len(scores), 1)
@@ -212,16 +245,16 @@ class Tagger:
         keys = {key: name for name, key in self.standard_scores.items()}
         if not annotated:
             return {"acc": None} | dict.fromkeys(keys)
-        get_value = _morph_key if attr == "morph" else getattr
-        name = "is_sent_start" if attr == "sent_start" else attr
-        scores = Scorer.score_token_attr(annotated, name, getter=get_value)
-        result: dict[str, Any] = {"acc": scores[f"{name}_acc"]}
-        if attr == "morph":
-            scores.update(Scorer.score_token_attr_per_feat(annotated, attr, getter=get_value))
-        elif attr == "sent_start":
-            scores.update(
-                Scorer.score_spans(annotated, "sents", has_annotation=lambda doc: doc.has_annotation("SENT_START"))
-            )
+        if attr == "sent_start":
+            # For `Scorer.score_token_attr` False is a missing value, which leaves only the starts.
+            result: dict[str, Any] = {"acc": self._share_right(annotated)}
+            scores = Scorer.score_spans(annotated, "sents", has_annotation=lambda doc: doc.has_annotation("SENT_START"))
+        else:
+            get_value = _morph_key if attr == "morph" else getattr
+            scores = Scorer.score_token_attr(annotated, attr, getter=get_value)
+            result = {"acc": scores[f"{attr}_acc"]}
+            if attr == "morph":
+                scores.update(Scorer.score_token_attr_per_feat(annotated, attr, getter=get_value))
         return result | {key: scores.get(name) for key, name in keys.items() if key not in result}
 
     def is_correct(self, example: Example) -> bool | None:
@@ -255,8 +288,18 @@ class Tagger:
     def copy_annotation(self, source: Doc, target: Doc) -> None:
         """Set the attribute of all tokens."""
         attr_id = ATTR_IDS[self.attr]
+        # adds the labels to the target's vocab, which may be another
+        self._stored_values(target.vocab)
         values: ArrayT = source.to_array(attr_id)
         target.from_array(attr_id, values)
+
+    def _share_right(self, examples: Sequence[Example]) -> float | None:
+        """The share of the annotated tokens that have their gold value; None if no token is aligned."""
+        attr_id = ATTR_IDS[self.attr]
+        gold = np.concatenate([token_values(eg, self.attr.upper(), attr_id) for eg in examples])
+        predicted = np.concatenate([eg.predicted.to_array(attr_id) for eg in examples])
+        known = gold != 0
+        return float((predicted == gold)[known].mean()) if known.any() else None
 
     def _is_annotated(self, example: Example) -> bool:
         return is_annotated(example.reference, ATTR_IDS[self.attr])
@@ -278,12 +321,22 @@ class Tagger:
             place = int(np.searchsorted(np.cumsum([len(v) for v in values]), unknown[0], side="right"))
             doc = examples[place].reference
             label = doc.vocab.strings[int(flat[unknown[0]])]
+            self._check_not_negative(label, self.labels, doc)
             raise ValueError(
                 f"head {self.name!r}: {self.attr} {label!r} in doc {snippet(doc.text)} was not seen at initialisation; "
                 f"add it with add_label({label!r}, head={self.name!r}), or initialise with examples or labels "
                 "that have it"
             )
         return gold
+
+    def _check_not_negative(self, label: str, labels: Container[str], doc: Doc) -> None:
+        """Refuse "!N" where N is a label: spaCy's tagger reads it as "is not N"."""
+        if label.startswith("!") and label[1:] in labels:
+            raise ValueError(
+                f"head {self.name!r}: {self.attr} {label!r} in doc {snippet(doc.text)} says what a token is not, which "
+                f"this head can't learn from; leave the token's {self.attr} unset, or rename the label if it is more "
+                f"than the opposite of {label[1:]!r}"
+            )
 
 
 def _morph_key(token: Token, attr: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
-from ..types import HeadInput, HeadModelT
+from ..protocols.head import HeadInput, HeadModelT
 from .linear import linear
 
 

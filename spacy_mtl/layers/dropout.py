@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from thinc.api import Model, NumpyOps
 from thinc.types import Floats2d
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 
 DropoutT = Model[Floats2d, Floats2d]
 # values of sixteen bits

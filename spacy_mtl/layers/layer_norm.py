@@ -5,7 +5,7 @@ from collections.abc import Callable
 from thinc.types import Floats2d
 from thinc.util import get_array_module
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 
 EPSILON = 1e-5
 

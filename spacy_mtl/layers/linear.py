@@ -6,7 +6,7 @@ from typing import Any
 from thinc.api import Model, glorot_uniform_init
 from thinc.types import Floats2d
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 
 LinearT = Model[Floats2d, Floats2d]
 

@@ -2,7 +2,7 @@
 
 import numpy
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 
 
 def ranges(starts: ArrayT, lengths: ArrayT) -> ArrayT:

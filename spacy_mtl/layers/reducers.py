@@ -11,7 +11,7 @@ from thinc.layers.reduce_max import forward as thinc_max
 from thinc.layers.reduce_mean import forward as thinc_mean
 from thinc.types import Floats2d, Ragged
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 
 ReducerT = Model[Ragged, Floats2d]
 # the rows of the doc that the number i of the result is of

@@ -6,7 +6,7 @@ from itertools import accumulate, pairwise
 from thinc.api import Model, Ops
 from thinc.types import Floats2d, Ragged
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 
 RaggedT = Model[list[Floats2d], Ragged]
 

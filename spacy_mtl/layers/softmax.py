@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy
 from thinc.util import get_array_module, to_numpy
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 
 
 def row_max(rows: ArrayT) -> ArrayT:

@@ -1,7 +1,6 @@
 """thinc's Adam, each parameter in one pass over its memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -10,7 +9,8 @@ from thinc.compat import has_torch, torch
 from thinc.optimizers import FloatOrSeq, KeyT
 from thinc.util import torch2xp, xp2torch
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
+from ..threads.torch_threads import THREADS
 from .fused import Moments, Step, TensorT, clip_norms, take_step
 
 
@@ -69,7 +69,8 @@ class Adam(Optimizer):
             gradient += self.L2 * weights
         if key not in self.mom1:
             self.mom1[key], self.mom2[key] = _zeros(weights.size), _zeros(weights.size)
-        with _one_thread():
+        # Memory is the limit, not arithmetic: waking other threads costs more than they save.
+        with THREADS.one():
             self._step(weights, gradient, self.mom1[key], self.mom2[key], n_steps, lr_scale)
         if self.averages is not None:
             if key not in self.averages:
@@ -143,17 +144,6 @@ def can_fuse(weights: ArrayT, gradient: ArrayT) -> bool:
     return hasattr(torch, "_fused_adamw_") and all(
         type(array) is numpy.ndarray and array.dtype == "float32" and array.flags.c_contiguous for array in arrays
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Memory is the limit, not arithmetic: to wake other threads costs more than they save."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 def _is_plain(param: TensorT) -> bool:

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from spacy.language import Language
 from thinc.optimizers import FloatOrSeq, KeyT, Optimizer
 
-from ..types import ArrayT
+from ..protocols.arrays import ArrayT
 from .adam import Adam
 from .fused import TensorT
 from .groups import Group, read_groups

@@ -1,4 +1,4 @@
-"""Names of a pipeline's parameters that are the same in another process, where thinc's numbers of nodes are not."""
+"""Names of what a pipeline learns that are the same in another process, where thinc's numbers of nodes are not."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ from thinc.api import Model
 from thinc.optimizers import KeyT
 from thinc.util import torch2xp
 
-from ..types import ArrayT, Head
+from ..protocols.arrays import ArrayT
+from ..protocols.head import Head
+from ..protocols.resumable import Resumable
 
 
 @dataclass
@@ -43,6 +45,17 @@ def find_parameters(nlp: Language) -> dict[str, Parameter]:
             found.update(_walk(head.model, f"{pipe_name}/{key}", seen))
         found.update(_walk(pipe.model, pipe_name, seen))
     return found
+
+
+def find_resumables(nlp: Language) -> dict[str, Resumable]:
+    """What layers keep for the training alone, by component, layer with its place in the network, and own name."""
+    return {
+        f"{pipe_name}/{node.name}.{place}/{name}": value
+        for pipe_name, pipe in trainable_pipes(nlp).items()
+        for place, node in enumerate(pipe.model.walk())
+        for name, value in node.attrs.items()
+        if isinstance(value, Resumable)
+    }
 
 
 def _walk(model: Model[Any, Any], prefix: str, seen: set[int]) -> Iterator[tuple[str, Parameter]]:

@@ -1,12 +1,13 @@
-"""Heads whose annotation has to fit the class that another head gives the doc (Protocol `Consistent`)."""
+"""Heads that are decoded together with the class that another head gives the doc (Protocol `DecodesJointly`)."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..models.multitask import AllScoresT
-from ..types import Consistent, DocClasses, Head
-from .views import Views
+from ..network.run_heads import AllScoresT
+from ..protocols.arrays import ScoresT
+from ..protocols.head import DecodesJointly, DocClasses, Head
+from .head_views import HeadViews
 
 
 def find_consistent(heads: Mapping[str, Head]) -> dict[str, str]:
@@ -15,7 +16,7 @@ def find_consistent(heads: Mapping[str, Head]) -> dict[str, str]:
     """
     pairs: dict[str, str] = {}
     for key, head in heads.items():
-        other = head.consistent_with if isinstance(head, Consistent) else None
+        other = head.consistent_with if isinstance(head, DecodesJointly) else None
         if other is None:
             continue
         classifiers = [name for name, head in heads.items() if isinstance(head, DocClasses) and head.exclusive]
@@ -34,26 +35,52 @@ def find_consistent(heads: Mapping[str, Head]) -> dict[str, str]:
     return pairs
 
 
-def observe_gold(heads: Mapping[str, Any], pairs: Mapping[str, str], views: Views) -> None:
-    """Show each consistent head what its gold looks like with which class."""
+def update_constraints(heads: Mapping[str, Any], pairs: Mapping[str, str], views: HeadViews) -> None:
+    """Show each consistent head its gold together with the gold classes."""
     for key, other in pairs.items():
-        heads[key].observe(views.of(key), heads[other].gold_classes(views.of(other)))
+        heads[key].update_constraints(views.of(key), heads[other].gold_classes(views.of(other)))
 
 
-def count_impossible(heads: Mapping[str, Any], pairs: Mapping[str, str], views: Views) -> Counter[str]:
-    """Docs, by consistent head, whose gold it can't give since it fits their class in no doc that was observed."""
-    counts: Counter[str] = Counter()
+@dataclass
+class GoldCosts:
+    """What gold would have to pay to be predicted: how far it is from what the head has observed.
+
+    costs (list[float]): Of each doc with gold of the head and of its classifier, in nats.
+    """
+
+    costs: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        paid = [cost for cost in self.costs if cost > 0]
+        if not paid:
+            return f"costs nothing in all {len(self.costs)} docs"
+        mean = sum(paid) / len(paid)
+        return f"costs {mean:.1f} nats on average, {max(paid):.1f} at most, in {len(paid)} of {len(self.costs)} docs"
+
+
+def find_gold_costs(heads: Mapping[str, Any], pairs: Mapping[str, str], views: HeadViews) -> dict[str, GoldCosts]:
+    """What the gold of each consistent head costs in docs of their gold class."""
+    found: dict[str, GoldCosts] = {}
     for key, other in pairs.items():
         classes = heads[other].gold_classes(views.of(other))
-        gold = zip(views.of(key), classes, strict=True)
-        counts[key] = sum(name is not None and not heads[key].can_give(eg, name) for eg, name in gold)
-    return counts
+        found[key] = GoldCosts(heads[key].gold_costs(views.of(key), classes, heads[other].labels))
+    return found
 
 
-def reconcile(heads: Mapping[str, Any], pairs: Mapping[str, str], scores: AllScoresT) -> AllScoresT:
-    """The scores of all heads, those of consistent heads and of their classifiers decided together."""
-    decided = dict(scores)
+def describe_gold_costs(heads: Mapping[str, Any], pairs: Mapping[str, str], views: HeadViews) -> Iterator[str]:
+    """For each consistent head, what its gold costs, and how often training brings something new itself."""
+    for key, found in find_gold_costs(heads, pairs, views).items():
+        yield (
+            f"head {key!r}, consistent_with = {pairs[key]!r}: gold of the docs to evaluate {found}; in training, "
+            f"{100 * heads[key].novelty():.1f} % of the sets of entity types that a class comes with would cost "
+            "something if they were not there"
+        )
+
+
+def decide(heads: Mapping[str, Any], pairs: Mapping[str, str], name: str, scores: Mapping[str, ScoresT]) -> AllScoresT:
+    """The scores by which a head decodes, and those of the head that it is decoded together with, if there is one."""
     for key, other in pairs.items():
-        if key in scores and other in scores:
-            decided[key], decided[other] = heads[key].reconcile(scores[key], heads[other].labels, scores[other])
-    return decided
+        if name in (key, other) and key in scores and other in scores:
+            joint = heads[key].decode_jointly(scores[key], heads[other].labels, scores[other])
+            return {key: joint[0], other: joint[1]}
+    return {name: scores[name]}

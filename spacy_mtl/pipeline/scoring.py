@@ -1,42 +1,83 @@
 """The component's scores: of each head, of all together, and of each corpus."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from spacy.training import Example
 
-from ..types import Head
-from .views import Views, by_corpus
+from ..protocols.head import Head
+from .head_views import HeadViews, by_corpus
+
+# Keys of the predicted docs' `user_data`, under which each component leaves its part of the joint scores for those
+# that are scored after it: spaCy scores components one by one.
+MAIN, EXACT = "spacy_mtl.main_scores", "spacy_mtl.exact"
+CorpusScoresT = dict[str, dict[str, dict[str, Any]]]
 
 
-def score_heads(heads: Mapping[str, Head], examples: Sequence[Example]) -> dict[str, Any]:
-    """Each head's metrics as "head_metric"; spaCy's own key too where one head alone owns the annotation;
-    `multitask_score`, the mean of the heads' main scores; `multitask_exact`, the share of docs on which every head that
-    has gold is right. A head scores only the docs that carry its annotation, of corpora that it may learn from. One
-    without a main score enters neither of the two.
+@dataclass
+class ComponentScores:
+    """scores (dict[str, Any]): What `Multitask.score` returns. main (dict[str, float | None]): Each head's main score.
+    by_corpus (dict[str, dict[str, float]]): Corpus -> head -> main score.
     """
-    views = Views(examples)
-    result: dict[str, Any] = {}
-    main: list[float] = []
+
+    scores: dict[str, Any]
+    main: dict[str, float | None]
+    by_corpus: dict[str, dict[str, float]]
+
+
+def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name: str) -> ComponentScores:
+    """Score all heads of a component.
+
+    name (str): The component's name.
+    """
+    own = score_heads(heads, examples)
+    corpora = score_corpora(heads, examples, own)
+    names = {key: head.main_score for key, head in heads.items() if head.main_score is not None}
+    main = {key: own[key][metric] for key, metric in names.items()}
+    scores = {f"{key}_{metric}": value for key, found in own.items() for metric, value in found.items()}
+    scores |= standard_scores(heads, own)
+    scores |= joint_scores(heads, examples, main, name)
+    for corpus, by_head in corpora.items():
+        for key, found in by_head.items():
+            scores.update({f"{corpus}/{key}_{metric}": value for metric, value in found.items()})
+    by_corpus = {
+        corpus: {key: found[names[key]] for key, found in by_head.items() if key in names}
+        for corpus, by_head in corpora.items()
+    }
+    return ComponentScores(scores, main, by_corpus)
+
+
+def score_heads(heads: Mapping[str, Head], examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
+    """Head -> metric -> value, from the docs that carry the head's annotation, of corpora that it may learn from."""
+    views = HeadViews(examples)
+    return {key: head.score(views.of(key)) for key, head in heads.items()}
+
+
+def standard_scores(heads: Mapping[str, Head], own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """spaCy's score keys, where exactly one head offers them."""
+    offers: dict[str, list[str]] = {}
     for key, head in heads.items():
-        scores = head.score(views.of(key))
-        result.update({f"{key}_{metric}": value for metric, value in scores.items()})
-        if head.main_score is not None and scores[head.main_score] is not None:
-            main.append(scores[head.main_score])
-        if sum(other.attribute == head.attribute for other in heads.values()) == 1:
-            result.update({name: scores[metric] for name, metric in head.standard_scores.items()})
-    result["multitask_score"] = sum(main) / len(main) if main else None
-    result["multitask_exact"] = share_exact(heads, examples)
-    return result
+        for standard in head.standard_scores:
+            offers.setdefault(standard, []).append(key)
+    return {
+        standard: own[keys[0]][heads[keys[0]].standard_scores[standard]]
+        for standard, keys in offers.items()
+        if len(keys) == 1
+    }
 
 
-def score_corpora(heads: Mapping[str, Head], examples: Sequence[Example]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Corpus -> head -> the head's metrics on the docs of this corpus, for the heads that the corpus has gold for."""
-    result: dict[str, dict[str, dict[str, Any]]] = {}
+def score_corpora(
+    heads: Mapping[str, Head], examples: Sequence[Example], own: Mapping[str, dict[str, Any]]
+) -> CorpusScoresT:
+    """Corpus -> head -> the head's metrics on the docs of this corpus, for the heads that the corpus has gold for.
+
+    own (Mapping[str, dict[str, Any]]): The metrics on all examples, which are those of a corpus that has them all.
+    """
+    result: CorpusScoresT = {}
     for corpus, group in by_corpus(examples).items():
-        views = Views(group)
-        scores = {key: head.score(views.of(key)) for key, head in heads.items()}
-        result[corpus] = {key: own for key, own in scores.items() if is_scored(heads[key], own)}
+        scores = own if len(group) == len(examples) else score_heads(heads, group)
+        result[corpus] = {key: found for key, found in scores.items() if is_scored(heads[key], found)}
     return result
 
 
@@ -46,13 +87,35 @@ def is_scored(head: Head, scores: Mapping[str, Any]) -> bool:
     return any(scores[name] is not None for name in names)
 
 
-def share_exact(heads: Mapping[str, Head], examples: Sequence[Example]) -> float | None:
-    """The share of docs on which every head that has gold is right; None if no doc has any."""
-    views = Views(examples)
-    seen = [(head, views.of(key)) for key, head in heads.items() if head.main_score is not None]
-    exact = []
-    for place in range(len(examples)):
-        found = [correct for head, view in seen if (correct := head.is_correct(view[place])) is not None]
-        if found:
-            exact.append(all(found))
-    return sum(exact) / len(exact) if exact else None
+def joint_scores(
+    heads: Mapping[str, Head], examples: Sequence[Example], main: Mapping[str, float | None], name: str
+) -> dict[str, float | None]:
+    """`multitask_score` and `multitask_exact` over this component and those that were scored before it. Heads without a
+    main score enter neither.
+    """
+    if not examples:
+        return {"multitask_score": None, "multitask_exact": None}
+    scored: dict[str, list[float]] = examples[0].predicted.user_data.setdefault(MAIN, {})
+    scored[name] = [value for value in main.values() if value is not None]
+    values = [value for one in scored.values() for value in one]
+    exact = [value for eg in judge(heads, examples, name) if (value := all_right(eg)) is not None]
+    return {
+        "multitask_score": sum(values) / len(values) if values else None,
+        "multitask_exact": sum(exact) / len(exact) if exact else None,
+    }
+
+
+def judge(heads: Mapping[str, Head], examples: Sequence[Example], name: str) -> Sequence[Example]:
+    """Note on each predicted doc whether every head that has gold is right; None if none has any."""
+    views = HeadViews(examples)
+    judged = [[head.is_correct(eg) for eg in views.of(key)] for key, head in heads.items() if head.main_score]
+    for eg, *found in zip(examples, *judged, strict=True):
+        known = [correct for correct in found if correct is not None]
+        eg.predicted.user_data.setdefault(EXACT, {})[name] = all(known) if known else None
+    return examples
+
+
+def all_right(example: Example) -> bool | None:
+    """Whether all components that have gold are right in a doc."""
+    known = [value for value in example.predicted.user_data[EXACT].values() if value is not None]
+    return all(known) if known else None

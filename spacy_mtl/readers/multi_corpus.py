@@ -9,11 +9,11 @@ from spacy.training import Example
 from spacy.util import logger
 
 from ..origin import corpus_of
-from ..types import Mix, Sampler
+from ..protocols.sampler import Mix, Sampler
 from .shuffle import shuffled
 from .source import Source, make_source
 from .survey import Survey, survey
-from .training_state import READER, is_being_initialized, max_epochs, repeats_one_pass, scores_of
+from .training_progress import READER, is_being_initialized, max_epochs, repeats_one_pass, scores_of
 
 # The number of examples with which spaCy initialises a pipeline from a stream.
 N_SPACY_SAMPLE = 100
@@ -103,6 +103,7 @@ class MultiCorpus:
         if self._survey is None and (self.read_first or repeats_one_pass(nlp)):
             self._survey = survey(self.sources.values(), nlp)
             self._sizes.update(self._survey.sizes)
+            nlp.meta.setdefault("spacy_mtl", {})["corpus_sizes"] = dict(self._survey.sizes)
         if is_being_initialized(nlp):
             yield from self._for_initialization(nlp)
             return

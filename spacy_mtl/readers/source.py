@@ -12,6 +12,7 @@ from spacy.training import Example
 
 from ..origin import mark, name_corpus
 from .label_map import LabelMapT, with_labels
+from .pipeline_heads import heads_of_pipeline
 
 ReaderT = Callable[[Language], Iterable[Example]]
 
@@ -57,17 +58,22 @@ class Source:
     def _examples(self, nlp: Language) -> Iterator[Example]:
         examples = iter(self.reader(nlp))
         for eg in islice(examples, self.limit) if self.limit else examples:
-            mapped = eg if self.label_map is None else self._mapped(eg)
+            mapped = eg if self.label_map is None else self._mapped(eg, nlp)
             for changed in [mapped] if self.augmenter is None else self.augmenter(nlp, mapped):
                 predicted = name_corpus(changed.predicted, self.name)
                 reference = mark(changed.reference, self.name, self.heads)
                 same = predicted is changed.predicted and reference is changed.reference
                 yield changed if same else Example(predicted, reference)
 
-    def _mapped(self, eg: Example) -> Example:
+    def _mapped(self, eg: Example, nlp: Language) -> Example:
         assert self.label_map is not None
-        reference = with_labels(eg.reference, self.label_map)
-        return eg if reference is eg.reference else Example(eg.predicted, reference)
+        heads = heads_of_pipeline(nlp, self.heads)
+        if not heads:
+            raise ValueError(
+                "label_map is set, but the pipeline has no head that says which labels these are; add a component "
+                "multitask with the heads that learn from this corpus, or set label_map to null"
+            )
+        return Example(eg.predicted, with_labels(eg.reference, self.label_map, heads.values()))
 
     def _where(self) -> str:
         """The broken file, if the reader has a path to `.spacy` files and one can't be loaded; else the path."""

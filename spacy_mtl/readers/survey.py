@@ -1,18 +1,16 @@
 """Reading all corpora once before the training: what is broken or empty shows, docs are counted, labels are found."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from spacy.attrs import DEP, ENT_TYPE, MORPH, POS, TAG
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from ..protocols.head import HasLabels, Head
+from .pipeline_heads import heads_of_pipeline
 from .source import Source
-
-ATTRS = [ENT_TYPE, TAG, POS, MORPH, DEP]
 
 
 @dataclass
@@ -34,9 +32,10 @@ def survey(sources: Iterable[Source], nlp: Language) -> Survey:
     for source in sources:
         chosen: list[tuple[Example, set[object]]] = []
         seen: set[object] = set()
+        heads = heads_of_pipeline(nlp, source.heads)
         for eg in source(nlp):
             sizes[source.name] = sizes.get(source.name, 0) + 1
-            labels = labels_of(eg.reference)
+            labels = labels_of(eg.reference, heads)
             if not chosen or not labels <= seen:
                 seen |= labels
                 chosen.append((eg, labels))
@@ -44,13 +43,10 @@ def survey(sources: Iterable[Source], nlp: Language) -> Survey:
     return Survey(sizes, cover)
 
 
-def labels_of(doc: Doc) -> set[object]:
-    """The labels of all kinds, each with its kind."""
-    rows = doc.to_array(ATTRS)
-    found: set[object] = {(attr, value) for attr, row in zip(ATTRS, rows.T, strict=True) for value in np.unique(row)}
-    found.update(("cats", key, value > 0) for key, value in doc.cats.items())
-    found.update(("spans", key, span.label) for key, group in doc.spans.items() for span in group)
-    return found
+def labels_of(doc: Doc, heads: Mapping[str, Head]) -> set[object]:
+    """The labels that the heads find in a gold doc, each with the name of its head."""
+    able = {key: head for key, head in heads.items() if isinstance(head, HasLabels)}
+    return {(key, label) for key, head in able.items() for label in head.gold_labels(doc)}
 
 
 def _needed(chosen: list[tuple[Example, set[object]]]) -> list[Example]:

@@ -1,6 +1,6 @@
 """From proportional towards uniform in the course of the training (Stickland and Murray 2019)."""
 
-from ..types import Mix
+from ..protocols.sampler import Mix
 
 
 def make_annealed_v1(n_docs: int, start: float = 1.0, end: float = 5.0) -> "Annealed":

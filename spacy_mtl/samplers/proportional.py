@@ -1,6 +1,6 @@
 """Each corpus in proportion to its size."""
 
-from ..types import Mix
+from ..protocols.sampler import Mix
 
 
 def make_proportional_v1() -> "Proportional":

@@ -1,6 +1,6 @@
 """The corpora in turn."""
 
-from ..types import Mix
+from ..protocols.sampler import Mix
 
 
 def make_round_robin_v1() -> "RoundRobin":

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ..types import Mix
+from ..protocols.sampler import Mix
 
 # A corpus that lags by nothing still has a share beside others that do, also without the floor.
 EPSILON = 0.01

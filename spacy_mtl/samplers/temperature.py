@@ -1,6 +1,6 @@
 """Between proportional and uniform: sizes to the power 1 / tau."""
 
-from ..types import Mix
+from ..protocols.sampler import Mix
 
 
 def make_temperature_v1(tau: float = 2.0) -> "Temperature":

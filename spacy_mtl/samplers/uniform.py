@@ -1,6 +1,6 @@
 """Each corpus equally often."""
 
-from ..types import Mix
+from ..protocols.sampler import Mix
 
 
 def make_uniform_v1() -> "Uniform":

@@ -11,7 +11,8 @@ from thinc.types import Floats2d, Ragged
 
 from ..layers.layer_norm import layer_norm
 from ..origin import corpus_of
-from ..types import ArrayT, SharingInput, SharingT
+from ..protocols.arrays import ArrayT
+from ..protocols.sharing import SharingInput, SharingT
 
 ByT = Literal["head", "corpus"]
 PARAMS = ("down_W", "down_b", "up_W", "up_b")

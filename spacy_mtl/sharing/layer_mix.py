@@ -7,7 +7,8 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
 from ..layers.softmax import softmax
-from ..types import ArrayT, SharingInput, SharingT
+from ..protocols.arrays import ArrayT
+from ..protocols.sharing import SharingInput, SharingT
 
 
 def make_layer_mix_v1(n_layers: int) -> SharingT:

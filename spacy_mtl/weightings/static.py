@@ -1,10 +1,12 @@
 """Fixed loss weights."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thinc.api import Model
-from thinc.types import Floats2d
+
+from ..protocols.weighting import NeedsT, Step
 
 
 def make_static_v1(weights: dict[str, float] | None = None) -> "Static":
@@ -12,7 +14,7 @@ def make_static_v1(weights: dict[str, float] | None = None) -> "Static":
     to beat (Kurin et al. 2022, Xin et al. 2022).
 
     weights (dict[str, float] | None): Factors of the heads' losses and gradients, by name. Heads that are not named
-        have 1.0.
+        have 1.0. With 0.0 the loss is reported, and trains nothing.
     """
     return Static(weights or {})
 
@@ -21,26 +23,25 @@ class Static:
     """The weighting: it has nothing to learn."""
 
     model: Model[Any, Any] | None = None
+    needs: NeedsT = "sum"
 
     def __init__(self, factors: Mapping[str, float]) -> None:
         self.factors = dict(factors)
 
     def bind(self, heads: Sequence[str]) -> None:
-        """Refuse weights of heads that don't exist, and weights that are negative."""
+        """Refuse weights of heads that don't exist, weights that are negative or infinite, and only zeros."""
         unknown = sorted(set(self.factors) - set(heads))
         if unknown:
             raise ValueError(f"spacy_mtl.Static.v1: weights names {unknown}, but the heads are {list(heads)}")
-        negative = {name: factor for name, factor in self.factors.items() if not factor >= 0}
-        if negative:
-            raise ValueError(f"spacy_mtl.Static.v1: weights must be numbers of at least 0, but there is {negative}")
+        wrong = {name: factor for name, factor in self.factors.items() if not 0 <= factor < math.inf}
+        if wrong:
+            raise ValueError(f"spacy_mtl.Static.v1: weights must be numbers of at least 0, but there is {wrong}")
+        if not any(self.factors.get(name, 1.0) for name in heads):
+            raise ValueError(
+                f"spacy_mtl.Static.v1: the weights of all heads, {list(heads)}, are 0, so that nothing would be "
+                "learned; give at least one of them a weight above 0"
+            )
 
-    def weights(self, losses: Mapping[str, float]) -> dict[str, float]:
+    def weights(self, losses: Mapping[str, float], step: Step) -> dict[str, float]:
         """The fixed factor of each head."""
         return {name: self.factors.get(name, 1.0) for name in losses}
-
-    def merge(self, d_tokvecs: Mapping[str, Floats2d]) -> Floats2d:
-        """The sum."""
-        first, *others = d_tokvecs.values()
-        for other in others:
-            first = first + other
-        return first

@@ -1,0 +1,82 @@
+"""The config of a later round: its training corpus is the gold and the labels that were taken."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from thinc.api import Config
+
+from .learner_configs import settings_named
+
+PSEUDO = "pseudo"
+CORPUS = "co_training"
+MULTI_CORPUS = "spacy_mtl.MultiCorpus.v1"
+# The setting of our reader and that of spaCy's.
+GOLD_TOKENS = ("gold_tokens", "gold_preproc")
+
+
+def with_pseudo_labels(config: Config, path: Path, component: str, labels: Mapping[str, Sequence[str]]) -> Config:
+    """Let the training read the gold and a file of labelled docs.
+
+    The gold's reader becomes the corpus "gold" of a `MultiCorpus` that draws in proportion to the sizes, each doc once
+    a pass. If it is a `MultiCorpus` itself, it keeps its sampler and gets one more corpus.
+
+    config (Config): A filled training config, not interpolated.
+    path (Path): The .spacy file of the labelled docs.
+    component (str): The name of the component in the pipeline.
+    labels (Mapping[str, Sequence[str]]): The labels of all heads, as found in the gold.
+    """
+    changed = config.copy()
+    gold = train_section(changed)
+    pseudo = {"reader": pseudo_reader(path, gold_tokens=uses_gold_tokens(gold))}
+    if is_multi_corpus(gold):
+        gold["corpora"][PSEUDO] = pseudo
+        section = gold
+    else:
+        section = {
+            "@readers": MULTI_CORPUS,
+            "sampler": {"@mtl_samplers": "spacy_mtl.Proportional.v1"},
+            "seed": config.interpolate()["training"]["seed"],
+            "corpora": {"gold": {"reader": gold}, PSEUDO: pseudo},
+        }
+    changed["corpora"][CORPUS] = section
+    changed["training"]["train_corpus"] = f"corpora.{CORPUS}"
+    components = changed["initialize"].setdefault("components", {})
+    components.setdefault(component, {})["labels"] = {head: list(own) for head, own in labels.items()}
+    return changed
+
+
+def check_train_corpus(config: Config) -> None:
+    """Raise a ValueError for a config to which no labelled docs can be added."""
+    section = train_section(config)
+    if is_multi_corpus(section) and PSEUDO in section["corpora"]:
+        raise ValueError(f"{config['training']['train_corpus']}: it has a corpus {PSEUDO!r} already; rename it")
+    if CORPUS in config["corpora"]:
+        raise ValueError(f"corpora: it has a section {CORPUS!r} already; rename it")
+
+
+def train_section(config: Config) -> dict[str, Any]:
+    """A copy of the section of the reader that the training reads."""
+    name = str(config["training"]["train_corpus"])
+    section: Any = config
+    for key in name.split("."):
+        section = section.get(key) if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping):
+        raise ValueError(f"training.train_corpus is {name!r}, but the config has no such section")
+    return deepcopy(dict(section))
+
+
+def is_multi_corpus(section: Mapping[str, Any]) -> bool:
+    """Whether the section makes a reader of several corpora."""
+    return section.get("@readers") == MULTI_CORPUS
+
+
+def uses_gold_tokens(section: Mapping[str, Any]) -> bool:
+    """Whether a reader of the gold takes the tokens as they are in the file."""
+    return any(value is True for name in GOLD_TOKENS for _, value in settings_named(name, section, ""))
+
+
+def pseudo_reader(path: Path, *, gold_tokens: bool) -> dict[str, Any]:
+    """The section of the reader of labelled docs."""
+    return {"@readers": "spacy_mtl.Corpus.v1", "path": str(path), "gold_tokens": gold_tokens}

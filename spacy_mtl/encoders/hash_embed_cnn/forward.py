@@ -1,0 +1,221 @@
+"""The function of the fast encoder: docs to token vectors, in prediction and in training."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy
+from spacy.tokens import Doc
+from thinc.api import Model, Ops
+from thinc.types import Floats1d, Floats2d
+from thinc.util import get_array_module
+
+from ...layers.last_layer import LAST_LAYER, LastLayer
+from ...threads.parallel import run_parts, split_evenly
+from .kernels import ArrayT, Kernels, kernels_for
+from .maxout_block import GradsT
+from .rare_words import drop_rare, hide_unseen
+from .tap_products import word_products
+from .thinc_nodes import Network, Weights, find_network, network_weights
+from .window_encoder import begin_encode, encode
+from .word_cache import WordCache
+from .word_dropout import drop_words
+from .word_vectors import TableGrad, begin_embed, distinct_words, embed
+
+Tok2VecT = Model[list[Doc], list[Floats2d]]
+BackpropT = Callable[[list[Floats2d]], list[Doc]]
+# gradient of the vectors of a part's tokens -> gradients of the parameters
+PartBackpropT = Callable[[Floats2d], tuple[GradsT, list[TableGrad]]]
+# the same for the parameters of the last layer
+LastBackpropT = Callable[[Floats2d], GradsT]
+
+
+class Part(NamedTuple):
+    """Docs of a batch that one thread works on, none of them empty, and where their tokens lie in the batch."""
+
+    docs: list[Doc]
+    tokens: slice
+
+
+def forward(model: Tok2VecT, docs: Sequence[Doc], is_train: bool) -> tuple[list[Floats2d], BackpropT]:
+    """RETURNS: For each doc its token vectors (n_tokens, width), slices of one array, and backprop."""
+    ends = numpy.cumsum([0, *map(len, docs)]).tolist()
+    tokvecs = model.ops.xp.empty((ends[-1], model.get_dim("nO")), dtype="float32")
+    backprop: BackpropT = _empty_backprop
+    if ends[-1]:
+        cache: WordCache = model.attrs["words"]
+        network = cache.read_network(model, find_network)
+        parts = split_docs(docs, ends, side_by_side=model.ops.xp is numpy)
+        if is_train:
+            _count_words(network, cache, docs)
+            backprop = _train(network, parts, tokvecs)
+        else:
+            backprop = _predict(network, cache, parts, tokvecs)
+    return [tokvecs[start:end] for start, end in pairwise(ends)], backprop
+
+
+def split_docs(docs: Sequence[Doc], ends: Sequence[int], *, side_by_side: bool) -> list[Part]:
+    """The parts of a batch: one for each thread, or a single one.
+
+    ends (Sequence[int]): 0, and for each doc how many tokens there are up to its end.
+    """
+    slices = split_evenly(ends) if side_by_side else [slice(0, len(docs))]
+    return [Part([d for d in docs[s] if len(d)], slice(ends[s.start], ends[s.stop])) for s in slices]
+
+
+def _count_words(network: Network, cache: WordCache, docs: Sequence[Doc]) -> None:
+    """Take note of the words of a batch of training, if rare ones are dropped."""
+    attrs = network.root.attrs
+    if attrs["rare_word_dropout"] and attrs["word_counts"].see(docs, network.embedding.hashed):
+        cache.clear()
+
+
+def _predict(network: Network, cache: WordCache, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
+    params = [node.get_param(name) for node, name in network.params]
+    weights = cache.read_weights(
+        params, lambda: network_weights(network, look_up=True), ops=network.ops, width=tokvecs.shape[1]
+    )
+    if network.embedding.static is not None:
+        # The vectors of the vocab can change without notice.
+        cache = WordCache()
+    kernels = kernels_for(network.ops, len(tokvecs))
+
+    def encode_part(part: Part) -> None:
+        tokvecs[part.tokens] = _encode_part(part.docs, network, weights, cache, kernels)
+
+    run_parts(encode_part, parts)
+    return _empty_backprop
+
+
+def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: WordCache, kernels: Kernels) -> Floats2d:
+    """RETURNS: The vectors of all tokens, (n_tokens, width)."""
+    weights = weights.share(kernels)
+    words = distinct_words(docs, network.embedding.columns(docs[0].vocab))
+    taps = weights.layers[0].taps
+
+    def compute(missing: Any) -> tuple[Floats2d, Floats2d]:
+        features = words.features[missing]
+        if network.root.attrs["rare_word_dropout"]:
+            features = hide_unseen(features, network.embedding.hashed, network.root.attrs["word_counts"])
+        X = embed(features, network.embedding, weights.mix, docs[0].vocab, kernels)
+        return kernels.unshare(X), kernels.unshare(word_products(X, taps))
+
+    n_taps, width, n_out = taps.shape
+    rows, tables = cache.look_up(words.keys, compute, widths=[width, n_taps * n_out], ops=network.ops)
+    plan = network.encoder.plan([len(doc) for doc in docs], look_up=True)
+    word_of_row = numpy.concatenate([[0], rows[words.of_token]])
+    plan = plan._replace(windows=[word_of_row[plan.windows[0]], *plan.windows[1:]])
+    vectors, products = map(kernels.share, tables)
+    return kernels.unshare(encode(vectors, products, plan, network.encoder, weights.layers, kernels=kernels))
+
+
+def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
+    weights = network_weights(network, look_up=False)
+    # Dropout masks drawn from a generator of each part do not depend on which thread comes first.
+    seeds = numpy.random.randint(2**31, size=len(parts)).tolist()
+
+    def begin_part(job: tuple[Part, int]) -> tuple[PartBackpropT, LastBackpropT]:
+        part, seed = job
+        kernels = kernels_for(network.ops, len(tokvecs), seed=seed)
+        tokvecs[part.tokens], backprop, backprop_last = _begin_part(part.docs, network, weights, kernels, seed=seed)
+        return backprop, backprop_last
+
+    backprops = run_parts(begin_part, list(zip(parts, seeds, strict=True)))
+    last_layer: LastLayer = network.root.attrs[LAST_LAYER]
+    if last_layer.wanted:
+        last_layer.backprop = _last_layer_backprop([last for _, last in backprops], parts)
+
+    def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
+        last_layer.backprop = None
+        dY = network.ops.flatten(d_tokvecs)
+        jobs = [(backprop_part, dY[part.tokens]) for (backprop_part, _), part in zip(backprops, parts, strict=True)]
+        _add_grads(run_parts(lambda job: job[0](job[1]), jobs), network.ops, kernels_for(network.ops, len(dY)))
+        return []
+
+    return backprop
+
+
+def _begin_part(
+    docs: list[Doc], network: Network, weights: Weights, kernels: Kernels, *, seed: int
+) -> tuple[Floats2d, PartBackpropT, LastBackpropT]:
+    """RETURNS: The vectors of all tokens, (n_tokens, width), and the backprops to all parameters and to those of the
+    last layer.
+    """
+    embedding, encoder = network.embedding, network.encoder
+    weights = weights.share(kernels)
+    columns, attrs = embedding.columns(docs[0].vocab), network.root.attrs
+    words = distinct_words(docs, columns)
+    if attrs["rare_word_dropout"]:
+        alpha, power = attrs["rare_word_dropout"], attrs["rare_word_power"]
+        words = drop_rare(words, embedding.hashed, attrs["word_counts"], alpha, power, seed=seed)
+    if attrs["word_dropout"]:
+        words = drop_words(words, columns, len(embedding.tables), attrs["word_dropout"], seed=seed)
+    vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs[0].vocab, kernels)
+    X, backprop_spread = _spread(vectors, words.of_token, embedding.mix.dropout_rate, kernels)
+    plan = encoder.plan([len(doc) for doc in docs], look_up=False)
+    Y, backprop_encode, backprop_last = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)
+
+    def backprop(dY: Floats2d) -> tuple[GradsT, list[TableGrad]]:
+        dX, grads = backprop_encode(kernels.share(dY))
+        embed_grads, table_grads = backprop_embed(backprop_spread(dX))
+        return [*grads, *embed_grads], table_grads
+
+    return kernels.unshare(Y), backprop, lambda dY: backprop_last(kernels.share(dY))
+
+
+def _last_layer_backprop(backprops: list[LastBackpropT], parts: list[Part]) -> Callable[[Floats2d], Floats1d]:
+    """The gradient of all vectors (n_tokens, width) -> that of the last layer's parameters, flat, (n_params,)."""
+
+    def backprop(d_tokvecs: Floats2d) -> Floats1d:
+        xp = get_array_module(d_tokvecs)
+        flat = [
+            xp.concatenate([grad.ravel() for _, _, grad in backprop_last(d_tokvecs[part.tokens])])
+            for backprop_last, part in zip(backprops, parts, strict=True)
+        ]
+        return sum(flat[1:], start=flat[0])
+
+    return backprop
+
+
+def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], ops: Ops, kernels: Kernels) -> None:
+    """Add the gradients of all parts to those of the nodes."""
+    for grads, _ in parts:
+        for node, name, grad in grads:
+            node.inc_grad(name, grad)
+
+    def add_table(table_grads: tuple[TableGrad, ...]) -> None:
+        node = table_grads[0].node
+        dE = kernels.zeros(*node.get_param("E").shape)
+        for _, d_vectors, rows in table_grads:
+            kernels.scatter_add(dE, d_vectors, rows)
+        node.inc_grad("E", kernels.unshare(dE))
+
+    tables = list(zip(*(table_grads for _, table_grads in parts), strict=True))
+    if ops.xp is numpy:
+        run_parts(add_table, tables)
+        return
+    for table_grads in tables:
+        add_table(table_grads)
+
+
+def _spread(vectors: ArrayT, of_token: Any, rate: float, kernels: Kernels) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
+    """The vectors of words (n_words, width) -> a row of zeros and the vectors of tokens (1 + n_tokens, width), of which
+    dropout sets other numbers to 0 for each token.
+    """
+    rows = kernels.index(of_token)
+    X = kernels.empty(len(of_token) + 1, vectors.shape[1])
+    X[0] = 0.0
+    X[1:] = kernels.take(vectors, rows)
+    mask = kernels.dropout_mask(X[1:].shape, rate) if rate else None
+    if mask is not None:
+        X[1:] *= mask
+
+    def backprop(dX: ArrayT) -> ArrayT:
+        d_tokens = dX[1:] if mask is None else dX[1:] * mask
+        return kernels.scatter_add(kernels.zeros(*vectors.shape), d_tokens, rows[:, None])
+
+    return X, backprop
+
+
+def _empty_backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
+    return []

@@ -1,0 +1,156 @@
+"""A stack of residual convolutions over the tokens of each doc: the function of spaCy's `MaxoutWindowEncoder`."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from .kernels import ArrayT, Kernels
+from .maxout_block import Block, BlockWeights, GradsT, NodeT, begin_maxout_norm, maxout_norm, weight_grads
+from .tap_products import direct_products, looked_up_products, minimal_products
+from .window_rows import WindowPlan, plan_windows
+
+
+class WindowEncoder(NamedTuple):
+    """The nodes of the stack.
+
+    root (Model): The node whose attribute "boundary" says what a layer sees outside a doc: "padded", what the layer
+        before computed there, as in spaCy, whose own nodes have no such attribute; "zero", zeros.
+    expand (list[Model]): One `expand_window` a layer.
+    blocks (list[Block]): One a layer.
+    """
+
+    root: NodeT
+    expand: list[NodeT]
+    blocks: list[Block]
+
+    @property
+    def padded(self) -> bool:
+        """Whether positions outside a doc are computed like those inside."""
+        return bool(self.root.attrs.get("boundary", "padded") == "padded")
+
+    @property
+    def window(self) -> int:
+        """How many neighbours a layer sees on either side."""
+        return int(self.expand[0].attrs["window_size"])
+
+    @property
+    def n_taps(self) -> int:
+        """How many vectors a window has."""
+        return 2 * self.window + 1
+
+    @property
+    def minimal(self) -> bool:
+        """Whether windows are of the three vectors that `minimal_products` takes."""
+        return self.window == 1
+
+    def plan(self, lengths: Sequence[int], *, look_up: bool) -> WindowPlan:
+        """The windows of docs of these lengths. With `look_up`, the first layer's products are looked up."""
+        return plan_windows(lengths, window=self.window, tiles=self.tiles(look_up=look_up), padded=self.padded)
+
+    def tiles(self, *, look_up: bool) -> list[int]:
+        """How many neighbouring positions each layer computes at a time."""
+        tiles = [2 if self.minimal else 1] * len(self.blocks)
+        return [1, *tiles[1:]] if look_up else tiles
+
+
+def encode(
+    vectors: ArrayT,
+    products: ArrayT,
+    plan: WindowPlan,
+    encoder: WindowEncoder,
+    weights: Sequence[BlockWeights],
+    *,
+    kernels: Kernels,
+) -> ArrayT:
+    """Prediction: the vectors of words (n_words, width) and their products with the first layer's taps
+    (n_words, n_taps * n_out) -> the vectors of tokens (n_tokens, width).
+    """
+    windows = [kernels.index(index) for index in plan.windows]
+    Y = looked_up_products(products, windows[0].T, weights[0].bias, kernels=kernels)
+    X = maxout_norm(Y, weights[0], kernels=kernels)
+    X += kernels.take(vectors, windows[0][encoder.window])
+    multiply = minimal_products if encoder.minimal else direct_products
+    for index, layer in zip(windows[1:], weights[1:], strict=True):
+        if not encoder.padded:
+            X[-1] = 0.0
+        D = kernels.take(X, index if encoder.minimal else index.T)
+        Y, _ = multiply(D, layer.taps, layer.bias, kernels=kernels)
+        X = maxout_norm(Y, layer, kernels=kernels)
+        X += _centers(D, encoder)
+    return kernels.take(X, kernels.index(plan.tokens))
+
+
+def begin_encode(
+    X: ArrayT,
+    plan: WindowPlan,
+    encoder: WindowEncoder,
+    weights: Sequence[BlockWeights],
+    *,
+    kernels: Kernels,
+) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]], Callable[[ArrayT], GradsT]]:
+    """Training: a row of zeros and the vectors of tokens (1 + n_tokens, width) -> new ones (n_tokens, width).
+
+    RETURNS: the new vectors; their backprop, which returns the gradients of the input and of the parameters; and the
+        backprop of the last layer alone, to the gradients of its parameters.
+    """
+    backprops = []
+    for block, index, layer in zip(encoder.blocks, plan.windows, weights, strict=True):
+        X, backprop_layer = _begin_layer(X, kernels.index(index), encoder, block, layer, kernels)
+        backprops.append(backprop_layer)
+    tokens = kernels.index(plan.tokens)
+    shape = X.shape
+
+    def spread(d_tokens: ArrayT) -> ArrayT:
+        return kernels.scatter_add(kernels.zeros(*shape), d_tokens, tokens[:, None])
+
+    def backprop_last(d_tokens: ArrayT) -> GradsT:
+        return backprops[-1](spread(d_tokens))[1]
+
+    def backprop(d_tokens: ArrayT) -> tuple[ArrayT, GradsT]:
+        grads: GradsT = []
+        dX = spread(d_tokens)
+        for backprop_layer in reversed(backprops):
+            dX, layer_grads = backprop_layer(dX)
+            grads += layer_grads
+        return dX, grads
+
+    return kernels.take(X, tokens), backprop, backprop_last
+
+
+def _begin_layer(
+    X: ArrayT,
+    index: ArrayT,
+    encoder: WindowEncoder,
+    block: Block,
+    weights: BlockWeights,
+    kernels: Kernels,
+) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]]]:
+    rows = index if encoder.minimal else index.T
+    D = kernels.take(X, rows)
+    multiply = minimal_products if encoder.minimal else direct_products
+    Y, backprop_products = multiply(D, weights.taps, weights.bias, kernels=kernels)
+    H, backprop_norm = begin_maxout_norm(Y, weights, kernels=kernels)
+    mask = kernels.dropout_mask(H.shape, block.dropout_rate) if block.dropout_rate else None
+    if mask is not None:
+        H *= mask
+    H += _centers(D, encoder)
+    if not encoder.padded:
+        H[-1] = 0.0
+    shape = X.shape
+
+    def backprop(dH: ArrayT) -> tuple[ArrayT, GradsT]:
+        if not encoder.padded:
+            dH[-1] = 0.0
+        dY, d_gain, d_shift = backprop_norm(dH if mask is None else dH * mask)
+        dD, d_taps, d_bias = backprop_products(dY)
+        d_centers = _centers(dD, encoder)
+        d_centers += dH
+        d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
+        dX = kernels.scatter_add(kernels.zeros(*shape), dD.reshape(-1, shape[1]), rows.reshape(-1, 1))
+        return dX, weight_grads(block, d_weights, minimal=encoder.minimal, kernels=kernels)
+
+    return H, backprop
+
+
+def _centers(windows: ArrayT, encoder: WindowEncoder) -> ArrayT:
+    """A view of the vectors that the windows are around, (n, width)."""
+    return windows[1:3].reshape(-1, windows.shape[2]) if encoder.minimal else windows[:, encoder.window]

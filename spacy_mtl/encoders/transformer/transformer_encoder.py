@@ -1,0 +1,157 @@
+"""A pretrained transformer as an encoder: for a `tok2vec` pipe that others listen to, or inside `multitask`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy
+from spacy.tokens import Doc
+from thinc.api import Model, torch2xp, xp2torch
+from thinc.compat import torch
+from thinc.types import Floats2d
+
+from ...layers.slices import Slices, join
+from .piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
+from .piece_windows import plan_windows
+
+Tok2VecT = Model[list[Doc], list[Floats2d]]
+BackpropT = Callable[[list[Floats2d]], list[Doc]]
+POOLINGS = ("mean", "first", "last", "max")
+LAYERS = ("last", "all")
+
+
+def make_transformer_encoder_v1(
+    name: str,
+    pooling: str = "mean",
+    layers: str = "last",
+    max_batch: int = 2048,
+    overlap: int = 64,
+    mixed_precision: bool = False,
+    compiled: bool = False,
+) -> Tok2VecT:
+    """Build a pretrained transformer as an encoder of word vectors. Needs the extra `transformers` and a model with a
+    fast tokenizer.
+
+    Each word is split into pieces by itself. Docs are sorted by length and cut into batches with little padding; BERT,
+    ELECTRA, RoBERTa, XLM-R and CamemBERT read several docs in one row (sequence packing). Docs longer than the
+    transformer can read are read in overlapping windows.
+
+    name (str): A Hugging Face model: a folder, or a name on the hub. It is read at initialisation and saved with the
+        pipeline.
+    pooling (str): How to combine the vectors of a word's pieces: `"mean"`, `"first"`, `"last"` or `"max"`. A word
+        without pieces, such as white space, has a trained vector of its own.
+    layers (str): `"last"` for the vectors of the last layer. `"all"` concatenates the embedding and all layers,
+        `(n_layers + 1) * width` columns, for a sharing layer such as `spacy_mtl.LayerMix.v1`.
+    max_batch (int): Maximum number of pieces read at once, padding included. Lower it to save memory.
+    overlap (int): Number of pieces that neighbouring windows of a long doc share. A word takes its vector from the
+        window that holds most of its neighbours.
+    mixed_precision (bool): Compute in 16 bits where that is safe. Only on a GPU.
+    compiled (bool): Use `torch.compile`. Only on a GPU.
+    """
+    if pooling not in POOLINGS:
+        raise ValueError(f"TransformerEncoder: pooling is {pooling!r}, expected one of {list(POOLINGS)}")
+    if layers not in LAYERS:
+        raise ValueError(f"TransformerEncoder: layers is {layers!r}, expected one of {list(LAYERS)}")
+    if max_batch < 1 or overlap < 0:
+        raise ValueError(
+            f"TransformerEncoder: max_batch is {max_batch} and overlap {overlap}; expected at least 1 and at least 0"
+        )
+    try:
+        from .shim import TransformerShim
+    except ImportError as error:
+        raise ImportError(
+            f"TransformerEncoder: it needs torch and transformers, which can't be imported ({error}): "
+            "pip install 'spacy-mtl[transformers]'"
+        ) from error
+
+    settings = {"pooling": pooling, "all_layers": layers == "all"}
+    shim = TransformerShim(settings=settings, mixed_precision=mixed_precision, compiled=compiled)
+    return Model(
+        "transformer_encoder",
+        forward,
+        init=init,
+        dims={"nO": None},
+        attrs={"name": name, "max_batch": max_batch, "overlap": overlap},
+        shims=[shim],
+    )
+
+
+def init(model: Tok2VecT, X: Any = None, Y: Any = None) -> None:
+    """Load the pretrained weights, unless there are weights already."""
+    shim: Any = model.shims[0]
+    if not shim.is_loaded:
+        shim.load(model.attrs["name"])
+    model.set_dim("nO", shim.module.width, force=True)
+
+
+def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floats2d], BackpropT]:
+    """RETURNS: For each doc its word vectors, (n_words, width), slices of one array, and backprop."""
+    shim: Any = model.shims[0]
+    lengths = list(map(len, docs))
+    tokvecs = torch.zeros(sum(lengths), model.get_dim("nO"), device=shim.device)
+    batches = plan_batches(model, docs)
+    words, readings = [], []
+    for batch in batches:
+        inputs, rows = to_torch(batch, shim.device)
+        with memory_error(batch, model):
+            reading = shim.read(inputs, is_train=is_train)
+        tokvecs[rows] = reading.output.detach()
+        if is_train:
+            words.append(rows)
+            readings.append(reading)
+
+    def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
+        dY = xp2torch(join(d_tokvecs, model.ops), device=shim.device)
+        if batches:
+            with memory_error(batches[0], model):
+                shim.backprop(readings, [dY[rows] for rows in words])
+        readings.clear()
+        return []
+
+    return Slices(torch2xp(tokvecs), lengths), backprop
+
+
+def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
+    """What is read together, the longest first."""
+    shim: Any = model.shims[0]
+    room = shim.max_length - shim.special.n_added
+    ids, counts = shim.pieces.read(docs, max_pieces=room)
+    overlap = min(model.attrs["overlap"], room // 2)
+    windows = plan_windows([len(doc) for doc in docs], counts, max_pieces=room, overlap=overlap)
+    chosen = batch_windows(
+        windows,
+        counts,
+        n_added=shim.special.n_added,
+        max_batch=model.attrs["max_batch"],
+        share_rows=shim.module.shares_rows,
+        batch_cost=GPU_BATCH_COST if shim.device.type == "cuda" else BATCH_COST,
+    )
+    return [fill_batch(windows, part, ids, counts, shim.special) for part in chosen]
+
+
+def to_torch(batch: WindowBatch, device: Any) -> tuple[Any, Any]:
+    """RETURNS: the module's input and the batch's words, copied to the device at once."""
+    from .piece_pooling import PieceInput
+
+    arrays = (batch.ids, batch.texts, batch.positions, batch.places, batch.counts, batch.words)
+    flat = torch.from_numpy(numpy.concatenate([array.reshape(-1) for array in arrays])).to(device)
+    parts = torch.split(flat, [array.size for array in arrays])
+    *inputs, words = (part.view(array.shape) for part, array in zip(parts, arrays, strict=True))
+    return PieceInput(*inputs), words
+
+
+@contextmanager
+def memory_error(batch: WindowBatch, model: Tok2VecT) -> Iterator[None]:
+    """Say which batch was too much for the memory. The weights are as before it."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error).lower()
+        if "out of memory" not in text and "can't allocate memory" not in text:
+            raise
+        n_rows, n_pieces = batch.ids.shape
+        raise MemoryError(
+            f"transformer {model.attrs['name']!r}: out of memory on a batch of {n_rows} rows of {n_pieces} pieces; "
+            f"the weights are as before it. Lower max_batch, now {model.attrs['max_batch']}, or the training's batch "
+            "size"
+        ) from error

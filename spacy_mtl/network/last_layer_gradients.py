@@ -1,0 +1,40 @@
+"""Each loss's gradient at the parameters of the last shared layer, where an encoder can compute it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from spacy.language import Language
+from thinc.api import Model
+from thinc.types import Floats1d, Floats2d
+
+from ..layers.last_layer import LAST_LAYER, LastLayer
+from ..protocols.arrays import EncoderT
+from .listeners import find_listeners, find_upstream
+
+
+def want_last_layer(encoder: EncoderT, nlp: Language | None, name: str, weighting: str) -> LastLayer:
+    """Ask the encoder, or the one that it listens to, to leave its last layer's way back in training.
+
+    name (str): The component's name. weighting (str): The weighting that needs it; both for the error.
+    RAISES ValueError: No encoder here can do that.
+    """
+    models: list[Model[Any, Any]] = [encoder]
+    if nlp is not None:
+        pipes: list[Any] = [nlp.get_pipe(find_upstream(node, nlp, name)) for node in find_listeners(encoder)]
+        models.extend(pipe.model for pipe in pipes)
+    found = [node.attrs[LAST_LAYER] for model in models for node in model.walk() if LAST_LAYER in node.attrs]
+    if not found:
+        raise ValueError(
+            f"component {name!r}: the weighting {weighting} needs the gradients of the last shared layer, which this "
+            "encoder does not give; use spacy_mtl.HashEmbedCNN.v1 or spacy_mtl.MultiHashEmbedCNN.v1 as its tok2vec, or "
+            "another weighting"
+        )
+    last_layer: LastLayer = found[-1]
+    last_layer.wanted = True
+    return last_layer
+
+
+def last_layer_gradients(last_layer: LastLayer, gradients: Mapping[str, Floats2d]) -> dict[str, Floats1d]:
+    """For each gradient at the shared vectors (n_tokens, width), that at the last layer's parameters, (n_params,)."""
+    assert last_layer.backprop is not None
+    return {name: last_layer.backprop(gradient) for name, gradient in gradients.items()}

@@ -1,0 +1,71 @@
+"""What a component has to know about the listeners in its network."""
+
+import inspect
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from thinc.api import Model
+
+
+def find_listeners(model: Model[Any, Any]) -> list[Model[Any, Any]]:
+    """The layers that take their output from another pipe: spaCy's Tok2VecListener, spacy-transformers' listener."""
+    return [node for node in model.walk() if hasattr(node, "upstream_name")]
+
+
+def check_listeners(model: Model[Any, Any], nlp: Language, name: str) -> None:
+    """Raise a ValueError if a listener has no pipe to listen to before pipe `name`, or not the width of its vectors.
+    Disabled pipes count: spaCy disables those that are sourced or frozen while it initialises the others.
+    """
+    for listener in find_listeners(model):
+        upstream = find_upstream(listener, nlp, name)
+        pipe: Any = nlp.get_pipe(upstream)
+        check_width(listener, pipe.model, name=name, upstream=upstream)
+
+
+def find_upstream(listener: Model[Any, Any], nlp: Language, name: str) -> str:
+    """The name of the pipe before pipe `name` that a listener listens to. Raises a ValueError if there is none."""
+    names = nlp.component_names
+    before = names[: names.index(name)] if name in names else names
+    wanted = listener.upstream_name  # type: ignore[attr-defined]
+    pipes = [pipe for pipe in before if wanted in ("*", pipe) and hasattr(nlp.get_pipe(pipe), "add_listener")]
+    if not pipes:
+        raise ValueError(
+            f"component {name!r}: its listener has upstream = {wanted!r}, but of the pipes before it, {before}, none "
+            "is a tok2vec or transformer of that name; add one before it, or give the model an encoder of its own"
+        )
+    return pipes[-1]
+
+
+def check_width(listener: Model[Any, Any], encoder: Model[Any, Any], *, name: str, upstream: str) -> None:
+    """Raise a ValueError if both widths are known and differ."""
+    expected, found = listener.maybe_get_dim("nO"), encoder.maybe_get_dim("nO")
+    if expected and found and expected != found:
+        raise ValueError(
+            f"component {name!r}: its listener has width {expected}, but {upstream!r} gives vectors of width {found}; "
+            f"set width = ${{components.{upstream}.model.width}}"
+        )
+
+
+def check_vectors(model: Model[Any, Any], docs: list[Doc], name: str) -> None:
+    """Raise a ValueError if a doc did not pass the pipe that spaCy's listener listens to: it would see zeros."""
+    if not any(len(doc) and not doc.tensor.size for doc in docs):
+        return
+    if any(node.name == "tok2vec-listener" for node in find_listeners(model)):
+        raise ValueError(
+            f"component {name!r}: a doc has no token vectors, since the pipe its listener listens to did not run; "
+            "enable that pipe, or call replace_listeners to give this one an encoder of its own"
+        )
+
+
+def is_last_of_several(listener: Model[Any, Any]) -> bool:
+    """Whether other listeners have left gradients for this one to pass on.
+
+    The upstream pipe hands the last of its listeners the function that backpropagates what all have accumulated, and
+    keeps no other link to itself in the listener: the function's closure is the only way to ask.
+    """
+    backprop = getattr(listener, "_backprop", None)
+    if backprop is None or not inspect.isfunction(backprop) or backprop.__name__ != "backprop":
+        return False
+    upstream = inspect.getclosurevars(backprop).nonlocals.get("self")
+    return len(getattr(upstream, "listeners", ())) > 1

@@ -1,0 +1,103 @@
+"""Export a trained pipeline, with its fast encoder as ONNX graphs."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from spacy.language import Language
+from spacy.util import load_model, replace_model_node
+from spacy.vocab import Vocab
+from thinc.api import Model
+
+from ..encoders.hash_embed_cnn.forward import Tok2VecT
+from ..encoders.hash_embed_cnn.thinc_nodes import find_network
+from .cnn_graphs import encoder_graphs
+from .onnx_encoder import make_onnx_encoder_v1
+
+# spaCy's is a tree of the same nodes
+ARCHITECTURES = ("spacy_mtl.HashEmbedCNN.v1", "spacy_mtl.MultiHashEmbedCNN.v1", "spacy.HashEmbedCNN.v2")
+ConfigT = dict[str, Any]
+
+
+def export_pipeline(path: str | Path, output: Path) -> dict[str, int]:
+    """Write a pipeline that predicts the same, with the encoder running in onnxruntime.
+
+    path (str | Path): A trained pipeline, or the name of an installed one.
+    output (Path): A folder that is empty or does not exist. It gets all files or, if one can't be written, none.
+    RETURNS: The size of the graphs in bytes, by the name of the component.
+    """
+    if output.exists() and any(output.iterdir()):
+        raise ValueError(f"{output} is not empty; remove it, or name another folder")
+    nlp = load_model(path)
+    sizes = export_encoders(nlp)
+    write_whole(nlp, output)
+    return sizes
+
+
+def write_whole(nlp: Language, output: Path) -> None:
+    """Write the pipeline next to `output` and rename the folder at the end."""
+    output = output.resolve()
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        nlp.to_disk(temporary)
+        if output.exists():
+            output.rmdir()
+        temporary.rename(output)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def export_encoders(nlp: Language) -> dict[str, int]:
+    """Replace the encoders in the components' networks and configs, so that `nlp.to_disk` writes ONNX graphs.
+
+    RETURNS: The size of the graphs in bytes, for each component that had an encoder of its own.
+    """
+    sizes: dict[str, int] = {}
+    pipes: list[tuple[str, Any]] = nlp.components
+    for name, pipe in pipes:
+        for section, encoder in _own_encoders(nlp, name):
+            exported = to_onnx(encoder, nlp.vocab)
+            if pipe.model is encoder:
+                pipe.model = exported
+            else:
+                replace_model_node(pipe.model, encoder, exported)
+            section.clear()
+            section.update({"@architectures": "spacy_mtl.OnnxEncoder.v1", "width": exported.get_dim("nO")})
+            sizes[name] = sizes.get(name, 0) + sum(map(len, exported.attrs["graphs"].values()))
+    if not sizes:
+        raise ValueError(
+            f"none of the components {nlp.pipe_names} has an encoder that can be exported; expected one of the "
+            f"architectures {', '.join(ARCHITECTURES)}"
+        )
+    return sizes
+
+
+def to_onnx(encoder: Tok2VecT, vocab: Vocab) -> Tok2VecT:
+    """The encoder's ONNX form. `vocab` says by which attribute static vectors are found."""
+    exported = make_onnx_encoder_v1(encoder.get_dim("nO"))
+    exported.attrs["graphs"] = encoder_graphs(find_network(encoder), vocab)
+    return exported
+
+
+def _own_encoders(nlp: Language, name: str) -> list[tuple[ConfigT, Tok2VecT]]:
+    """A component's encoders that can be exported, each with the section of the config that describes it."""
+    sections = list(_encoder_sections(nlp.get_pipe_config(name)))
+    if not sections:
+        return []
+    pipe: Any = nlp.get_pipe(name)
+    encoders: list[Model[Any, Any]] = [n for n in pipe.model.walk() if {"embed", "encode"} <= set(n.ref_names)]
+    return list(zip(sections, encoders, strict=True))
+
+
+def _encoder_sections(config: ConfigT) -> Iterator[ConfigT]:
+    """The sections of a component's config that describe an encoder."""
+    if config.get("@architectures") in ARCHITECTURES:
+        yield config
+        return
+    for value in config.values():
+        if isinstance(value, dict):
+            yield from _encoder_sections(value)

@@ -1,0 +1,144 @@
+"""Run the encoder's ONNX graphs: docs to token vectors, without torch."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy
+from spacy.tokens import Doc
+from thinc.api import NumpyOps
+from thinc.compat import has_torch
+from thinc.types import Floats2d
+
+from ..encoders.hash_embed_cnn.rare_words import WordCounts, hide_unseen
+from ..encoders.hash_embed_cnn.window_rows import plan_windows
+from ..encoders.hash_embed_cnn.word_cache import WordCache
+from ..encoders.hash_embed_cnn.word_vectors import distinct_words, static_vectors, table_rows
+
+OPS = NumpyOps()
+SETTINGS = "settings"
+
+
+class Settings(NamedTuple):
+    """What the caller of the graphs has to know. It is kept in each graph's metadata, as JSON.
+
+    columns (list[int]): spaCy's ids of the attributes that are a token's features; last that of the static vectors.
+    seeds, sizes (list[int]): Of the hash table of each feature.
+    static (bool): Whether static vectors are used.
+    window (int): How many neighbours a layer sees on either side.
+    tiles (list[int]): How many neighbouring positions each layer computes at a time.
+    padded (bool): Whether layers compute positions outside a doc.
+    width, n_out (int): Of the vectors, and of the products with a tap.
+    known_words (list[int] | None): If there is an unknown word, all that are not (see `hide_unseen`).
+    """
+
+    columns: list[int]
+    seeds: list[int]
+    sizes: list[int]
+    static: bool
+    window: int
+    tiles: list[int]
+    padded: bool
+    width: int
+    n_out: int
+    known_words: list[int] | None = None
+
+    def to_metadata(self) -> dict[str, str]:
+        """For the graph."""
+        return {SETTINGS: json.dumps(self._asdict())}
+
+
+class OnnxNetwork:
+    """The two graphs in this process, and the words that they have seen.
+
+    "words" takes the rows of the hash tables, (n_words, n_tables, 4), and static vectors if there are any; it gives the
+    words' vectors and their products with the taps of the first layer. "tokens" takes both as tables, with the rows
+    that each window of each layer reads (see `WindowPlan`), and gives the vectors of tokens.
+    """
+
+    def __init__(self, graphs: Mapping[str, bytes]) -> None:
+        self.words, self.tokens = make_session(graphs["words"]), make_session(graphs["tokens"])
+        self.settings = Settings(**json.loads(self.words.get_modelmeta().custom_metadata_map[SETTINGS]))
+        known = self.settings.known_words
+        self.word_counts = None if known is None else WordCounts(dict.fromkeys(known, 1))
+        self.cache = WordCache()
+
+    def encode(self, docs: list[Doc]) -> Floats2d:
+        """RETURNS: The vectors of all tokens, (n_tokens, width). No doc may be empty."""
+        settings = self.settings
+        words = distinct_words(docs, settings.columns)
+        # The vectors of the vocab can change without notice.
+        cache = WordCache() if settings.static else self.cache
+
+        def compute(missing: Any) -> Any:
+            return self.words.run(None, self._word_inputs(words.features[missing], docs[0]))
+
+        n_taps = 2 * settings.window + 1
+        widths = [settings.width, n_taps * settings.n_out]
+        rows, (vectors, products) = cache.look_up(words.keys, compute, widths=widths, ops=OPS)
+        word_of_row = numpy.concatenate([[0], rows[words.of_token]])
+        inputs = self._window_inputs([len(doc) for doc in docs], word_of_row)
+        inputs |= {"vectors": vectors, "products": products.reshape(-1, settings.n_out)}
+        return self.tokens.run(None, inputs)[0]
+
+    def _word_inputs(self, features: Any, doc: Doc) -> dict[str, Any]:
+        if self.word_counts is not None:
+            features = hide_unseen(features, self.settings.columns[: len(self.settings.sizes)], self.word_counts)
+        tables = zip(self.settings.seeds, self.settings.sizes, strict=True)
+        rows = [table_rows(features[:, i], seed, size) for i, (seed, size) in enumerate(tables)]
+        inputs = {"rows": numpy.stack(rows, axis=1).astype("int64")}
+        if self.settings.static:
+            V, found = static_vectors(doc.vocab.vectors, features[:, -1])
+            inputs["static"] = OPS.asarray2f(V if found is None else V * found[:, None])
+        return inputs
+
+    def _window_inputs(self, lengths: Sequence[int], word_of_row: Any) -> dict[str, Any]:
+        window, tiles = self.settings.window, self.settings.tiles
+        plan = plan_windows(lengths, window=window, tiles=tiles, padded=self.settings.padded)
+        words = word_of_row[plan.windows[0]]
+        taps = numpy.arange(len(words))[:, None]
+        later = {f"windows_{i}": index for i, index in enumerate(plan.windows[1:], start=1)}
+        return {"rows": words * len(words) + taps, "centers": words[window], "tokens": plan.tokens, **later}
+
+
+class OnnxState:
+    """Holds the sessions of a model, which no other process can use. A copy or a pickle of it is empty."""
+
+    def __init__(self) -> None:
+        self.graphs: Any = None
+        self.process = 0
+        self.network: Any = None
+
+    def __deepcopy__(self, memo: Any) -> "OnnxState":
+        return OnnxState()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OnnxState, ()
+
+    def read(self, graphs: Mapping[str, bytes]) -> OnnxNetwork:
+        """The network of these graphs, made anew if they are others, or if this process is a fork."""
+        if self.graphs is not graphs or self.process != os.getpid():
+            self.network = OnnxNetwork(graphs)
+            self.graphs, self.process = graphs, os.getpid()
+        return self.network
+
+
+def make_session(graph: bytes) -> Any:
+    """A session of onnxruntime on the CPU."""
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    # With torch there is one part of the batch for each of its threads; without, one part and all cores.
+    options.intra_op_num_threads = 1 if has_torch else 0
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def import_onnxruntime() -> Any:
+    """The package. Raises an ImportError that names the extra if it can't be imported."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            f"OnnxEncoder: it needs onnxruntime, which can't be imported ({error}): pip install 'spacy-mtl[onnx]'"
+        ) from error
+    return onnxruntime

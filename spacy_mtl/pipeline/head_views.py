@@ -1,0 +1,67 @@
+"""What each head sees of a batch: an example of a corpus that the head may not learn from has no gold for it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from spacy.training import Example
+
+from ..gold import unannotated
+from ..origin import corpus_of, heads_of, may_learn
+from ..protocols.head import Head
+
+
+class HeadViews:
+    """The views of one batch. The examples without gold are made once for all heads."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        """examples (Sequence[Example]): The batch, with every annotation that the corpora have."""
+        self._examples = examples
+        self._restricted = any(heads_of(eg.reference) is not None for eg in examples)
+        self._without_gold: dict[int, Example] = {}
+
+    def of(self, head: str) -> Sequence[Example]:
+        """The batch as the head sees it: as many examples, with the same predicted docs."""
+        if not self._restricted:
+            return self._examples
+        return [
+            eg if may_learn(head, eg.reference) else self._blank(place, eg) for place, eg in enumerate(self._examples)
+        ]
+
+    def _blank(self, place: int, example: Example) -> Example:
+        if place not in self._without_gold:
+            self._without_gold[place] = Example(
+                example.predicted, unannotated(example.reference, example.reference.vocab)
+            )
+        return self._without_gold[place]
+
+
+def by_corpus(examples: Iterable[Example]) -> dict[str, list[Example]]:
+    """The examples by the name of their corpus, without those that have none."""
+    groups: dict[str, list[Example]] = {}
+    for eg in examples:
+        name = corpus_of(eg.reference)
+        if name is not None:
+            groups.setdefault(name, []).append(eg)
+    return groups
+
+
+def check_head_names(heads: Mapping[str, Head], examples: Sequence[Example]) -> None:
+    """Raise a ValueError for a corpus that names a head that does not exist."""
+    for corpus, group in by_corpus(examples).items():
+        unknown = sorted({name for eg in group for name in heads_of(eg.reference) or () if name not in heads})
+        if unknown:
+            raise ValueError(f"corpus {corpus!r}: heads names {unknown}, but the heads are {list(heads)}")
+
+
+def check_corpora(heads: Mapping[str, Head], examples: Sequence[Example]) -> None:
+    """Raise a ValueError for a corpus that no head can learn from.
+
+    heads (Mapping[str, Head]): The heads, with their labels.
+    """
+    for corpus, group in by_corpus(examples).items():
+        allowed = [key for key in heads if any(may_learn(key, eg.reference) for eg in group)]
+        views = HeadViews(group)
+        if not any(heads[key].has_gold(eg) for key in allowed for eg in views.of(key)):
+            raise ValueError(
+                f"corpus {corpus!r}: none of the {len(group)} docs to initialise from carries a label of the heads "
+                f"that may learn from it: {allowed}; check its annotation, heads and label_map, or leave the corpus out"
+            )

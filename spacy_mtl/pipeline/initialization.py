@@ -1,0 +1,90 @@
+"""Setting up heads and networks before training: labels from gold, sizes from a sample."""
+
+from collections.abc import Mapping, Sequence
+
+from spacy.training import Example
+from thinc.types import Ragged
+
+from ..network.run_heads import AllScoresT, condition_on, conditions_of
+from ..origin import corpora_in
+from ..protocols.arrays import EncoderT
+from ..protocols.head import HasLabels, Head, HeadInput
+from ..protocols.sharing import SharingInput
+from .decoding import Decoding
+from .head_views import HeadViews
+
+# Examples from which networks take their sizes.
+N_SAMPLE = 10
+
+
+def set_labels(
+    heads: Mapping[str, Head], views: HeadViews, given: Mapping[str, Sequence[str]], *, n_examples: int, name: str
+) -> None:
+    """Set the labels of all heads that have any.
+
+    views (HeadViews): Gold examples, from which heads take the labels that are not given.
+    given (Mapping[str, Sequence[str]]): Labels by head name.
+    name (str): The component's name, for messages.
+    """
+    able = [key for key, head in heads.items() if isinstance(head, HasLabels)]
+    unknown = sorted(set(given) - set(able))
+    if unknown:
+        raise ValueError(f"component {name!r}: labels are given for {unknown}, but the heads with labels are {able}")
+    for key, head in heads.items():
+        if not isinstance(head, HasLabels):
+            continue
+        if key in given:
+            for label in given[key]:
+                head.add_label(label)
+        else:
+            collect_labels(head, views.of(key))
+        if not head.labels:
+            raise ValueError(
+                f"head {key!r}: none of the {n_examples} examples to initialise from carries its annotation "
+                f"({', '.join(head.gold_attributes)}), so it has no labels; add such examples, or list the labels in "
+                f"[initialize.components.{name}.labels]"
+            )
+
+
+def collect_labels(head: HasLabels, examples: Sequence[Example]) -> None:
+    """Let the head take labels from examples, and keep those that it has."""
+    before = head.labels
+    head.collect_labels(examples)
+    for label in before:
+        head.add_label(label)
+
+
+def initialize_networks(
+    encoder: EncoderT,
+    heads: Mapping[str, Head],
+    pairs: Mapping[str, str],
+    examples: Sequence[Example],
+) -> None:
+    """Set the sizes of the encoder, of the sharing layer and of the heads.
+
+    heads (Mapping[str, Head]): In the order in which they run. pairs (Mapping[str, str]): Decoded together.
+    examples (Sequence[Example]): All there are; a few with tokens become the sample.
+    """
+    sample = [eg for eg in examples if len(eg.predicted)][:N_SAMPLE]
+    docs = [eg.predicted for eg in sample]
+    encoder.initialize(docs)
+    tokvecs = encoder.predict(docs)
+    sharing = encoder.maybe_get_ref("sharing")
+    views: Mapping[str, Ragged] = dict.fromkeys(heads, tokvecs)
+    if sharing is not None:
+        views = sharing.predict(SharingInput(docs, tokvecs))
+    decoding = Decoding(heads, pairs, docs, HeadViews(sample))
+    scores: AllScoresT = {}
+    for key, head in heads.items():
+        conditions = [condition_on(heads[other], scores[other], tokvecs)[0] for other in conditions_of(head)]
+        head_input = HeadInput(docs, views[key], conditions, decoding.prepare(key, scores))
+        head.model.initialize(head_input)
+        scores[key] = head.model.predict(head_input)
+
+
+def name_for_sharing(encoder: EncoderT, heads: Mapping[str, Head], examples: Sequence[Example]) -> None:
+    """Tell the sharing layer, if there is one, which heads and corpora it may have a part for."""
+    sharing = encoder.maybe_get_ref("sharing")
+    if sharing is not None:
+        sharing.attrs["heads"] = list(heads)
+        sharing.attrs["corpora"] = corpora_in(eg.reference for eg in examples)

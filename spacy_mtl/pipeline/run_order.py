@@ -1,0 +1,80 @@
+"""In which order heads run, and which of them a head needs."""
+
+from collections.abc import Iterable, Mapping
+
+from ..network.run_heads import conditions_of
+from ..protocols.head import GivesCondition, Head, Prepares
+
+
+def run_order(heads: Mapping[str, Head], pairs: Mapping[str, str]) -> list[str]:
+    """Head names, each after those that it is conditioned on or depends on; else in alphabetical order.
+
+    pairs (Mapping[str, str]): Heads that are decoded together.
+    RAISES ValueError: For unknown names, for a condition that a head can't give, and for circles.
+    """
+    check_names(heads)
+    needs = {key: needs_of(heads, pairs, key) for key in heads}
+    order: list[str] = []
+    waiting = sorted(heads)
+    while waiting:
+        ready = [key for key in waiting if needs[key] <= set(order)]
+        if not ready:
+            raise ValueError(
+                f"heads {waiting}: condition_on and depends_on go round in a circle; take one of these heads out of "
+                "another's condition_on or depends_on"
+            )
+        order.extend(ready)
+        waiting = [key for key in waiting if key not in ready]
+    return order
+
+
+def check_names(heads: Mapping[str, Head]) -> None:
+    """Raise a ValueError for a head that another one names, and that does not exist or has nothing to give."""
+    for key, head in heads.items():
+        for option, names in (("condition_on", conditions_of(head)), ("depends_on", depends_on(head))):
+            unknown = [other for other in names if other not in heads]
+            if unknown:
+                raise ValueError(f"head {key!r}: {option} names {unknown[0]!r}, but the heads are {list(heads)}")
+        for other in conditions_of(head):
+            if not isinstance(heads[other], GivesCondition):
+                raise ValueError(
+                    f"head {key!r}: condition_on names {other!r}, but a {type(heads[other]).__name__} has no "
+                    "distribution that other heads may see; take it out of condition_on"
+                )
+
+
+def needs_of(heads: Mapping[str, Head], pairs: Mapping[str, str], key: str) -> set[str]:
+    """The heads that must run before this one. What is decoded together is needed together."""
+    needed = set(depends_on(heads[key]))
+    needed |= {other for pair in pairs.items() if needed & set(pair) for other in pair}
+    return (needed | set(conditions_of(heads[key]))) - {key}
+
+
+def needed_heads(heads: Mapping[str, Head], pairs: Mapping[str, str], names: Iterable[str]) -> set[str]:
+    """These heads, all that must run before them, and those that they are decoded together with."""
+    needed: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        key = waiting.pop()
+        if key not in needed:
+            needed.add(key)
+            waiting.extend(needs_of(heads, pairs, key))
+            waiting.extend(other for pair in pairs.items() if key in pair for other in pair)
+    return needed
+
+
+def trained_heads(heads: Mapping[str, Head], names: Iterable[str]) -> set[str]:
+    """These heads and all that they are conditioned on, directly or not: the gradients of their losses reach them."""
+    reached: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        key = waiting.pop()
+        if key not in reached:
+            reached.add(key)
+            waiting.extend(conditions_of(heads[key]))
+    return reached
+
+
+def depends_on(head: Head) -> tuple[str, ...]:
+    """The heads whose annotation this one works on."""
+    return head.depends_on if isinstance(head, Prepares) else ()

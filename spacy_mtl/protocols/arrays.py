@@ -1,0 +1,20 @@
+"""Arrays and what the parts hand each other: each alias once."""
+
+from typing import Any
+
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Floats2d, Ragged
+
+# a numpy or cupy array: thinc's own types leave out much of what these can do
+ArrayT = Any
+# docs -> token vectors of all docs end to end, (n_tokens, width), with one length a doc
+EncoderT = Model[list[Doc], Ragged]
+# what a head's network returns: an array, or a dataclass of arrays; it can be scaled by a float and added to its like
+ScoresT = Any
+# what a head's `decode` returns and its `set_annotations` takes
+AnnotationsT = Any
+# what a head's `prepare` returns and its network finds in `HeadInput.prepared`
+PreparedT = Any
+# per token of the batch a distribution over another head's labels, (n_tokens, n_labels)
+ConditionT = Floats2d

@@ -1,0 +1,330 @@
+"""What the component knows of a head: a small core, and optional Protocols that it asks for with `isinstance`."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from spacy.tokens import Doc
+from spacy.training import Example
+from thinc.api import Model
+from thinc.types import Floats2d, Ints1d, Ragged
+
+from .arrays import AnnotationsT, ArrayT, ConditionT, PreparedT, ScoresT
+
+
+@dataclass
+class HeadInput:
+    """Input of a head's network. Its gradient has the same form, with an empty `docs` and nothing in `prepared`.
+
+    docs (list[Doc]): The batch.
+    tokvecs (Ragged): Token vectors of all docs end to end, data (n_tokens, width), lengths (n_docs,).
+    conditions (list[Floats2d]): For each head in `condition_on`, (n_tokens, n_labels of that head).
+    prepared (PreparedT): What the head's own `prepare` returned; None for heads without it.
+    """
+
+    docs: list[Doc]
+    tokvecs: Ragged
+    conditions: list[ConditionT]
+    prepared: PreparedT = None
+
+
+HeadModelT = Model[HeadInput, ScoresT]
+
+
+@runtime_checkable
+class Head(Protocol):
+    """One task: a network on the shared token vectors, and what turns its scores into loss and annotation.
+
+    name (str): Its key under `[components.multitask.heads]`; the component sets it.
+    model (Model[HeadInput, ScoresT]): The network. What the head must remember, such as labels, lives in
+        `model.attrs`, which `to_disk` saves.
+    main_score (str | None): The key of `score()` that stands for the head in `multitask_score`, a value from 0 to 1.
+        None keeps the head out of `multitask_score` and `multitask_exact`: it serves other heads.
+    standard_scores (Mapping[str, str]): spaCy's score keys, each with the key of `score()` that it equals. The
+        component reports them if no other head offers them.
+    gold_attributes (tuple[str, ...]): Where the head finds its gold, as spaCy names it: ("doc.cats",). Used in
+        messages.
+    """
+
+    name: str
+    model: HeadModelT
+
+    @property
+    def main_score(self) -> str | None:
+        """The key of `score()` that stands for the head."""
+
+    @property
+    def standard_scores(self) -> Mapping[str, str]:
+        """spaCy's score keys, each with the key of `score()` that it equals."""
+
+    @property
+    def gold_attributes(self) -> tuple[str, ...]:
+        """Where the head finds its gold."""
+
+    @property
+    def writes(self) -> dict[str, str]:
+        """What the head writes: a name that no two heads may share ("doc.ents") -> the label to name in the error,
+        or "". `predict` does not run a head that writes nothing. Such a head is run on docs that are evaluated, and
+        its `set_annotations` may leave what its `score` needs in their `user_data`.
+        """
+
+    @property
+    def overlap_fix(self) -> str:
+        """What the user can do when another head writes the same: the end of an error message."""
+
+    def has_gold(self, example: Example) -> bool:
+        """Whether the head can learn from the example, or be scored on it."""
+
+    def get_loss(self, examples: Sequence[Example], scores: ScoresT) -> tuple[float, ScoresT | None]:
+        """Compute the loss in nats and its gradient: the sum over annotated units, divided by all units of the batch
+        (docs or tokens). RETURNS: (0.0, None) if nothing in the batch carries the head's annotation.
+        """
+
+    def decode(self, docs: Sequence[Doc], scores: ScoresT) -> AnnotationsT:
+        """Find the best annotation under the scores."""
+
+    def set_annotations(self, docs: Sequence[Doc], annotations: AnnotationsT) -> None:
+        """Write the decoded annotation to the docs."""
+
+    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """Compute metrics by name, from docs that carry the head's gold annotation; None where there is no such doc."""
+
+    def is_correct(self, example: Example) -> bool | None:
+        """Whether the doc's whole gold annotation is predicted; None if the doc carries none."""
+
+
+@runtime_checkable
+class HasLabels(Protocol):
+    """A head that has labels. Heads without it, such as one of numbers, are initialised from the sample alone."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the network's outputs."""
+
+    def add_label(self, label: str) -> int:
+        """Add a label, growing the network if it has its shape already. RETURNS (int): 1 if it was new, else 0."""
+
+    def collect_labels(self, examples: Iterable[Example]) -> None:
+        """Take the labels from gold examples, in place of those there are. Examples without gold are passed over."""
+
+    def gold_labels(self, doc: Doc) -> Iterable[Hashable]:
+        """The labels that `collect_labels` would find in a gold doc, in any form that tells them apart."""
+
+
+@runtime_checkable
+class CountsGold(Protocol):
+    """A head that can count its gold. Of heads without it tools count the docs that have gold."""
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Add the examples of each label in a gold doc to `counts`. RETURNS (int): The annotated units: 1 for the doc,
+        or the number of tokens.
+        """
+
+
+@runtime_checkable
+class RenamesLabels(Protocol):
+    """A head whose gold labels a corpus's `label_map` can rename."""
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Write the gold of `source` to `target`, with other labels. What is dropped is missing gold in `target`, not
+        a negative example. Called again, by a head that reads the same, it gives the same.
+
+        source (Doc): The gold doc. target (Doc): A copy of it.
+        mapping (Mapping[str, str | None]): Old label -> new one, or None to drop it.
+        """
+
+
+@runtime_checkable
+class TakesConditions(Protocol):
+    """A head that sees other heads' scores.
+
+    condition_on (tuple[str, ...]): The names of these heads (`GivesCondition`).
+    """
+
+    condition_on: tuple[str, ...]
+
+
+@runtime_checkable
+class GivesCondition(Protocol):
+    """A head whose scores other heads can see."""
+
+    def condition(self, scores: ScoresT, lengths: Ints1d) -> tuple[ConditionT, Callable[[ConditionT], ScoresT]]:
+        """Turn the scores into what other heads see: a distribution at each token. RETURNS: it, and its backprop to
+        the scores, which is called once for each loss that it serves.
+        """
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A head that works on other heads' annotation, such as pairs of their entities, or on its own target, such as a
+    sequence to decode.
+
+    depends_on (tuple[str, ...]): The heads whose annotation it reads; empty if it only needs its own target.
+    """
+
+    depends_on: tuple[str, ...]
+
+    def prepare(
+        self, docs: Sequence[Doc], examples: Sequence[Example] | None, found: Mapping[str, AnnotationsT]
+    ) -> PreparedT:
+        """Make what the network finds in `HeadInput.prepared`. No gradient flows through it.
+
+        docs (Sequence[Doc]): The batch.
+        examples (Sequence[Example] | None): In training the batch with the gold that this head may learn from; None in
+            prediction.
+        found (Mapping[str, AnnotationsT]): For each head in `depends_on` what it decodes for these docs. It is decoded
+            when it is asked for, so that a head that trains on gold alone pays nothing for it.
+        """
+
+
+@runtime_checkable
+class FindsSpans(Protocol):
+    """A head whose annotation is spans, for heads that work on them."""
+
+    def found_spans(self, annotations: AnnotationsT) -> "FoundSpans":
+        """What was decoded, as arrays."""
+
+
+@dataclass
+class FoundSpans:
+    """Spans of a batch, in the order of the docs. All arrays (n_spans,).
+
+    docs (Ints1d): Index of the doc. starts, ends (Ints1d): First token and end (exclusive) in the doc.
+    labels (Ints1d): Index in `names`. names (tuple[str, ...]): The labels.
+    """
+
+    docs: ArrayT
+    starts: ArrayT
+    ends: ArrayT
+    labels: ArrayT
+    names: tuple[str, ...]
+
+
+@runtime_checkable
+class Adversarial(Protocol):
+    """A head whose gradient the encoder gets reversed. A weighting must not balance it away.
+
+    adversarial (bool): Whether that is so now.
+    """
+
+    adversarial: bool
+
+
+@runtime_checkable
+class LearnsFromTeacher(Protocol):
+    """A head that can learn from another network's scores (`rehearse`)."""
+
+    def get_teacher_loss(self, teacher: ScoresT, scores: ScoresT) -> tuple[float, ScoresT]:
+        """Compute the cross-entropy in nats against the distribution that the teacher's scores stand for, and its
+        gradient. The teacher's labels are the first of this head's: labels that were added since are left out of both.
+        """
+
+
+@runtime_checkable
+class Confident(Protocol):
+    """A head that says how sure it is of its annotation."""
+
+    def confidence(self, docs: Sequence[Doc], scores: ScoresT) -> ArrayT:
+        """The probability of each doc's decoded annotation, (n_docs,), in numpy: of the whole where the head decides
+        jointly, of the least certain decision where it takes several independent ones.
+        """
+
+
+@runtime_checkable
+class SelfLabelling(Confident, Protocol):
+    """A head whose predictions can become gold. Heads without it get no labels from co-training."""
+
+    @property
+    def learns_from(self) -> frozenset[str]:
+        """What `copy_annotation` writes, such as "doc.ents". Of two heads that share it, one would learn the other's
+        labels.
+        """
+
+    def same_annotation(self, one: Doc, other: Doc) -> bool:
+        """Whether the head predicted the same for two docs of the same tokens, which need not share their vocab."""
+
+    def copy_annotation(self, source: Doc, target: Doc) -> None:
+        """Write what the head predicted for `source` to `target` as gold, and nothing else.
+
+        target (Doc): Has the same tokens and vocab, and no annotation of this head.
+        """
+
+
+@runtime_checkable
+class GoldChecking(Protocol):
+    """A head that refuses settings or gold that it can't learn from before the training starts."""
+
+    def check_gold(self, examples: Sequence[Example]) -> None:
+        """Raise a ValueError for the first mistake. It is called at initialisation, when the labels are known."""
+
+
+@runtime_checkable
+class Thresholded(Protocol):
+    """A head that predicts what reaches a threshold. `nlp.evaluate(examples, scorer_cfg={"threshold": 0.3})` scores it
+    by another one.
+
+    threshold (float): The least probability of what counts as predicted.
+    """
+
+    threshold: float
+
+    def with_threshold(self, threshold: float) -> "Head":
+        """The same head with another threshold. This one keeps its own."""
+
+
+@runtime_checkable
+class DocClasses(Protocol):
+    """A head that gives docs classes. Its scores are logits, (n_docs, n_labels).
+
+    exclusive (bool): Whether a doc has one class.
+    """
+
+    exclusive: bool
+
+    def gold_classes(self, examples: Iterable[Example]) -> Sequence[str | None]:
+        """The gold class of each doc, None where there is not just one."""
+
+
+@runtime_checkable
+class DecodesJointly(Protocol):
+    """A head whose annotation can be decoded together with the doc's class.
+
+    consistent_with (str | None): Name of the `DocClasses` head, whose classes are exclusive; None decodes alone.
+    """
+
+    consistent_with: str | None
+
+    def update_constraints(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
+        """Learn from gold what comes with which class; the same docs may come many times. classes: None for a doc whose
+        class is not known.
+        """
+
+    def gold_costs(
+        self, examples: Iterable[Example], gold: Iterable[str | None], classes: Sequence[str]
+    ) -> list[float]:
+        """The costs of the gold annotation in docs of their class, in nats, at least 0. Docs without a class or without
+        annotation are left out.
+
+        gold (Iterable[str | None]): The class of each example. classes (Sequence[str]): The names of all classes.
+        """
+
+    def novelty(self) -> float:
+        """The share of what training showed that would cost something, had training not shown it."""
+
+    def decode_jointly(self, scores: ScoresT, classes: Sequence[str], logits: Floats2d) -> tuple[ScoresT, Floats2d]:
+        """Find the annotation and the class that are together the best after their cost.
+
+        classes (Sequence[str]): The names of the columns of `logits` (n_docs, n_classes).
+        RETURNS: scores whose `decode` gives that annotation, and logits whose greatest is that class.
+        """
+
+
+@runtime_checkable
+class HasHeads(Protocol):
+    """A component that has heads, for readers and tools.
+
+    heads (Mapping[str, Head]): By name.
+    """
+
+    heads: Mapping[str, Head]

@@ -1,0 +1,23 @@
+"""What the component knows of a sharing layer."""
+
+from dataclasses import dataclass
+
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Ragged
+
+
+@dataclass
+class SharingInput:
+    """Input of a sharing layer. Its gradient has the same form, with an empty `docs`.
+
+    docs (list[Doc]): The batch. `origin.corpus_of` returns the name of a doc's corpus.
+    tokvecs (Ragged): Token vectors of all docs end to end, data (n_tokens, width), lengths (n_docs,).
+    """
+
+    docs: list[Doc]
+    tokvecs: Ragged
+
+
+# token vectors -> for each head name the token vectors that this head sees
+SharingT = Model[SharingInput, dict[str, Ragged]]

@@ -1,0 +1,42 @@
+"""The batcher that passes over the batches that a resumed training has learned from already."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import srsly
+
+from .save_state import TRAINING, find_state
+
+BatcherT = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+def make_resume_batches_v1(batcher: BatcherT, path: str, resume: bool = False) -> "ResumedBatches":
+    """Build the batcher, for [training.batcher].
+
+    batcher (Callable): Any batcher, which makes the batches.
+    path (str): The folder of the training's state: the `path` of `spacy_mtl.TrainingState.v1`.
+    resume (bool): Whether the training is resumed: the `resume` of `spacy_mtl.TrainingState.v1`.
+    """
+    return ResumedBatches(batcher, Path(path) if resume else None)
+
+
+class ResumedBatches:
+    """The batcher. As many batches as the saved training took steps are read and thrown away, through all epochs, so
+    that readers, augmenters and shuffling are in the state that they were in when it stopped.
+    """
+
+    def __init__(self, batcher: BatcherT, folder: Path | None) -> None:
+        self.batcher = batcher
+        self.folder = folder
+        self._n_left: int | None = None
+
+    def __call__(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Give the batches of an epoch that are still to be learned from."""
+        if self._n_left is None:
+            self._n_left = 0 if self.folder is None else srsly.read_msgpack(find_state(self.folder) / TRAINING)["step"]
+        for batch in self.batcher(items):
+            if self._n_left:
+                self._n_left -= 1
+            else:
+                yield batch

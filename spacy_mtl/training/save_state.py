@@ -1,0 +1,111 @@
+"""The callback that saves a training's state now and then, so that it can be resumed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.language import Language
+
+from ..optimizers.grouped import BY_STATE, GroupedAdam
+from ..optimizers.parameters import find_resumables, trainable_pipes
+from .random_numbers import read_generators, set_generators
+from .state import load_state, save_state
+from .state_folder import add_state, newest_state
+
+OPTIMIZER = "optimizer.msgpack"
+TRAINING = "training.msgpack"
+BeforeUpdateT = Callable[[Language, dict[str, Any]], None]
+
+
+def make_training_state_v1(path: str, every: int = 1000, resume: bool = False) -> BeforeUpdateT:
+    """Build the callback that saves the state of a training and resumes from it, for `[training.before_update]`.
+    `[training.optimizer]` must be `spacy_mtl.Optimizer.v1` with the same folder as its `state`. The callback also tells
+    the optimizer to which component and head each parameter belongs, so that groups can be named by them.
+
+    The state is the weights as they are trained (a saved pipeline may hold averages), the optimizer's moments and
+    averages, the step, to which schedules return, what layers have counted, and random numbers. The batcher
+    `spacy_mtl.resume_batches.v1` resumes at the same position in the data. Not saved: spaCy's own count of steps and
+    best score, so `max_steps` and `patience` start again.
+
+    path (str): Folder of the state. It keeps the newest one, and holds a complete one at every moment.
+    every (int): Number of steps between two saves; 0 saves nothing.
+    resume (bool): Resume from the newest state in the folder.
+    """
+    if every < 0:
+        raise ValueError(f"TrainingState: every is {every}, expected a number of steps, or 0")
+    folder = Path(path)
+    bound: dict[str, GroupedAdam] = {}
+
+    def before_update(nlp: Language, info: dict[str, Any]) -> None:
+        if info["step"] == 0:
+            bound["optimizer"] = find_optimizer(folder)
+            begin(bound["optimizer"], nlp, folder, resume=resume)
+        elif every and bound["optimizer"].step % every == 0:
+            save_training(bound["optimizer"], nlp, folder)
+
+    return before_update
+
+
+def find_optimizer(folder: Path) -> GroupedAdam:
+    """The optimizer whose `state` is this folder."""
+    optimizer = BY_STATE.get(folder.resolve())
+    if optimizer is None:
+        raise ValueError(
+            f"TrainingState: there is no optimizer with state = {str(folder)!r}; [training.optimizer] must be "
+            "spacy_mtl.Optimizer.v1, with state the same as path in [training.before_update]"
+        )
+    return optimizer
+
+
+def begin(optimizer: GroupedAdam, nlp: Language, folder: Path, *, resume: bool) -> None:
+    """Bind the optimizer to the pipeline, after its state was loaded if the training is resumed."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"TrainingState: path {folder} is a file, expected a folder; give another path")
+    if resume:
+        load_training(optimizer, nlp, folder)
+    else:
+        optimizer.bind(nlp)
+
+
+def save_training(optimizer: GroupedAdam, nlp: Language, folder: Path) -> None:
+    """Write weights, optimizer, and what else the training has come to. The old state stays until the new one is
+    complete.
+    """
+
+    def write(new: Path) -> None:
+        for name, pipe in trainable_pipes(nlp).items():
+            pipe.to_disk(new / name, exclude=["vocab"])
+        save_state(optimizer, nlp, new / OPTIMIZER)
+        layers = {name: value.training_state() for name, value in find_resumables(nlp).items()}
+        state = {"step": optimizer.step, "layers": layers, "random": read_generators()}
+        srsly.write_msgpack(new / TRAINING, state)
+
+    add_state(folder, write)
+
+
+def load_training(optimizer: GroupedAdam, nlp: Language, folder: Path) -> None:
+    """Load what `save_training` wrote into the pipeline and into a new optimizer, which is bound to the pipeline."""
+    state = find_state(folder)
+    for name, pipe in trainable_pipes(nlp).items():
+        if not (state / name).is_dir():
+            raise ValueError(f"TrainingState: the state in {state} has no component {name!r}; go on with its config")
+        pipe.from_disk(state / name, exclude=["vocab"])
+    optimizer.bind(nlp)
+    load_state(optimizer, nlp, state / OPTIMIZER)
+    training = srsly.read_msgpack(state / TRAINING)
+    for name, value in find_resumables(nlp).items():
+        if name in training["layers"]:
+            value.resume(training["layers"][name])
+    set_generators(training["random"])
+
+
+def find_state(folder: Path) -> Path:
+    """The newest state in the folder. Raises a ValueError if there is none."""
+    state = newest_state(folder)
+    if state is None:
+        raise ValueError(
+            f"TrainingState: there is no state to resume from in {folder}: no folder state-NUMBER; set resume = false "
+            "to begin"
+        )
+    return state

@@ -1,0 +1,248 @@
+"""The parts of the benchmarks that compute something: ratios, and the guard that compares them."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import spacy
+from multi import write
+from pipelines import make_examples, make_nlp
+from spacy.tokens import Doc, DocBin
+from toy import make_docs
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def alternate(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import alternate
+
+    return alternate
+
+
+def test_ratios_are_of_runs_side_by_side(alternate):
+    rows = alternate.compare({"slow": [4.0, 8.0, 2.0], "fast": [1.0, 4.0, 1.0]}, 100, base="slow")
+    assert rows["slow"]["ratio"] == {"median": 1.0, "least": 1.0, "greatest": 1.0}
+    assert rows["fast"] == {"words_per_second": 100.0, "ratio": {"median": 2.0, "least": 2.0, "greatest": 4.0}}
+
+
+def test_runs_take_turns_and_preparation_is_not_timed(alternate):
+    order = []
+
+    def prepare(name):
+        order.append(f"prepare {name}")
+        return lambda: order.append(name)
+
+    seconds = alternate.in_turn({name: lambda name=name: prepare(name) for name in "ab"}, rounds=2)
+    assert order == ["prepare a", "a", "prepare b", "b"] * 3
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize(("now", "code"), [(7.9, 1), (8.1, 0), (12.0, 0), (None, 1)])
+def test_guard(tmp_path, now, code):
+    def write(name, ratio):
+        rows = {} if ratio is None else {"ours": {"words_per_second": 1.0, "ratio": {"median": ratio}}}
+        path = tmp_path / name
+        path.write_text(json.dumps({"machine": {}, "results": {"2 threads": {"train": rows}}}))
+        return path
+
+    command = [sys.executable, BENCHMARKS / "guard.py", write("kept", 10.0), write("new", now)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == code, result.stderr
+    assert ("slower: /results/2 threads/train/ours" in result.stdout) == bool(code)
+
+
+@pytest.fixture
+def cross_domain(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import cross_domain
+
+    return cross_domain
+
+
+@pytest.fixture
+def genres(tmp_path):
+    """A treebank of three genres, 10 docs each in training."""
+    nlp = spacy.blank("en")
+    for split, size in (("train", 30), ("dev", 6), ("test", 6)):
+        docs = []
+        for number in range(size):
+            doc = Doc(nlp.vocab, words=["Anna", "reads"], pos=["PROPN", "VERB"], ents=["B-PER", "O"])
+            doc.cats = {f"genre={name}": float(place == number % 3) for place, name in enumerate(("a", "b", "c"))}
+            docs.append(doc)
+        DocBin(docs=docs).to_disk(tmp_path / f"{split}.spacy")
+    return tmp_path
+
+
+def test_cross_domain_methods_see_as_many_labelled_words_and_no_label_of_the_target(cross_domain, genres, tmp_path):
+    folder = tmp_path / "domains"
+    assert cross_domain.write_domains("ewt", genres, folder) == ["a", "b", "c"]
+    for method, settings in cross_domain.METHODS.items():
+        config = cross_domain.make_config(cross_domain.Run("ewt", "b", method, 3, 60), ["a", "b", "c"], folder)
+        corpora = config["corpora"]["train"]["corpora"]
+        assert list(corpora) == (["a", "c", "b"] if settings.unlabelled else ["a", "c"])
+        assert corpora.get("b", {"heads": ["domain"]})["heads"] == ["domain"]
+        assert config["training"]["batcher"]["size"] == (750 if settings.unlabelled else 500)
+        weights = config["training"]["score_weights"]
+        assert sum(weights.values()) == pytest.approx(1.0)
+        assert not weights["b/pos_acc"]
+        assert ("domain" in config["components"]["multitask"]["heads"]) == (settings.max_lambda is not None)
+
+
+def test_cross_domain_scores_and_table(cross_domain):
+    assert cross_domain.micro_f([{1, 2}, {3}], [{1}, {4, 5}]) == pytest.approx(2 / 6)
+    rows = [
+        {"target": target, "method": "plain", "f": value, "sources_f": 50.0}
+        for target, value in (("a", 10.0), ("a", 20.0), ("b", 30.0))
+    ]
+    lines = cross_domain.table(rows, ("f",)).splitlines()
+    assert lines[2:] == [
+        "| plain | a | 2 | 15.00 ± 7.07 | 50.00 ± 0.00 |",
+        "| plain | b | 1 | 30.00 ± 0.00 | 50.00 ± 0.00 |",
+        "| plain | mean | 3 | 20.00 | 50.00 |",
+    ]
+
+
+def test_cross_domain_does_not_run_again_what_is_finished(cross_domain, genres, tmp_path):
+    output = tmp_path / "output"
+    command = [sys.executable, BENCHMARKS / "cross_domain.py", "ewt", "--data", genres, "--output", output]
+    command += ["--seeds", 0, "--steps", 2, "--genres", "b", "--methods", "adversary"]
+    printed = []
+    for _ in range(2):
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        printed.append(done.stdout)
+    (file,) = output.glob("runs-*.jsonl")
+    assert len(file.read_text().splitlines()) == 1
+    assert printed[0].startswith("{")
+    assert printed[1] == printed[0].split("\n", 1)[1]
+    assert "| adversary | b | 1 |" in printed[1]
+
+
+@pytest.fixture
+def co_training(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import co_training
+
+    return co_training
+
+
+def test_a_share_keeps_its_labels_and_the_rest_is_raw(co_training, tmp_path):
+    docs = [doc for doc in make_docs(60, 0) if doc.ents]
+    write(tmp_path / "train.spacy", docs)
+    drawn = [co_training.split(tmp_path, tmp_path / name, share=0.25, seed=seed) for name, seed in (("a", 1), ("b", 2))]
+    gold, raw = (co_training.read_docs(path, limit=None) for path in drawn[0])
+    assert len(gold) == round(0.25 * len(docs))
+    assert all(doc.ents and doc.cats for doc in gold)
+    assert not any(doc.has_annotation("ENT_IOB") or doc.cats for doc in raw)
+    assert sorted(doc.text for doc in gold + raw) == sorted(doc.text for doc in docs)
+    assert [doc.text for doc in gold] != [doc.text for doc in co_training.read_docs(drawn[1][0], limit=None)]
+
+
+def test_labels_are_compared_with_what_was_dropped(co_training, tmp_path):
+    nlp = make_nlp()
+    nlp.to_disk(tmp_path / "model")
+    gold = [eg.reference for eg in make_examples(nlp)]
+    write(tmp_path / "train.spacy", gold)
+    labelled = [eg.reference for eg in make_examples(nlp)]
+    labelled[0].cats = {"play": 0.0, "ask": 1.0}
+    labelled[1] = make_examples(nlp, cats=False)[1].reference
+    labelled[2].ents = []
+    path = write(tmp_path / "pseudo.spacy", labelled)
+    found = co_training.precision(tmp_path / "model", path, tmp_path)
+    assert found == pytest.approx({"intent": 100 * 2 / 3, "slots": 100 * 3 / 4})
+
+
+@pytest.fixture
+def benchmark_module(monkeypatch):
+    """A function that imports a module of the benchmarks."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+def test_halves_have_one_kind_of_label_each_and_nothing_else_changes(benchmark_module, tmp_path):
+    half_labels = benchmark_module("half_labels")
+    docs = make_docs(40, 0)
+    write(tmp_path / "train.spacy", docs)
+    nlp = spacy.blank("en")
+    path = half_labels.write_halves(tmp_path / "train.spacy", tmp_path / "halves.spacy")
+    halves = half_labels.read_docs(path, nlp)
+    kinds = [(bool(doc.cats), doc.has_annotation("ENT_IOB")) for doc in halves]
+    assert kinds.count((True, False)) == kinds.count((False, True)) == 20
+    for doc, half in zip(docs, halves, strict=True):
+        assert doc.text == half.text
+        assert half.cats in ({}, doc.cats)
+        assert not half.has_annotation("ENT_IOB") or str(half.ents) == str(doc.ents)
+
+
+def test_joint_scores_of_perfect_and_of_no_predictions(benchmark_module, tmp_path):
+    half_labels = benchmark_module("half_labels")
+    nlp = make_nlp()
+    gold = [eg.reference for eg in make_examples(nlp)]
+    write(tmp_path / "test.spacy", gold)
+    nlp.remove_pipe("multitask")
+
+    @spacy.Language.component("oracle")
+    def oracle(doc):
+        (known,) = [own for own in gold if own.text == doc.text]
+        doc.cats = dict(known.cats)
+        doc.set_ents([doc[ent.start : ent.end] for ent in ()])
+        return doc
+
+    nlp.add_pipe("oracle")
+    scores = half_labels.joint_scores(nlp, tmp_path / "test.spacy")
+    assert scores["intent_acc"] == 100.0
+    assert scores["slots_f"] == scores["exact"] == 0.0
+
+
+@pytest.mark.parametrize("head", ["intent", "slots", "names", "tags"])
+def test_a_head_alone_keeps_its_corpus_and_its_settings(benchmark_module, head):
+    three = benchmark_module("three_corpora")
+    together = three.load_config(three.OURS, {"paths.corpora": "data"})
+    alone = three.set_steps(three.only(together, head), 100)
+    assert list(alone["components"]["multitask"]["heads"]) == [head]
+    (corpus,) = alone["corpora"]["train"]["corpora"]
+    assert corpus == three.CORPORA[head]
+    assert alone["corpora"]["train"]["corpora"][corpus]["heads"] == [head]
+    assert alone["training"]["max_steps"] == alone["training"]["optimizer"]["learn_rate"]["total_steps"] == 100
+    assert len(together["components"]["multitask"]["heads"]) == 4
+    nlp = spacy.util.load_model_from_config(alone, auto_fill=True)
+    assert list(nlp.get_pipe("multitask").heads) == [head]
+
+
+def test_a_table_has_a_line_for_each_system(benchmark_module):
+    runs = benchmark_module("runs")
+    rows = [{"system": "a", "seed": 0, "f": 10.0}, {"system": "b", "seed": 0, "g": 1.0}, {"system": "a", "f": 20.0}]
+    assert runs.table(rows, "system", ["f", "g"]).splitlines()[2:] == [
+        "| a | 2 | 15.00 ± 7.07 |  |",
+        "| b | 1 |  | 1.00 ± 0.00 |",
+    ]
+
+
+def test_a_larger_dev_takes_docs_from_train_and_the_true_test_is_not_read(benchmark_module, tmp_path, monkeypatch):
+    larger_dev = benchmark_module("larger_dev")
+    for name, words in (("train", "abcdefgh"), ("dev", "xy")):
+        write(tmp_path / f"{name}.spacy", [Doc(spacy.blank("en").vocab, words=[word]) for word in words])
+    monkeypatch.setattr(sys, "argv", ["larger_dev.py", str(tmp_path), str(tmp_path / "larger"), "--docs", "3"])
+    larger_dev.main()
+    nlp = spacy.blank("en")
+    texts = {
+        name: [doc.text.strip() for doc in larger_dev.read_docs(tmp_path / "larger" / f"{name}.spacy", nlp)]
+        for name in ("train", "dev", "test")
+    }
+    assert sorted(texts["train"] + texts["dev"]) == list("abcdefghxy")
+    assert len(texts["train"]) == 5
+    assert texts["dev"] == texts["test"]
+    assert set("xy") < set(texts["dev"])
+
+
+def test_a_larger_dev_overwrites_no_data(benchmark_module, tmp_path, monkeypatch, capsys):
+    larger_dev = benchmark_module("larger_dev")
+    monkeypatch.setattr(sys, "argv", ["larger_dev.py", str(tmp_path), f"{tmp_path}/.", "--docs", "3"])
+    with pytest.raises(SystemExit):
+        larger_dev.main()
+    assert "name another folder" in capsys.readouterr().err

@@ -1,0 +1,415 @@
+"""What every registered head, weighting and sharing layer must do, in one table over the registries."""
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import registry
+from thinc.api import fix_random_seed
+
+import spacy_mtl.registry  # noqa: F401
+from spacy_mtl.heads.doc_classifier import DocClassifier
+from spacy_mtl.heads.domain_adversary import DomainAdversary
+from spacy_mtl.layers.gradient_reversal import current_lambda
+from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
+from spacy_mtl.origin import mark, name_corpus
+from spacy_mtl.protocols.head import Head, HeadInput
+from spacy_mtl.protocols.sharing import SharingInput
+from spacy_mtl.protocols.weighting import MergesGradients, Step, Weighting
+
+# heads whose unit is the doc
+DOC_HEADS = (DocClassifier, DomainAdversary)
+TAGGERS = ("tag", "pos", "morph", "sent_start")
+# what has no default, with every value that it can have
+REQUIRED = {
+    "spacy_mtl.DomainAdversary.v1": [{"total_steps": 1000}],
+    "spacy_mtl.Adapters.v1": [{"by": "head"}, {"by": "corpus"}],
+    "spacy_mtl.LayerMix.v1": [{"n_layers": 2}],
+}
+
+
+def table_of(kind):
+    """Every registered function of a kind with its settings."""
+    names = [name for name in kind.get_all() if name.startswith("spacy_mtl.")]
+    return [(name, cfg) for name in names for cfg in REQUIRED.get(name, [{}])]
+
+
+HEADS = table_of(registry.mtl_heads)
+HEADS += [("spacy_mtl.Tagger.v1", {"attr": attr}) for attr in TAGGERS]
+HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
+HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
+HEAD_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in HEADS]
+SHARING = table_of(registry.mtl_sharing)
+SHARING_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in SHARING]
+WEIGHTINGS = [name for name in registry.mtl_weightings.get_all() if name.startswith("spacy_mtl.")]
+ENCODER = {
+    "@architectures": "spacy_mtl.SharedEncoder.v1",
+    "tok2vec": {
+        "@architectures": "spacy.HashEmbedCNN.v2",
+        "pretrained_vectors": None,
+        "width": 16,
+        "depth": 1,
+        "embed_size": 50,
+        "window_size": 1,
+        "maxout_pieces": 2,
+        "subword_features": False,
+    },
+}
+
+
+def full_doc(nlp, words, ents, intent):
+    """A doc with every annotation that a registered head can learn from."""
+    n = len(words)
+    doc = Doc(
+        nlp.vocab,
+        words=words,
+        tags=[f"T{i % 3}" for i in range(n)],
+        pos=["NOUN" if i % 2 else "VERB" for i in range(n)],
+        morphs=["Number=Sing" if i % 2 else "" for i in range(n)],
+        sent_starts=[i % 4 == 0 for i in range(n)],
+        ents=ents,
+    )
+    doc.cats = {"ask": 0.0, "play": 0.0, "stop": 0.0, intent: 1.0}
+    return doc
+
+
+@pytest.fixture
+def nlp():
+    fix_random_seed(0)
+    return spacy.blank("en")
+
+
+@pytest.fixture
+def examples(nlp):
+    docs = [
+        full_doc(nlp, "play some jazz in New York".split(), ["O", "O", "B-GENRE", "O", "B-LOC", "I-LOC"], "play"),
+        full_doc(nlp, "stop".split(), ["O"], "stop"),
+        full_doc(nlp, "who is Anna Schmidt of Berlin".split(), ["O", "O", "B-PER", "I-PER", "O", "B-LOC"], "ask"),
+        full_doc(nlp, "play Anna".split(), ["O", "B-PER"], "play"),
+    ]
+    examples = [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs]
+    for eg, corpus in zip(examples, ("songs", "songs", "people", "people"), strict=True):
+        mark(eg.reference, corpus)
+        name_corpus(eg.predicted, corpus)
+    return examples
+
+
+@pytest.fixture
+def without_gold(nlp):
+    words = ["nothing", "is", "known"]
+    return Example(Doc(nlp.vocab, words=words), Doc(nlp.vocab, words=words))
+
+
+@pytest.fixture(params=HEADS, ids=HEAD_IDS)
+def pipe(request, nlp, examples):
+    name, cfg = request.param
+    pipe = nlp.add_pipe("multitask", config={"model": ENCODER, "heads": {"task": {"@mtl_heads": name, **cfg}}})
+    nlp.initialize(lambda: examples)
+    for node in pipe.model.walk():
+        if node.name == "gradient_reversal":
+            node.attrs["step"] = node.attrs["total_steps"] // 10
+    return pipe
+
+
+def run_head(pipe, docs):
+    """The head's input, scores and backprop for a batch."""
+    tokvecs = pipe.encoder.predict(docs)
+    head = pipe.heads["task"]
+    head_input = HeadInput(docs, tokvecs, [])
+    return head, head_input, *head.model.begin_update(head_input)
+
+
+def test_head_meets_the_protocol(pipe):
+    head = pipe.heads["task"]
+    assert isinstance(head, Head)
+    assert head.name == "task"
+    assert head.labels
+    assert pipe.labels == tuple(f"task:{label}" for label in head.labels)
+
+
+def test_loss_is_finite_and_gradient_has_the_shape_of_the_input(pipe, examples):
+    head, head_input, scores, backprop = run_head(pipe, [eg.predicted for eg in examples])
+    loss, d_scores = head.get_loss(examples, scores)
+    assert loss > 0
+    d_input = backprop(d_scores)
+    assert d_input.tokvecs.dataXd.shape == head_input.tokvecs.dataXd.shape
+    assert np.abs(d_input.tokvecs.dataXd).sum() > 0
+
+
+def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold):
+    head, _, scores, _ = run_head(pipe, [without_gold.predicted])
+    assert head.get_loss([without_gold], scores) == (0.0, None)
+    mixed = [examples[0], without_gold, examples[2]]
+    head, _, scores, backprop = run_head(pipe, [eg.predicted for eg in mixed])
+    _, d_scores = head.get_loss(mixed, scores)
+    gradient = backprop(d_scores).tokvecs.dataXd
+    first, missing = len(mixed[0].predicted), len(without_gold.predicted)
+    assert not gradient[first : first + missing].any()
+    assert gradient[:first].any()
+    assert gradient[first + missing :].any()
+
+
+def test_an_annotated_example_counts_the_same_in_any_batch_of_its_size(pipe, examples, without_gold):
+    """Loss is the sum over annotated units divided by all units, so that losses of parts add up."""
+    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    whole = head.get_loss(examples, scores)[0]
+    n_docs, n_tokens = len(examples), sum(len(eg.predicted) for eg in examples)
+    parts = 0.0
+    for eg in examples:
+        head, _, scores, _ = run_head(pipe, [eg.predicted])
+        share = 1 / n_docs if isinstance(head, DOC_HEADS) else len(eg.predicted) / n_tokens
+        parts += head.get_loss([eg], scores)[0] * share
+    # The encoder pads between docs, which moves the vectors at their edges a little.
+    assert whole == pytest.approx(parts, rel=0.05)
+
+
+def total_loss(pipe, examples):
+    scores = pipe.model.predict([eg.predicted for eg in examples])
+    return sum(head.get_loss(examples, scores[key])[0] for key, head in pipe.heads.items())
+
+
+def factor_of(pipe):
+    """What the heads' gradient is multiplied with before it reaches the encoder."""
+    lambdas = [current_lambda(node) for node in pipe.model.walk() if node.name == "gradient_reversal"]
+    return -lambdas[0] if lambdas else 1.0
+
+
+def check_gradients(pipe, examples):
+    """Compare each parameter's gradient, along a random direction, with finite differences of the loss.
+
+    The biases are moved from zero first: there the padding rows sit on a kink of the encoder's maxout.
+    """
+    rng = np.random.default_rng(0)
+    for node in pipe.model.walk():
+        if "b" in node.param_names:
+            node.get_param("b")[:] += rng.normal(size=node.get_param("b").shape) * 0.1
+    factors = {id(node): factor_of(pipe) for node in pipe.encoder.walk()}
+    scores, backprop = pipe.model.begin_update([eg.predicted for eg in examples])
+    gradients = {key: head.get_loss(examples, scores[key])[1] for key, head in pipe.heads.items()}
+    backprop({key: gradient for key, gradient in gradients.items() if gradient is not None})
+    checked = 0
+    for node in pipe.model.walk():
+        for name in node.param_names:
+            if not node.has_grad(name) or not node.get_grad(name).any():
+                continue
+            param, gradient = node.get_param(name), node.get_grad(name)
+            direction = rng.normal(size=param.shape).astype("f") + np.sign(gradient)
+            expected = float((direction * gradient).sum())
+            eps = min(1e-3, 2e-3 / abs(expected))
+            factor = factors.get(id(node), 1.0)
+            kept = param.copy()
+            losses = []
+            for sign in (1, -1):
+                param[:] = kept + sign * eps * direction
+                losses.append(total_loss(pipe, examples))
+            param[:] = kept
+            assert factor * (losses[0] - losses[1]) / (2 * eps) == pytest.approx(expected, rel=0.02), (node.name, name)
+            checked += 1
+    return checked
+
+
+def test_gradients_equal_finite_differences_through_the_component(pipe, examples):
+    assert check_gradients(pipe, examples) >= 5
+
+
+def test_gradients_flow_through_a_condition(nlp, examples):
+    heads = {
+        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1"},
+        "pos": {"@mtl_heads": "spacy_mtl.Tagger.v1", "attr": "pos"},
+        "slots": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1", "condition_on": ["intent", "pos"]},
+    }
+    pipe = nlp.add_pipe("multitask", config={"model": ENCODER, "heads": heads})
+    nlp.initialize(lambda: examples)
+    for eg in examples:
+        eg.reference.cats = {}
+        eg.reference.from_array(["POS"], np.zeros((len(eg.reference), 1), dtype="uint64"))
+    assert check_gradients(pipe, examples) >= 9
+    assert pipe.heads["intent"].model.get_ref("output").has_grad("W")
+
+
+def test_rehearsal_loss_is_least_at_the_teacher_itself(pipe, examples):
+    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    loss, d_scores = head.get_teacher_loss(scores, scores)
+    arrays = d_scores.potentials if hasattr(d_scores, "potentials") else [d_scores]
+    assert max(np.abs(array).max() for array in arrays) < 1e-6
+    assert head.get_teacher_loss(scores, scores * 1.5)[0] > loss
+
+
+def test_decode_annotate_score(pipe, nlp, examples):
+    optimizer = nlp.create_optimizer()
+    for _ in range(60):
+        nlp.update(examples, sgd=optimizer)
+    head = pipe.heads["task"]
+    scores = nlp.evaluate(examples)
+    if head.main_score is None:
+        assert any(value is not None for name, value in scores.items() if name.startswith("task_"))
+        assert scores["multitask_score"] is scores["multitask_exact"] is None
+        return
+    assert scores[f"task_{head.main_score}"] == 1.0
+    assert scores["multitask_score"] == scores["multitask_exact"] == 1.0
+    assert all(scores[name] == scores[f"task_{metric}"] for name, metric in head.standard_scores.items())
+
+
+def test_scores_are_none_without_gold(pipe, nlp, without_gold):
+    scores = nlp.evaluate([without_gold])
+    assert scores["multitask_score"] is None
+    assert scores["multitask_exact"] is None
+    assert not any(value for name, value in scores.items() if name.startswith("task_"))
+
+
+def test_round_trip_keeps_labels_and_predictions(pipe, nlp, examples, tmp_path):
+    docs = [eg.predicted for eg in examples]
+    nlp.to_disk(tmp_path / "model")
+    loaded = spacy.load(tmp_path / "model")
+    assert loaded.get_pipe("multitask").label_data == pipe.label_data
+    mine, theirs = pipe.model.predict(docs)["task"], loaded.get_pipe("multitask").model.predict(docs)["task"]
+    pairs = zip(mine.potentials, theirs.potentials, strict=True) if hasattr(mine, "potentials") else [(mine, theirs)]
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_empty_and_white_space_docs(pipe, nlp):
+    docs = [Doc(nlp.vocab), Doc(nlp.vocab, words=[" ", "\n"]), Doc(nlp.vocab, words=["a", "  ", "b"])]
+    for batch in (docs, docs[:1], docs[:2]):
+        pipe.set_annotations(batch, pipe.predict(batch))
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_weighting_meets_the_protocol(name):
+    weighting = registry.get("mtl_weightings", name)()
+    assert isinstance(weighting, Weighting)
+    weighting.bind(["a", "b"])
+    step = Step(0, last_layer={"a": np.ones(5, dtype="f"), "b": np.zeros(5, dtype="f")})
+    weights = weighting.weights({"a": 2.0, "b": 0.5}, step)
+    assert set(weights) == {"a", "b"}
+    assert all(np.isfinite(value) and value >= 0 for value in weights.values())
+    assert weighting.needs == "sum" or isinstance(weighting, MergesGradients)
+    if isinstance(weighting, MergesGradients):
+        merged = weighting.merge({"a": np.ones((3, 2), dtype="f"), "b": np.zeros((3, 2), dtype="f")}, step)
+        assert merged.shape == (3, 2)
+        assert np.isfinite(merged).all()
+
+
+JOINT = {
+    "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1"},
+    "pos": {"@mtl_heads": "spacy_mtl.Tagger.v1", "attr": "pos"},
+    "slots": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1", "condition_on": "intent"},
+}
+TOK2VEC = {"model": ENCODER["tok2vec"]}
+LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": 16, "upstream": "*"}
+
+
+def move(model):
+    """Move every parameter, so that no part of a sharing layer is the identity any more."""
+    rng = np.random.default_rng(0)
+    for node in model.walk():
+        for name in node.param_names:
+            node.set_param(name, node.get_param(name) + rng.normal(size=node.get_param(name).shape).astype("f") * 0.2)
+
+
+def make_shared(nlp, examples, sharing, *, listener=False):
+    """An initialised pipeline with a sharing layer that is not the identity."""
+    name, cfg = sharing
+    if listener:
+        nlp.add_pipe("tok2vec", config=TOK2VEC)
+    model = ENCODER | {"sharing": {"@mtl_sharing": name, **cfg}} | ({"tok2vec": LISTENER} if listener else {})
+    pipe = nlp.add_pipe("multitask", config={"model": model, "heads": JOINT})
+    nlp.initialize(lambda: examples)
+    move(pipe.encoder.get_ref("sharing"))
+    return pipe
+
+
+def outputs(nlp, examples):
+    """What the network gives for the texts, as one list of arrays."""
+    docs = [eg.predicted.copy() for eg in examples]
+    for name, pipe in nlp.pipeline:
+        if name == "tok2vec":
+            docs = list(pipe.pipe(docs))
+    scores = nlp.get_pipe("multitask").model.predict(docs)
+    return [scores["intent"], scores["pos"], *scores["slots"].potentials]
+
+
+def same(mine, theirs):
+    return all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+
+@pytest.fixture(params=SHARING, ids=SHARING_IDS)
+def sharing(request):
+    return request.param
+
+
+def test_sharing_layer_gives_a_view_for_each_head(nlp, examples, sharing):
+    pipe = make_shared(nlp, examples, sharing)
+    layer = pipe.encoder.get_ref("sharing")
+    docs = [Doc(nlp.vocab), *(eg.predicted for eg in examples), Doc(nlp.vocab, words=["new"])]
+    width = layer.get_dim("nO" if layer.has_dim("nO") else "nI")
+    for batch in (docs, docs[:2], docs[-1:]):
+        tokvecs = pipe.encoder.predict(batch)
+        views = layer.predict(SharingInput(batch, tokvecs))
+        assert list(views) == list(JOINT)
+        assert all(view.dataXd.shape == (len(tokvecs.dataXd), width) for view in views.values())
+        assert all(np.array_equal(view.lengths, tokvecs.lengths) for view in views.values())
+        assert all(np.isfinite(view.dataXd).all() for view in views.values())
+    pipe.set_annotations(docs[:1], pipe.predict(docs[:1]))
+
+
+def test_sharing_layer_adds_up_the_gradients_of_any_heads(nlp, examples, sharing):
+    pipe = make_shared(nlp, examples, sharing)
+    layer, docs = pipe.encoder.get_ref("sharing"), [eg.predicted for eg in examples]
+    tokvecs = pipe.encoder.predict(docs)
+    views, backprop = layer.begin_update(SharingInput(docs, tokvecs))
+    rng = np.random.default_rng(1)
+    d_views = {
+        name: view.__class__(rng.normal(size=view.dataXd.shape).astype("f"), view.lengths)
+        for name, view in views.items()
+    }
+    together = backprop(d_views).tokvecs.dataXd
+    gradients = {(node.id, name): node.get_grad(name).copy() for node in layer.walk() for name in node.param_names}
+    for node in layer.walk():
+        for name in node.param_names:
+            node.set_grad(name, node.get_grad(name) * 0)
+    one_by_one = sum(backprop({name: d_view}).tokvecs.dataXd for name, d_view in d_views.items())
+    assert one_by_one == pytest.approx(together, abs=1e-5)
+    for node in layer.walk():
+        for name in node.param_names:
+            assert node.get_grad(name) == pytest.approx(gradients[node.id, name], abs=1e-4)
+
+
+def test_sharing_layer_has_exact_gradients(nlp, examples, sharing):
+    pipe = make_shared(nlp, examples, sharing)
+    n_params = sum(len(node.param_names) for node in pipe.encoder.get_ref("sharing").walk())
+    assert check_gradients(pipe, examples) >= 9 + n_params
+
+
+def test_sharing_layer_learns_and_reloads(nlp, examples, sharing, tmp_path):
+    make_shared(nlp, examples, sharing)
+    optimizer = nlp.create_optimizer()
+    optimizer.averages = {}
+    for _ in range(60):
+        nlp.update(examples, sgd=optimizer)
+    assert nlp.evaluate(examples)["multitask_exact"] == 1.0
+    nlp.to_disk(tmp_path / "model")
+    assert same(outputs(nlp, examples), outputs(spacy.load(tmp_path / "model"), examples))
+    with nlp.use_params(optimizer.averages):
+        averaged = outputs(nlp, examples)
+    assert not same(averaged, outputs(nlp, examples))
+
+
+def test_sharing_layer_over_a_listener(nlp, examples, sharing):
+    """Over a frozen encoder it learns alone; replace_listeners keeps what the pipeline computes."""
+    pipe = make_shared(nlp, examples, sharing, listener=True)
+    layer, tok2vec = pipe.encoder.get_ref("sharing"), nlp.get_pipe("tok2vec").model
+    before, frozen = layer.to_bytes(), tok2vec.to_bytes()
+    nlp.update(examples, sgd=nlp.create_optimizer(), exclude=["tok2vec"], annotates=["tok2vec"])
+    assert layer.to_bytes() != before
+    assert tok2vec.to_bytes() == frozen
+    expected = outputs(nlp, examples)
+    nlp.replace_listeners("tok2vec", "multitask", ["model.tok2vec"])
+    assert same(outputs(nlp, examples), expected)
+
+
+def test_shared_encoder_gives_the_vectors_before_the_sharing_layer(nlp, examples, sharing):
+    pipe = make_shared(nlp, examples, sharing)
+    docs = [eg.predicted for eg in examples]
+    plain = make_shared_encoder_v1(pipe.encoder.get_ref("tok2vec"))
+    assert np.array_equal(pipe.encoder.predict(docs).dataXd, plain.predict(docs).dataXd)

@@ -1,0 +1,118 @@
+"""A training that is killed and resumed ends with the weights of one that was not, with the options of the configs."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spacy
+import srsly
+from numpy.testing import assert_array_equal
+from spacy.tokens import Doc, DocBin
+from spacy.util import load_config
+
+from spacy_mtl.training.save_state import TRAINING
+from spacy_mtl.training.state_folder import newest_state
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+WORDS = ["play", "find", "some", "jazz", "blues", "rock", "the", "new", "old", "song"]
+N_STEPS = 20
+EVERY = 4
+# Trains as `spacy train` does, and writes the weights; or dies after some steps.
+CHILD = """
+import os, signal, sys
+import numpy, spacy
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import train
+from spacy_mtl.optimizers.parameters import find_parameters
+
+config, out, kill_after = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+@spacy.registry.loggers("tests.Kill.v1")
+def make_kill():
+    def setup(nlp, stdout, stderr):
+        steps = iter(range(1, 1000))
+        def log_step(info):
+            if next(steps) == kill_after:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return log_step, lambda: None
+    return setup
+
+nlp = init_nlp(spacy.util.load_config(config))
+train(nlp)
+weights = {name: parameter.weights for name, parameter in find_parameters(nlp).items()}
+counts = nlp.get_pipe("tok2vec").model.attrs["word_counts"].counts
+numpy.savez(out, **weights, counts=numpy.array(sorted(counts.items()), dtype="uint64"))
+"""
+
+
+def write_docs(path: Path) -> None:
+    """Docs of rare and of frequent words, with classes and entities."""
+    vocab, rng = spacy.blank("en").vocab, np.random.default_rng(0)
+    docs = []
+    for index in range(40):
+        words = [*rng.choice(WORDS, size=4), f"artist{index % 13}", f"rare{index}"]
+        doc = Doc(vocab, words=[str(word) for word in words])
+        doc.cats = {"play": float(index % 2), "find": float(1 - index % 2)}
+        label = ("ARTIST", "TITLE")[index % 2]
+        doc.set_ents([spacy.tokens.Span(doc, 4, 5 + index % 2, label=label)], default="outside")
+        docs.append(doc)
+    DocBin(docs=docs).to_disk(path)
+
+
+def write_config(name: str, folder: Path) -> Path:
+    """A shipped config, made small, with a state."""
+    config = load_config(CONFIGS / name)
+    docs, state = str(folder / "docs.spacy"), str(folder / "state")
+    config["paths"].update(train=docs, dev=docs)
+    config["components"]["tok2vec"]["model"].update(width=16, depth=2, embed_size=100)
+    adam = {key: value for key, value in config["training"]["optimizer"].items() if key != "@optimizers"}
+    batcher = config["training"]["batcher"] | {"size": 40}
+    config["training"].update(
+        logger={"@loggers": "tests.Kill.v1"},
+        max_steps=N_STEPS - 1,
+        eval_frequency=3,
+        optimizer=adam | {"@optimizers": "spacy_mtl.Optimizer.v1", "state": state},
+        before_update={"@callbacks": "spacy_mtl.TrainingState.v1", "path": state, "every": EVERY, "resume": False},
+        batcher={
+            "@batchers": "spacy_mtl.resume_batches.v1",
+            "path": "${training.before_update.path}",
+            "resume": "${training.before_update.resume}",
+            "batcher": batcher,
+        },
+    )
+    config.to_disk(folder / "config.cfg")
+    return folder / "config.cfg"
+
+
+def run(path: Path, *, resume: bool = False, kill_after: int = -1) -> dict[str, np.ndarray]:
+    """Train in another process, from the start or from the state, to the end or until it kills itself."""
+    config = load_config(path)
+    if resume:
+        state = newest_state(path.parent / "state")
+        assert state is not None
+        config["training"]["max_steps"] -= srsly.read_msgpack(state / TRAINING)["step"]
+        config["training"]["before_update"]["resume"] = True
+    config.to_disk(path.with_name("run.cfg"))
+    command = [sys.executable, "-c", CHILD, path.with_name("run.cfg"), path.with_name("out.npz"), str(kill_after)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == (0 if kill_after < 0 else -signal.SIGKILL), done.stderr
+    return {} if kill_after > 0 else dict(np.load(path.with_name("out.npz")))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize(("name", "kills"), [("cpu.cfg", [6, 7]), ("accurate.cfg", [11])])
+def test_killed_and_resumed_is_the_same_as_not_stopped(name: str, kills: list[int], tmp_path: Path) -> None:
+    """Its own order of docs, dropout, dropped rare words and swapped entities: all go on as they would have."""
+    write_docs(tmp_path / "docs.spacy")
+    config = write_config(name, tmp_path)
+    straight = run(config)
+    for number, kill_after in enumerate(kills):
+        run(config, resume=number > 0, kill_after=kill_after)
+    resumed = run(config, resume=True)
+    assert straight.keys() == resumed.keys()
+    for key, values in straight.items():
+        assert_array_equal(resumed[key], values, err_msg=key)
