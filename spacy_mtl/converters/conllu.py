@@ -62,8 +62,8 @@ def convert_conllu(
         Default: entities are missing.
     encoding (str): The encoding of the file.
     YIELDS (Doc): One doc for each `n_sents` sentences; the last may have fewer.
-    RAISES ConversionError: A line has not ten columns, ids are not 1, 2, 3, …, UPOS is no UD tag, FEATS has no `=`, heads are no tree
-        with one root, a tag is invalid, or no word has `ner_key`.
+    RAISES ConversionError: A line has not ten columns, ids are not 1, 2, 3, …, UPOS is no UD tag, FEATS has no `=`,
+        heads are no tree with one root, a tag is invalid, or no word has `ner_key`.
     """
     if n_sents < 1:
         raise ConversionError(path, f"n_sents is {n_sents}, expected 1 or more")

@@ -32,7 +32,8 @@ def convert_iob(
     encoding (str): The encoding of the file.
     YIELDS (Doc): One doc a sentence.
     RAISES ConversionError: A line has another number of columns than the first one, a column is not there, a word is
-        empty, a tag is invalid, the file has no sentence, or it has no blank line in more than `MAX_ONLY_SENTENCE` tokens.
+        empty, a tag is invalid, the file has no sentence, or it has no blank line in more than `MAX_ONLY_SENTENCE`
+        tokens.
     """
     tokens = _read_tokens(path, token_column=token_column, ent_column=ent_column, encoding=encoding)
     groups = groupby(tokens, key=lambda token: token is None)
@@ -42,7 +43,8 @@ def convert_iob(
     if len(sentences) == 1 and len(sentences[0]) > MAX_ONLY_SENTENCE:
         raise ConversionError(
             path,
-            f"{len(sentences[0])} tokens without a blank line would become one doc; put a blank line after each sentence",
+            f"{len(sentences[0])} tokens without a blank line would become one doc; put a blank line after each "
+            "sentence",
         )
     for sentence in sentences:
         yield _make_doc(vocab, sentence, path)
