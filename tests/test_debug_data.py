@@ -130,7 +130,7 @@ def test_entities_that_do_not_fit_the_tokens(corpora):
     result = audited({**corpora, "odd": path})
     assert [token.text for token in NLP(doc.text)] == ["see", "foobar"]
     assert part_of(result, "train", "odd").misaligned == 3
-    assert said(result.warnings, "corpus 'odd'", "3 entities", "gold_preproc")
+    assert said(result.warnings, "corpus 'odd'", "3 entities", "gold_tokens")
 
 
 def test_combinations_that_train_does_not_show(corpora):
