@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 DEPS := $(VENV)/deps-$(EXTRAS).stamp
+DOCS_DEPS := $(VENV)/deps-$(EXTRAS),docs.stamp
 WHEEL := $(VENV)/wheel.stamp
 PACKAGE := $(shell find spacy_mtl -name '*.py') spacy_mtl/py.typed setup.cfg pyproject.toml MANIFEST.in README.md LICENSE
 
@@ -48,19 +49,21 @@ bench: $(WHEEL)  ## measure speed beside spaCy's own pipelines; results and pict
 	$(BIN)/python benchmarks/scaling.py --data $(DATA)/ewt/train.spacy
 	$(BIN)/python benchmarks/plot.py
 
-docs: $(DEPS)  ## write docs/project.md from project.yml
+docs: $(DOCS_DEPS)  ## write docs/project.md and docs/reference, build the site in site/ (Python 3.11 or later)
 	$(BIN)/python -m spacy project document --no-emoji --output docs/project.md
 	sed -i.bak 's|(project.yml)|(../project.yml)|' docs/project.md && rm docs/project.md.bak
+	PYTHONPATH=. $(BIN)/python docs/make_reference.py docs/reference
+	PYTHONPATH=. $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html --doctree-dir build/doctrees docs site
 
 clean:  ## remove what was built, trained and cached; .venv and downloads stay
-	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache corpus training metrics packages project.lock
+	rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache corpus training metrics packages project.lock
 	rm -f $(WHEEL)
 	find assets benchmarks spacy_mtl tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(DEPS): setup.cfg constraints.txt
+$(VENV)/deps-%.stamp: setup.cfg constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) setuptools
-	$(PIP) --no-build-isolation --editable ".[$(EXTRAS)]"
+	$(PIP) --no-build-isolation --editable ".[$*]"
 	rm -f $(WHEEL)
 	touch $@
 

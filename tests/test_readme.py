@@ -1,9 +1,7 @@
-"""What README.md and CONTRIBUTING.md show is run, and the table of options is that of the code."""
+"""What README.md and CONTRIBUTING.md show is run, and README.md stays short."""
 
-import inspect
 import re
 import textwrap
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,15 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 CONFIGS = [code for language, code in BLOCKS if language == "ini"]
-GROUPS = ("spacy_mtl_heads", "spacy_mtl_weightings", "spacy_mtl_samplers", "spacy_mtl_sharing")
-POINTS = [point for group in GROUPS for point in metadata.entry_points(group=group)]
+
+
+def test_length() -> None:
+    assert len(README.splitlines()) <= 120
+
+
+def test_set_up_commands_are_named() -> None:
+    assert "`make demo`" in README
+    assert "`make test`" in README
 
 
 def test_every_block_is_of_a_known_kind() -> None:
@@ -45,14 +50,6 @@ def test_config_resolves(text: str) -> None:
     assert set(nlp.get_pipe("multitask").heads) == {"intent", "slots"}
 
 
-@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
-def test_options_are_listed(point: metadata.EntryPoint) -> None:
-    assert f"`{point.name}`" in README
-    after = README.split(f"`{point.name}`", 1)[1]
-    for option in inspect.signature(point.load()).parameters:
-        assert f"`{option}`" in after, f"README does not list the option {option} of {point.name}"
-
-
 def test_weighting_of_the_recipe() -> None:
     code = re.findall(r"```python\n(.*?)```", CONTRIBUTING, flags=re.DOTALL)[0]
     scope: dict[str, object] = {}
@@ -60,8 +57,3 @@ def test_weighting_of_the_recipe() -> None:
     weighting = scope["make_mean_v1"]()
     assert isinstance(weighting, Weighting)
     assert weighting.weights({"a": 3.0, "b": 1.0}) == {"a": 0.5, "b": 0.5}
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README + CONTRIBUTING))))
-def test_links_lead_somewhere(path: str) -> None:
-    assert (ROOT / path).exists()

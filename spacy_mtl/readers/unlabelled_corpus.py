@@ -25,7 +25,7 @@ def make_unlabelled_corpus_v1(
     path (Path): A `.txt` file (UTF-8, one text a line), a `.jsonl` file (one object a line, with the text under
         `"text"`), a `.spacy` file (its tokens are kept, its annotation is dropped), or a folder of these, with
         subfolders. Blank texts are skipped.
-    cats (dict[str, float]): Classes that are known of every text, such as `{"genre=email": 1.0}`. They become gold in
+    cats (dict[str, float]): Classes that are known of every text, such as `{"email": 1.0}`. They become gold in
         `doc.cats`; all other annotation is missing.
     limit (int): Maximum number of texts; 0 for all.
     """
