@@ -8,12 +8,13 @@ combinations of a class and entity types that it does not show (what `consistent
 combinations forbidden ("hard"). Runs and scores that are there already are not made again.
 
 Sets: SNIPS lower-cased and cased, HWU64 (entities with the scenario, and with the action), the data that the project
-makes in English and Chinese, and two made of SNIPS to see harm: 400 docs to train on, and a split in which 12 % of dev
-and test docs have two types together that train never shows in a doc of their class. The intents of NLU++ are not
-exclusive, so nothing can be decoded with them.
+makes in English and Chinese, and three to see harm: a few hundred docs of SNIPS and of HWU64 to train on, and SNIPS
+split so that 12 % of dev and test docs have two types together that train never shows in a doc of their class. The
+intents of NLU++ are not exclusive, so nothing can be decoded with them.
 """
 
 import argparse
+import json
 import random
 import sys
 from collections import Counter
@@ -27,15 +28,25 @@ from typing import Any
 import spacy
 from alternate import DATA
 from hwu64 import make_config as make_hwu64_config
-from runs import load_config, read_docs, set_steps, train, write_docs
+from runs import annotated, load_config, read_docs, read_rows, set_steps, table, train, write_docs
+from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example
 from thinc.api import Config
+
+from spacy_mtl.layers.seen_types import Costs, SeenTypes, count_kinds, pair_counts, type_counts
+from spacy_mtl.pipeline.consistency import observe_gold
+from spacy_mtl.pipeline.views import Views
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "assets"))
 CONFIG = ROOT / "configs" / "cpu.cfg"
 SPLITS = ("train", "dev", "test")
-SMALL = 400
+DECODINGS = ("without", "with", "hard")
+SCORES = ("entities_f", "class_acc", "exact", "costly", "nats")
+# in nats
+FORBIDDEN = 1e4
+HWU64 = ("scenario", "action")
 # docs with a pair that train lacks, in the split that is made so
 UNSEEN_SHARE = 0.12
 RARE = (5, 150)
@@ -43,8 +54,13 @@ RARE = (5, 150)
 
 @dataclass
 class DataSet:
-    """steps (int): Of the training. entities (str), classifiers (list[str]): The heads that may be decoded together.
-    score (str): Prefix of the classifier's scores. make (Callable): Writes the splits to a folder, unless it is given.
+    """A set and how to train on it.
+
+    folder (Path): Where its splits are.
+    make_config (Callable): Folder and seed -> the training config.
+    entities (str): The head that finds entities.
+    classifiers (Sequence[str]): The heads with which it may be decoded.
+    make (Callable | None): Writes the splits to the folder, if they are made here.
     """
 
     folder: Path
@@ -52,6 +68,18 @@ class DataSet:
     entities: str
     classifiers: Sequence[str]
     make: Callable[[Path], None] | None = None
+
+
+class Forbidding(SeenTypes):
+    """The hard rule: nothing that training does not show."""
+
+    def costs(self, classes: Sequence[str], labels: Sequence[str]) -> Costs:
+        """So much that no score makes up for it, for each unseen combination of parts that were seen."""
+        rows = {name: index for index, name in enumerate(classes)}
+        kinds = ((rows[name], types) for name, types in self.kinds if name in rows)
+        sizes, types, pairs = count_kinds(kinds, len(classes), labels)
+        found = type_counts(sizes, types), pair_counts(sizes, types, pairs)
+        return Costs(*(FORBIDDEN * ((part.counts == 0) & (part.expected > 0)) for part in found))
 
 
 def main() -> None:
@@ -64,7 +92,55 @@ def main() -> None:
     sets = data_sets(args.data, args.output / "data")
     for seed in args.seeds:
         for name in args.sets or sets:
-            train_once(sets[name], args.output / f"{name}-{seed}", seed)
+            model = train_once(sets[name], args.output / f"{name}-{seed}", seed)
+            decode_all(name, sets[name], seed, model, args.output)
+    for split in ("dev", "test"):
+        rows = [row for row in read_rows(args.output) if row["split"] == split]
+        print(f"\n{split}\n{table(rows, 'system', SCORES)}")
+
+
+def decode_all(name: str, data: DataSet, seed: int, model: Path, output: Path) -> None:
+    """Add the rows of one model that are not there yet to `results-1.jsonl`."""
+    for classifier in data.classifiers:
+        for decoding in DECODINGS:
+            key = {"set": name, "with": classifier, "decoding": decoding, "seed": seed}
+            if any(key.items() <= row.items() for row in read_rows(output)):
+                continue
+            nlp = load(model, data, classifier, decoding)
+            with (output / "results-1.jsonl").open("a") as file:
+                for split in ("dev", "test"):
+                    scores = evaluate(nlp, data.folder / f"{split}.spacy", data.entities, classifier)
+                    row = key | {"system": f"{name}, {classifier}, {decoding}", "split": split} | scores
+                    file.write(json.dumps(row) + "\n")
+
+
+def load(model: Path, data: DataSet, classifier: str, decoding: str) -> Language:
+    """The trained pipeline with another way to decode: `consistent_with` and what it has to know are added to it."""
+    consistent_with = None if decoding == "without" else classifier
+    setting = f"components.multitask.heads.{data.entities}.consistent_with"
+    nlp = spacy.load(model, config={setting: consistent_with})
+    heads = nlp.get_pipe("multitask").heads
+    seen_types = Forbidding() if decoding == "hard" else SeenTypes()
+    heads[data.entities].model.attrs["seen_types"] = seen_types
+    docs = read_docs(data.folder / "train.spacy", nlp)
+    observe_gold(heads, {data.entities: classifier}, Views([Example(doc, doc) for doc in docs]))
+    return nlp
+
+
+def evaluate(nlp: Language, path: Path, entities: str, classifier: str) -> dict[str, float]:
+    """Scores in per cent, on gold tokens; and of the docs, how many have gold that costs something, and how much."""
+    heads, examples = nlp.get_pipe("multitask").heads, annotated(nlp, path)
+    exact = [all(heads[key].is_correct(eg) for key in (entities, classifier)) for eg in examples]
+    classes = heads[classifier].gold_classes(examples)
+    costs = heads[entities].gold_costs(examples, classes, heads[classifier].labels)
+    paid = [cost for cost in costs if cost > 0]
+    return {
+        "entities_f": 100 * heads[entities].score(examples)["f"],
+        "class_acc": 100 * heads[classifier].score(examples)["acc"],
+        "exact": 100 * sum(exact) / len(exact),
+        "costly": 100 * len(paid) / len(costs),
+        "nats": sum(paid) / max(len(paid), 1),
+    }
 
 
 def data_sets(data: Path, made: Path) -> dict[str, DataSet]:
@@ -73,11 +149,16 @@ def data_sets(data: Path, made: Path) -> dict[str, DataSet]:
     return {
         "made_en": DataSet(made / "en", make_short_config, "slots", ["intent"], partial(grammar, "en")),
         "made_zh": DataSet(made / "zh", make_chinese_config, "slots", ["intent"], partial(grammar, "zh")),
-        "hwu64": DataSet(data / "hwu64", make_hwu64, "entities", ["scenario", "action"]),
+        "hwu64": DataSet(data / "hwu64", make_hwu64, "entities", HWU64),
         "snips": DataSet(data / "snips", **snips),
         "snips_resplit": DataSet(made / "resplit", **snips, make=partial(resplit, data / "snips")),
         "snips_cased": DataSet(data / "snips_cased", **snips),
-        "snips_small": DataSet(made / "small", make_short_config, "slots", ["intent"], partial(shrink, data / "snips")),
+        "snips_small": DataSet(
+            made / "small", make_short_config, "slots", ["intent"], partial(shrink, data / "snips", 400)
+        ),
+        "hwu64_small": DataSet(
+            made / "hwu64_small", make_small_hwu64, "entities", HWU64, partial(shrink, data / "hwu64", 600)
+        ),
     }
 
 
@@ -99,10 +180,15 @@ def make_chinese_config(folder: Path, seed: int) -> Config:
     return set_steps(make_snips_config(folder, seed, **settings), 600)
 
 
-def make_hwu64(folder: Path, seed: int) -> Config:
+def make_hwu64(folder: Path, seed: int, *, steps: int = 2400) -> Config:
     """Scenario, action and entities together."""
-    args = argparse.Namespace(data=folder, encoder="CNN", steps=2400)
-    return make_hwu64_config(args, ["scenario", "action", "entities"], seed=seed)
+    args = argparse.Namespace(data=folder, encoder="CNN", steps=steps)
+    return make_hwu64_config(args, [*HWU64, "entities"], seed=seed)
+
+
+def make_small_hwu64(folder: Path, seed: int) -> Config:
+    """The same with half of the steps."""
+    return make_hwu64(folder, seed, steps=1200)
 
 
 def grammar(lang: str, folder: Path) -> None:
@@ -113,12 +199,12 @@ def grammar(lang: str, folder: Path) -> None:
         write_docs(docs, folder / f"{split}.spacy")
 
 
-def shrink(source: Path, folder: Path) -> None:
+def shrink(source: Path, n_docs: int, folder: Path) -> None:
     """Keep a few random docs to train on, and dev and test as they are."""
     for split in SPLITS:
         docs = read_docs(source / f"{split}.spacy", spacy.blank("en"))
         if split == "train":
-            docs = random.Random(0).sample(docs, SMALL)
+            docs = random.Random(0).sample(docs, n_docs)
         write_docs(docs, folder / f"{split}.spacy")
 
 

@@ -172,7 +172,7 @@ def odd_docs(result: Audit) -> Iterator[str]:
         if part.misaligned:
             yield (
                 f"{where}: {part.misaligned} entities do not begin and end at the pipeline's tokens and count as "
-                "missing; set gold_preproc = true in the reader, or use a tokenizer that fits"
+                "missing; read with spacy_mtl.Corpus.v1 and gold_tokens = true, or use a tokenizer that fits"
             )
         for head, found in part.gold_costs.items():
             if any(found.costs):

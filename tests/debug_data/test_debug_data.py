@@ -132,7 +132,7 @@ def test_entities_that_do_not_fit_the_tokens(corpora):
     result = audited({**corpora, "odd": path})
     assert [token.text for token in NLP(doc.text)] == ["see", "foobar"]
     assert part_of(result, "train", "odd").misaligned == 3
-    assert said(result.warnings, "corpus 'odd'", "3 entities", "gold_preproc")
+    assert said(result.warnings, "corpus 'odd'", "3 entities", "gold_tokens")
 
 
 def one_word_entities(intent, types):

@@ -263,3 +263,19 @@ def test_confidence_is_of_what_is_annotated():
 def test_what_it_cannot_be_consistent_with_is_refused(heads, message):
     with pytest.raises(ValueError, match=message):
         make_nlp(heads)
+
+
+def test_a_sourced_component_keeps_what_was_seen_and_adds_to_it():
+    """A sourced pipe is trained on without being initialised."""
+    first = make_consistent()
+    nlp = spacy.blank("en")
+    nlp.add_pipe("multitask", source=first)
+    assert seen_by(nlp) == seen_by(first)
+    before = cost_of(nlp, "ask", "GENRE")
+    assert before == cost_of(first, "ask", "GENRE")
+    reference = nlp.make_doc("is this jazz")
+    reference.cats = {"play": 0.0, "ask": 1.0}
+    reference.set_ents([reference.char_span(8, 12, label="GENRE")], default="outside")
+    nlp.update([Example(nlp.make_doc(reference.text), reference)], sgd=nlp.resume_training())
+    assert cost_of(nlp, "ask", "GENRE") == 0
+    nlp.rehearse(make_examples(nlp))

@@ -243,6 +243,23 @@ def test_spacy_train_goes_on_where_it_stopped(config, tmp_path):
     assert not np.array_equal(begun_again["tok2vec/maxout.29/W"], straight["tok2vec/maxout.29/W"])
 
 
+def test_what_was_seen_with_each_class_is_as_if_it_had_not_stopped(config):
+    """No kind of doc counts twice, and those of the training are there before its first evaluation."""
+    config["components"]["multitask"]["heads"] = {**JOINT, "slots": {**JOINT["slots"], "consistent_with": "intent"}}
+
+    def seen_after(**settings):
+        again = config.copy()
+        again["training"]["max_steps"] = settings.pop("max_steps")
+        again["training"]["before_update"].update(settings)
+        nlp = init_nlp(again)
+        train(nlp)
+        return nlp.get_pipe("multitask").heads["slots"].model.attrs["seen_types"].kinds
+
+    straight = seen_after(max_steps=3)
+    assert len(straight) == 4
+    assert seen_after(max_steps=1, every=0, resume=True) == straight
+
+
 def test_the_state_is_replaced_as_a_whole(config, tmp_path):
     run(config, max_steps=5)
     assert saved_step(tmp_path / "state") == 4
