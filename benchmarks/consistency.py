@@ -32,11 +32,11 @@ from runs import annotated, load_config, read_docs, read_rows, set_steps, table,
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy_mtl.layers.seen_types import Costs, SeenTypes, count_kinds, pair_counts, type_counts
+from spacy_mtl.pipeline.views import Views
 from thinc.api import Config
 
-from spacy_mtl.layers.seen_types import Costs, SeenTypes, count_kinds, pair_counts, type_counts
 from spacy_mtl.pipeline.consistency import observe_gold
-from spacy_mtl.pipeline.views import Views
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "assets"))

@@ -11,10 +11,10 @@ import spacy
 import srsly
 from pipelines import JOINT, make_examples, make_nlp
 from spacy.language import Language
+from spacy_mtl.optimizers.state import load_state
 from tiny_transformers import write_bert
 
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
-from spacy_mtl.optimizers.state import load_state
 
 torch = pytest.importorskip("torch")
 
