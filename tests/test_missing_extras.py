@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from pipelines import ENCODER, make_nlp
-from test_untrusted_models import transformer_pipeline
-from tiny_transformers import write_bert
+from tiny_transformers import transformer_pipeline, write_bert
 
 # Packages that can't be imported, as if they were not installed. Those that need them are not installed either: spaCy
 # would stop at their entry points.
@@ -25,7 +24,7 @@ points = [point for dist in distributions() for point in dist.entry_points if "_
 catalogue.AVAILABLE_ENTRY_POINTS = EntryPoints(points)
 """
 LOAD = "import sys, spacy; print(spacy.load(sys.argv[1])('play some jazz').cats)"
-EXPORT = "from spacy_mtl.models.onnx_export import export_pipeline"
+EXPORT = "from spacy_mtl.onnx.export import export_pipeline"
 
 
 def run(script: str, *missing: str, model: Path) -> str:
@@ -49,7 +48,7 @@ def test_a_transformer(missing: str, tmp_path: Path) -> None:
 def test_an_exported_pipeline(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from spacy_mtl.models.onnx_export import export_encoders
+    from spacy_mtl.onnx.export import export_encoders
 
     nlp = make_nlp(model={"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": ENCODER})
     export_encoders(nlp)

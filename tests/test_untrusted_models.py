@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 import spacy
 import srsly
-from pipelines import JOINT, make_examples, make_nlp
-from spacy.language import Language
-from spacy_mtl.optimizers.state import load_state
-from tiny_transformers import write_bert
+from pipelines import make_nlp
+from tiny_transformers import transformer_pipeline, write_bert
 
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
+from spacy_mtl.training.state import load_state
 
 torch = pytest.importorskip("torch")
 
@@ -59,18 +58,6 @@ def test_the_files_would_run_their_code(marker: Path) -> None:
         marker.rmdir()
 
 
-def transformer_pipeline(bert: str, *, listener: bool) -> Language:
-    nlp = spacy.blank("en")
-    tok2vec: dict[str, Any] = {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": bert}
-    if listener:
-        nlp.add_pipe("tok2vec", config={"model": tok2vec})
-        tok2vec = {"@architectures": "spacy_mtl.Tok2VecListener.v1", "width": 16, "upstream": "*"}
-    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": tok2vec}
-    nlp.add_pipe("multitask", config={"model": model, "heads": JOINT})
-    nlp.initialize(lambda: make_examples(nlp))
-    return nlp
-
-
 def poison(path: Path, weights: bytes) -> None:
     """Put these weights in place of the transformer's in a saved network."""
     network = srsly.read_msgpack(path)
@@ -86,7 +73,8 @@ def test_a_transformer(kind: str, listener: bool, marker: Path, tmp_path: Path) 
     pytest.importorskip("transformers")
     nlp = transformer_pipeline(write_bert(tmp_path / "bert"), listener=listener)
     nlp.to_disk(tmp_path / "model")
-    poison(tmp_path / "model" / ("tok2vec" if listener else "multitask") / "model", bad_weights(marker)[kind])
+    file = tmp_path / "model" / ("tok2vec/model" if listener else "multitask/encoder")
+    poison(file, bad_weights(marker)[kind])
     with pytest.raises(ValueError, match=r"weights hold something other than tensors.*Do not trust this pipeline"):
         spacy.load(tmp_path / "model")
     assert not marker.exists()
@@ -114,7 +102,7 @@ def test_the_state_of_a_training(marker: Path, tmp_path: Path) -> None:
 
 def test_code_that_a_config_names_is_left_out() -> None:
     pytest.importorskip("transformers")
-    from spacy_mtl.layers.transformer_shim import read_config
+    from spacy_mtl.encoders.transformer.shim import read_config
 
     text = '{"model_type": "bert", "attn_implementation": "someone/kernel", "_attn_implementation": "someone/kernel"}'
     assert read_config(text) == {"model_type": "bert"}

@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import spacy
+from pipelines import JOINT, make_examples
+from spacy.language import Language
+
 WORDS = "play some jazz in berlin who is anna schmidt where the wake me at seven ##ly ##s un ##believ ##able".split()
 
 
@@ -41,3 +45,16 @@ def write_bert(
         torch.nn.init.normal_(param, std=0.3)
     model.save_pretrained(folder)
     return str(folder)
+
+
+def transformer_pipeline(bert: str, *, listener: bool) -> Language:
+    """A small pipeline over a transformer: in the component, or in a tok2vec pipe that it listens to."""
+    nlp = spacy.blank("en")
+    tok2vec: dict[str, Any] = {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": bert}
+    if listener:
+        nlp.add_pipe("tok2vec", config={"model": tok2vec})
+        tok2vec = {"@architectures": "spacy_mtl.Tok2VecListener.v1", "width": 16, "upstream": "*"}
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": tok2vec}
+    nlp.add_pipe("multitask", config={"model": model, "heads": JOINT})
+    nlp.initialize(lambda: make_examples(nlp))
+    return nlp
