@@ -195,7 +195,7 @@ def pipe():
     pairs.finder = resolved["heads"]["ents"]
     heads = {"pairs": pairs, "spell": Spell(), **resolved["heads"]}
     pipe = Multitask(
-        nlp.vocab, make_shared_encoder_v1(resolved["tok2vec"]), heads=heads, weighting=resolved["weighting"]
+        NLP.vocab, make_shared_encoder_v1(resolved["tok2vec"]), heads=heads, weighting=resolved["weighting"]
     )
     pipe.initialize(lambda: make_examples(NLP))
     return pipe
