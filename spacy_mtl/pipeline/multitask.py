@@ -339,10 +339,12 @@ class Multitask(TrainablePipe):
                 self.set_annotations(batch, self._predict_with(batch, silent))
 
     def _log_gold_costs(self, examples: Sequence[Example]) -> None:
-        """Log what `consistent_with` costs the gold of the docs that are scored first after initialisation."""
+        """Log what `consistent_with` costs the gold of the docs that are scored first after initialisation. As a
+        warning, since `spacy train` shows nothing below that.
+        """
         self._is_new = False
         for text in describe_gold_costs(self.heads, self._consistent, Views(examples)):
-            logger.info(text)
+            logger.warning(text)
 
     def _name_for_sharing(self, examples: Sequence[Example]) -> None:
         """Tell the sharing layer, if there is one, what it may have a part for."""
