@@ -247,10 +247,12 @@ def train_once(data: DataSet, output: Path, seed: int) -> Path:
     """RETURNS: the model that is best on dev."""
     if data.make is not None and not (data.folder / "train.spacy").exists():
         data.make(data.folder)
-    # spaCy writes model-last at the end
-    if (output / "model-last" / "meta.json").exists():
-        return output / "model-best"
-    return train(data.make_config(data.folder, seed), output)
+    # spaCy writes models from the first evaluation on
+    finished = output / "finished"
+    if not finished.exists():
+        train(data.make_config(data.folder, seed), output)
+        finished.touch()
+    return output / "model-best"
 
 
 if __name__ == "__main__":

@@ -68,13 +68,16 @@ def find_gold_costs(heads: Mapping[str, Any], pairs: Mapping[str, str], views: H
 
 
 def describe_gold_costs(heads: Mapping[str, Any], pairs: Mapping[str, str], views: HeadViews) -> Iterator[str]:
-    """For each consistent head, what its gold costs, and how often training brings something new itself."""
+    """For each consistent head whose gold costs something, what it costs, and how often training brings something new
+    itself.
+    """
     for key, found in find_gold_costs(heads, pairs, views).items():
-        yield (
-            f"head {key!r}, consistent_with = {pairs[key]!r}: gold of the docs to evaluate {found}; in training, "
-            f"{100 * heads[key].novelty():.1f} % of the sets of entity types that a class comes with would cost "
-            "something if they were not there"
-        )
+        if any(found.costs):
+            yield (
+                f"head {key!r}, consistent_with = {pairs[key]!r}: gold of the docs to evaluate {found}; in training, "
+                f"{100 * heads[key].novelty():.1f} % of the sets of entity types that a class comes with would cost "
+                "something if they were not there. Compare the scores with those of consistent_with = null"
+            )
 
 
 def decide(heads: Mapping[str, Any], pairs: Mapping[str, str], name: str, scores: Mapping[str, ScoresT]) -> AllScoresT:

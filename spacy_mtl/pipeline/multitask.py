@@ -475,10 +475,12 @@ class Multitask(TrainablePipe):
                 self.set_annotations(batch, self._predict_with(batch, silent))
 
     def _log_gold_costs(self, examples: Sequence[Example]) -> None:
-        """Log what `consistent_with` costs the gold of the docs that are scored first after initialisation."""
+        """Log what `consistent_with` costs the gold of the docs that are scored first after initialisation. As a
+        warning, since `spacy train` shows nothing below that.
+        """
         self._is_new = False
         for text in describe_gold_costs(self.heads, self._pairs, HeadViews(examples)):
-            logger.info(text)
+            logger.warning(text)
 
     def _in_order(self) -> dict[str, Head]:
         return {key: self.heads[key] for key in self._order}
