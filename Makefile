@@ -1,11 +1,13 @@
 # make help lists the targets. PYTHON: the interpreter for .venv. EXTRAS: extras of setup.cfg to install there.
+# VENV: another folder for the virtual environment. PYTHONS: the interpreters for test-pythons.
 # ARGS: further arguments for pytest. DATA: the folder of corpora for bench.
 PYTHON ?= python3
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 EXTRAS ?= dev
 ARGS ?=
 DATA ?= $(or $(SPACY_MTL_DATA),../shared/data)
 
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 DEPS := $(VENV)/deps-$(EXTRAS).stamp
@@ -14,11 +16,11 @@ WHEEL := $(VENV)/wheel.stamp
 PACKAGE := $(shell find spacy_mtl -name '*.py') spacy_mtl/py.typed setup.cfg pyproject.toml MANIFEST.in README.md LICENSE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench docs clean
+.PHONY: help setup demo test test-all test-pythons lint bench docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DEPS)  ## make .venv with pinned versions and an editable install of this folder
 	$(PIP) --no-deps --no-build-isolation --editable .
@@ -32,6 +34,19 @@ test: $(WHEEL)  ## install the wheel and run the tests that are not slow
 
 test-all: $(WHEEL)  ## install the wheel and run all tests
 	SPACY_MTL_INSTALLED=1 $(BIN)/pytest $(ARGS)
+
+test-pythons:  ## the same as test for each of PYTHONS, in a virtual environment each
+	@missing=; for python in $(PYTHONS); do $$python -c '' 2> /dev/null || missing="$$missing $$python"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "test-pythons:$$missing cannot be run; install what is missing, or name others: make test-pythons PYTHONS=\"...\""; \
+		exit 1; \
+	fi
+	@failed=; for python in $(PYTHONS); do \
+		echo "test-pythons: $$python"; \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		$(MAKE) test PYTHON=$$python VENV=.venv-$$version || failed="$$failed $$python"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "test-pythons: failed with$$failed"; exit 1; fi
 
 lint: $(DEPS)  ## check style (ruff) and types (mypy)
 	$(BIN)/ruff check .

@@ -105,6 +105,11 @@ def make_tag_scheme(kind: str, n_labels: int) -> TagScheme:
     return TagScheme(kind, n_labels, prefix, label, allowed, ~into, ends)
 
 
+def n_labels_of(kind: str, n_tags: int) -> int:
+    """The number of labels with which a scheme has so many tags."""
+    return (n_tags - 1) // len(PREFIXES[kind])
+
+
 def _continues(iob: IntsT, labels: IntsT, lengths: IntsT) -> BoolsT:
     """Whether a token goes on with the entity of the token before. An I that cannot (at the start of a doc, after O
     or after another label) begins an entity instead; after an unset token it stays I.

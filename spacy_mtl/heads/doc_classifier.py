@@ -21,6 +21,7 @@ from ..gold import renamed_cats, snippet
 from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output
+from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
@@ -235,10 +236,11 @@ class DocClassifier:
         return [found[0] if len(found) == 1 else None for found in positive]
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
-        """Cross-entropy against the teacher's probabilities."""
-        target = self._probabilities(teacher)
-        loss = _cross_entropy(target, scores) if self.exclusive else _binary_cross_entropy(target, scores)
-        return float(loss.sum()) / len(scores), (self._probabilities(scores) - target) / len(scores)
+        """Cross-entropy against the teacher's probabilities, among the classes that it has."""
+        target, old = self._probabilities(teacher), old_scores(scores, teacher)
+        loss = _cross_entropy(target, old) if self.exclusive else _binary_cross_entropy(target, old)
+        d_old = (self._probabilities(old) - target) / len(scores)
+        return float(loss.sum()) / len(scores), with_new_labels(d_old, scores)
 
     def decode(self, docs: Sequence[Doc], scores: Floats2d) -> Floats2d:
         """Class probabilities, (n_docs, n_labels)."""

@@ -17,6 +17,7 @@ from ..layers.doc_logits import doc_logits, init_doc_logits
 from ..layers.dropout import dropout
 from ..layers.gradient_reversal import gradient_reversal
 from ..layers.linear import grow_output
+from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import log_softmax, softmax
@@ -156,10 +157,10 @@ class DomainAdversary:
         return float(loss) / len(examples), d_scores / len(examples)
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
-        """Cross-entropy against the teacher's probabilities."""
-        target = softmax(teacher)
-        loss = -(target * log_softmax(scores)).sum()
-        return float(loss) / len(scores), (softmax(scores) - target) / len(scores)
+        """Cross-entropy against the teacher's probabilities, among the domains that it has."""
+        target, old = softmax(teacher), old_scores(scores, teacher)
+        loss = -(target * log_softmax(old)).sum()
+        return float(loss) / len(scores), with_new_labels((softmax(old) - target) / len(scores), scores)
 
     def decode(self, docs: Sequence[Doc], scores: Floats2d) -> list[str]:
         """The likeliest domain of each doc."""

@@ -23,11 +23,12 @@ from ..crf.path_probability import path_probabilities
 from ..crf.seen_types import SeenTypes
 from ..crf.span_probability import span_probabilities
 from ..crf.spans import Spans, add_strings, is_blocked, set_ents
-from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme
+from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.viterbi import viterbi
 from ..gold import boundaries, entity_values, look_up, snippet
 from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
+from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
 from ..protocols.arrays import ArrayT
 from ..protocols.head import FoundSpans, HeadInput, HeadModelT
@@ -283,14 +284,16 @@ class EntityRecognizer:
         return loss / n_units, d_scores * (1.0 / n_units)
 
     def get_teacher_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:
-        """Cross-entropy against the teacher's distribution over tag sequences."""
-        scheme = self.tag_scheme
+        """Cross-entropy against the teacher's distribution over tag sequences, among those of the types that it has."""
+        scheme = make_tag_scheme(self.scheme, n_labels_of(self.scheme, teacher.emissions.shape[1]))
+        old = scores.with_potentials(map(old_scores, scores.potentials, teacher.potentials))
         target = forward_backward(constrain(teacher, scheme)).marginals(teacher)
-        lattice = forward_backward(constrain(scores, scheme))
-        pairs = zip(scores.potentials, target.potentials, strict=True)
+        lattice = forward_backward(constrain(old, scheme))
+        pairs = zip(old.potentials, target.potentials, strict=True)
         loss = lattice.log_partition - sum(float((mine * theirs).sum(dtype="d")) for mine, theirs in pairs)
         n_units = max(len(scores.kept), 1)
-        return loss / n_units, (lattice.marginals(scores) + target * -1.0) * (1.0 / n_units)
+        d_old = (lattice.marginals(old) + target * -1.0) * (1.0 / n_units)
+        return loss / n_units, scores.with_potentials(map(with_new_labels, d_old.potentials, scores.potentials))
 
     def decode(self, docs: Sequence[Doc], scores: CRFScores) -> Spans:
         """The spans of the best valid tag sequences, none of them over a token that the doc has blocked."""

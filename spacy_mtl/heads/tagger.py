@@ -19,6 +19,7 @@ from thinc.util import get_array_module, to_numpy
 from ..gold import is_annotated, look_up, snippet, stored_values, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output, linear
+from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
 from ..protocols.arrays import ArrayT
 from ..protocols.head import HeadInput, HeadModelT
@@ -208,10 +209,11 @@ class Tagger:
         return loss / n_units, d_scores
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
-        """Cross-entropy against the teacher's probabilities."""
-        target = softmax(teacher)
+        """Cross-entropy against the teacher's probabilities, among the values that it has."""
+        target, old = softmax(teacher), old_scores(scores, teacher)
         n_units = max(len(scores), 1)
-        return -float((target * log_softmax(scores)).sum()) / n_units, (softmax(scores) - target) / n_units
+        loss = -float((target * log_softmax(old)).sum()) / n_units
+        return loss, with_new_labels((softmax(old) - target) / n_units, scores)
 
     def decode(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.int64]:
         """The label index of each token, (n_tokens,)."""

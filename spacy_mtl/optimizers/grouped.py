@@ -16,6 +16,7 @@ from ..protocols.arrays import ArrayT
 from .adam import Adam
 from .fused import TensorT
 from .groups import Group, read_groups
+from .growth import move_moments
 from .parameters import find_parameters
 
 CHECK_AFTER = 100
@@ -113,16 +114,34 @@ class GroupedAdam(Adam):
         self.groups = groups
         self.step = 0
         self._exempt = exempt
+        self._nlp: Language | None = None
         self._names: dict[KeyT, str] = {}
+        self._shapes: dict[KeyT, tuple[int, ...]] = {}
         self._places: dict[KeyT, Place] = {}
 
     def bind(self, nlp: Language) -> None:
         """Tell the optimizer where in the pipeline a parameter hangs, before its first step. Raises a ValueError for
         groups that match no parameter, or match one twice.
         """
-        self._names = {parameter.key: name for name, parameter in find_parameters(nlp).items()}
-        self._places = {key: self._find_place(key) for key in self._names}
+        self._nlp = nlp
+        self.find_grown()
         self._check_groups()
+
+    def find_grown(self) -> None:
+        """Read the pipeline's parameters again. Those that `add_label` has put larger ones in the place of hand on
+        their group, moments and averages. Without a pipeline (see `bind`) nothing is known of places.
+        """
+        if self._nlp is None:
+            return
+        keys, shapes = {name: key for key, name in self._names.items()}, self._shapes
+        parameters = find_parameters(self._nlp)
+        self._names = {parameter.key: name for name, parameter in parameters.items()}
+        self._shapes = {parameter.key: parameter.weights.shape for parameter in parameters.values()}
+        self._places = {key: self._find_place(key) for key in self._names}
+        for new, name in self._names.items():
+            old = keys.get(name, new)
+            if old != new:
+                move_moments(self, old, new, shape=shapes[old], grown=self._shapes[new])
 
     def __call__(self, key: KeyT, weights: ArrayT, gradient: ArrayT, *, lr_scale: float = 1.0) -> tuple[ArrayT, ArrayT]:
         """Change the weights in place and set the gradient to zero. RETURNS: both."""
@@ -172,6 +191,8 @@ class GroupedAdam(Adam):
             self.learn_rate, self.L2 = learn_rate, L2
 
     def _place_of(self, key: KeyT) -> Place:
+        if key not in self._places:
+            self.find_grown()
         if key not in self._places:
             self._places[key] = self._find_place(key)
         return self._places[key]

@@ -19,6 +19,7 @@ def save_state(optimizer: GroupedAdam, nlp: Language, path: str | Path) -> None:
         gradients that no step has used: they would be lost. spaCy's `nlp.update(sgd=...)` leaves those of a pipe with
         listeners to the next call; `nlp.update(sgd=False)`, then `finish_update` of each component, leaves none.
     """
+    optimizer.find_grown()
     parameters = find_parameters(nlp)
     names = {parameter.key: name for name, parameter in parameters.items()}
     unknown = [key for key in optimizer.nr_update if key not in names]

@@ -228,12 +228,38 @@ def test_gradients_flow_through_a_condition(nlp, examples):
     assert pipe.heads["intent"].model.get_ref("output").has_grad("W")
 
 
+def arrays_of(scores):
+    """The arrays of a head's scores, or of their gradient."""
+    return scores.potentials if hasattr(scores, "potentials") else [scores]
+
+
 def test_rehearsal_loss_is_least_at_the_teacher_itself(pipe, examples):
     head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
     loss, d_scores = head.get_teacher_loss(scores, scores)
-    arrays = d_scores.potentials if hasattr(d_scores, "potentials") else [d_scores]
-    assert max(np.abs(array).max() for array in arrays) < 1e-6
+    assert max(np.abs(array).max() for array in arrays_of(d_scores)) < 1e-6
     assert head.get_teacher_loss(scores, scores * 1.5)[0] > loss
+
+
+def test_rehearsal_leaves_labels_alone_that_the_teacher_lacks(pipe, examples):
+    """Among the others the student is as before, so that nothing pulls at all."""
+    if getattr(pipe.heads["task"], "attr", "") == "sent_start":
+        pytest.skip("its labels are fixed")
+    docs = [eg.predicted for eg in examples]
+    head, _, teacher, _ = run_head(pipe, docs)
+    least, _ = head.get_teacher_loss(teacher, teacher)
+    head.add_label("PRON" if getattr(head, "attr", "") == "pos" else "NEW")
+    _, _, scores, _ = run_head(pipe, docs)
+    loss, d_scores = head.get_teacher_loss(teacher, scores)
+    assert loss == pytest.approx(least)
+    assert max(np.abs(array).max() for array in arrays_of(d_scores)) < 1e-6
+    moved, d_moved = head.get_teacher_loss(teacher, scores * 1.5)
+    assert moved > least
+    for array, whole, old in zip(*map(arrays_of, (d_moved, scores, teacher)), strict=True):
+        assert array.shape == whole.shape
+        new = array.copy()
+        new[tuple(slice(size) for size in old.shape)] = 0.0
+        assert not new.any()
+        assert array.any()
 
 
 def test_decode_annotate_score(pipe, nlp, examples):

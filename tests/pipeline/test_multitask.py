@@ -247,6 +247,17 @@ def test_rehearsal_keeps_old_predictions(nlp):
     assert first < last < moved
 
 
+def test_rehearsal_after_a_label_was_added(nlp):
+    docs = [doc.copy() for doc in nlp.pipe([text for text, _, _ in TEXTS])]
+    examples = [Example(doc, doc.copy()) for doc in docs]
+    optimizer = nlp.resume_training()
+    pipe = nlp.get_pipe("multitask")
+    first = nlp.rehearse(examples, sgd=optimizer)["multitask"]
+    for head in ("intent", "slots"):
+        pipe.add_label("NEW", head=head)
+    assert nlp.rehearse(examples, sgd=optimizer)["multitask"] == pytest.approx(first, rel=1e-3)
+
+
 def test_select_pipes_and_source(nlp):
     with nlp.select_pipes(disable="multitask"):
         assert not nlp("play Anna").ents

@@ -162,6 +162,43 @@ def test_a_transformer_is_resumed_too(tmp_path):
     assert_equal_training(straight, optimizer, resumed, second)
 
 
+def test_a_label_added_in_a_training_keeps_group_and_moments_and_can_be_saved(tmp_path):
+    nlp, other = make_nlp(listener=True), make_nlp(listener=True)
+    optimizer, second = (
+        make_optimizer_v1(0.05, {"slots": {"pattern": "^multitask/slots/", "learn_rate": 0.0}}, use_averages=True)
+        for _ in range(2)
+    )
+    optimizer.bind(nlp)
+    learn(nlp, optimizer, batches_of(nlp)[:5])
+    before = find_parameters(nlp)
+    old = {
+        name: (optimizer.mom1[p.key], optimizer.mom2[p.key]) for name, p in before.items() if p.key in optimizer.mom1
+    }
+    for pipeline in (nlp, other):
+        for head in ("intent", "slots"):
+            pipeline.get_pipe("multitask").add_label("NEW", head=head)
+    weights = {name: parameter.weights.copy() for name, parameter in find_parameters(nlp).items()}
+    save_state(optimizer, nlp, tmp_path / "state")
+    learn(nlp, optimizer, batches_of(nlp)[5:])
+    for name, parameter in find_parameters(nlp).items():
+        if name.startswith("multitask/slots/"):
+            # the layer that sees the intents grows when the slots first see the new one
+            corner = tuple(slice(size) for size in weights[name].shape)
+            assert_array_equal(parameter.weights[corner], weights[name], err_msg=name)
+    assert nlp.get_pipe("multitask").heads["intent"].model.get_ref("output").get_param("W")[-1].any()
+
+    load_state(second, other, tmp_path / "state")
+    n_grown = 0
+    for name, parameter in find_parameters(other).items():
+        if name in old and parameter.weights.shape != before[name].weights.shape:
+            n_grown += 1
+            corner = tuple(slice(size) for size in before[name].weights.shape)
+            for moments, earlier in zip((second.mom1, second.mom2), old[name], strict=True):
+                grown = moments[parameter.key].reshape(parameter.weights.shape)
+                assert_array_equal(grown[corner].ravel(), earlier, err_msg=name)
+    assert n_grown >= 6
+
+
 def test_a_gradient_that_would_be_lost_is_an_error(tmp_path):
     nlp, optimizer = make_nlp(listener=True), make_optimizer()
     nlp.update(make_examples(nlp), sgd=optimizer)
