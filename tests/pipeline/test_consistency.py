@@ -103,7 +103,7 @@ def test_the_less_certain_head_gives_way():
     lean(nlp, "GENRE", by=1000.0)
     text = TEXTS[3][0]
     heads = nlp.get_pipe("multitask").heads
-    logits = nlp.get_pipe("multitask")._run_heads([nlp.make_doc(text)], ["intent"])["intent"][0]
+    (logits,) = nlp.get_pipe("multitask").model.predict([nlp.make_doc(text)])["intent"]
     play, ask = (logits[heads["intent"].labels.index(name)] for name in ("play", "ask"))
     # a question by a nat, if GENRE cost nothing
     lean(nlp, "ask", by=float(play - ask) + 1.0)
