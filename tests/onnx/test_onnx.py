@@ -251,8 +251,8 @@ def test_without_onnxruntime_the_error_names_the_extra(exported, monkeypatch):
 
 def test_without_onnx_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "spacy_mtl.onnx.export")
-    monkeypatch.delitem(sys.modules, "spacy_mtl.onnx.graph")
+    for module in ("export", "cnn_graphs", "graph"):
+        monkeypatch.delitem(sys.modules, f"spacy_mtl.onnx.{module}")
     result = CliRunner().invoke(mtl_cli, ["export-onnx", "model", "out"])
     assert result.exit_code == 1
     assert "pip install 'spacy-mtl[onnx]'" in result.output

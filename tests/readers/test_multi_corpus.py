@@ -20,6 +20,10 @@ from spacy_mtl.readers.label_map import with_labels
 from spacy_mtl.readers.multi_corpus import make_multi_corpus_v1
 from spacy_mtl.samplers.proportional import make_proportional_v1
 
+HEADS = spacy.registry.resolve(
+    heads_config(intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer"}, tag={"kind": "Tagger"})
+)
+
 
 def fails(*parts):
     """Expect a ValueError whose message has these parts in this order."""
@@ -108,24 +112,33 @@ def test_labels_are_renamed_and_dropped():
     nlp = spacy.blank("en")
     doc = make_examples(nlp)[0].reference
     doc[0].tag_, doc[1].tag_ = "VB", "DT"
-    new = with_labels(doc, {"GENRE": "style", "LOC": None, "play": "act", "ask": None, "VB": "V", "DT": None})
+    mapping = {"GENRE": "style", "LOC": None, "play": "act", "ask": None, "VB": "V", "DT": None}
+    new = with_labels(doc, mapping, HEADS.values())
     assert [(ent.text, ent.label_) for ent in new.ents] == [("jazz", "style")]
     assert [token.ent_iob_ for token in new] == ["O", "O", "B", "O", ""]
     assert new.cats == {"act": 1.0}
     assert [token.tag_ for token in new][:2] == ["V", ""]
     assert [ent.label_ for ent in doc.ents] == ["GENRE", "LOC"]
     assert doc.cats == {"play": 1.0, "ask": 0.0}
-    assert with_labels(doc, {"PER": "person"}) is doc
+    once = with_labels(doc, {"play": "ask", "ask": "play"}, [HEADS["intent"], HEADS["intent"]])
+    assert once.cats == {"ask": 1.0, "play": 0.0}
+
+
+def test_a_label_map_needs_heads_that_say_what_labels_are():
+    corpora = {"a": {"reader": lambda nlp: make_examples(nlp), "label_map": {"LOC": "place"}}}
+    with fails("corpus 'a'", "label_map", "multitask"):
+        list(make_multi_corpus_v1(corpora, make_proportional_v1())(spacy.blank("en")))
 
 
 def test_classes_that_meet_in_one_name_keep_the_larger_value():
     doc = spacy.blank("en").make_doc("hi")
     doc.cats = {"a": 1.0, "b": 0.0, "c": 0.0}
-    assert with_labels(doc, {"a": "x", "b": "x"}).cats == {"x": 1.0, "c": 0.0}
+    assert with_labels(doc, {"a": "x", "b": "x"}, HEADS.values()).cats == {"x": 1.0, "c": 0.0}
 
 
 def test_a_readers_own_docs_stay_as_they_are():
     nlp = spacy.blank("en")
+    nlp.add_pipe("multitask")
     kept = make_examples(nlp)
     corpora = {"a": {"reader": lambda nlp: kept, "label_map": {"LOC": "place"}}, "b": {"reader": lambda nlp: kept}}
     reader = make_multi_corpus_v1(corpora, make_proportional_v1())
