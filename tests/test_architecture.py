@@ -12,7 +12,7 @@ PACKAGE = Path(spacy_mtl.__file__).parent
 SHARED = {"gold", "origin", "protocols"}
 # What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
-    "__init__": set(),
+    "__init__": {"registry"},
     "registry": set(),
     "gold": set(),
     "origin": set(),

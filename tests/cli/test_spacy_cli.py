@@ -130,3 +130,8 @@ def test_a_packaged_pipeline_predicts_the_same_in_a_fresh_environment(model, tmp
     cats, ents = json.loads(printed)
     assert cats == pytest.approx(doc.cats)
     assert ents == [[ent.text, ent.label_] for ent in doc.ents]
+
+
+def test_importing_the_package_is_enough_for_the_registries():
+    code = "import spacy_mtl, spacy; assert spacy.registry.mtl_heads.get('spacy_mtl.Tagger.v1')"
+    subprocess.run([sys.executable, "-c", code], check=True)
