@@ -10,6 +10,7 @@ import pytest
 import spacy
 from multi import TWO, make_config, write
 from pipelines import heads_config, make_examples
+from silent_heads import without_confidence
 from spacy.cli import app
 from spacy.tokens import DocBin
 from spacy.util import load_config, resolve_dot_names
@@ -212,14 +213,6 @@ def test_it_ends_when_dev_is_no_better(paths, tmp_path):
     assert report.stopped == "the dev score of round 1 is not above that of round 0"
     assert [one.number for one in report.rounds] == [0, 1]
     assert report.rounds[1].heads["intent"].labels > 0
-
-
-def without_confidence(kind):
-    """A class of heads like another, that can't say how sure they are. It is a class of its own, since `isinstance`
-    remembers for each class whether it follows a Protocol.
-    """
-    left_out = ("confidence", "__dict__", "__weakref__")
-    return type(f"Silent{kind.__name__}", (), {key: value for key, value in vars(kind).items() if key not in left_out})
 
 
 def test_a_head_that_cannot_say_gets_no_labels(paths, tmp_path, monkeypatch):
