@@ -15,9 +15,9 @@ from thinc.api import Config
 from ..pipeline.checks import check_overlap
 from ..pipeline.consistency import GoldCosts, find_consistent, find_gold_costs, update_constraints
 from ..pipeline.head_views import HeadViews, check_head_names
-from ..pipeline.multitask import Multitask
 from ..protocols.head import DocClasses, HasLabels, Head
 from ..readers.multi_corpus import MultiCorpus
+from ..readers.pipeline_heads import heads_of
 from ..readers.source import Source
 from .counts import Part
 
@@ -64,7 +64,9 @@ def audit(config: Config) -> Audit:
     RAISES ValueError: The config has no component of this package, or no corpora.
     """
     nlp = load_model_from_config(config, auto_fill=True)
-    heads = heads_of_pipeline(nlp)
+    heads = heads_of(nlp.pipeline)
+    if not heads:
+        raise ValueError(f"the pipeline has no component multitask: {nlp.pipe_names}; spacy debug data is for others")
     settings = nlp.config.interpolate()
     train = str(settings["training"]["train_corpus"]).removeprefix("corpora.")
     splits: dict[str, Any] = registry.resolve(settings["corpora"])
@@ -81,14 +83,6 @@ def audit(config: Config) -> Audit:
                 result.errors.append(f"{split}: {error}")
     find_problems(result, heads)
     return result
-
-
-def heads_of_pipeline(nlp: Language) -> dict[str, Head]:
-    """The heads of all components of this package."""
-    pipes = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, Multitask)]
-    if not pipes:
-        raise ValueError(f"the pipeline has no component multitask: {nlp.pipe_names}; spacy debug data is for others")
-    return {key: head for pipe in pipes for key, head in pipe.heads.items()}
 
 
 def corpora_in_split(reader: Any, nlp: Language, split: str) -> Iterator[tuple[str, Iterable[Example]]]:

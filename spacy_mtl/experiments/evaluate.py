@@ -9,8 +9,8 @@ from spacy.language import Language
 from spacy.training import Example
 from tqdm import tqdm
 
-from ..protocols.head import HasHeads, Head
 from ..readers.corpus import Corpus
+from ..readers.pipeline_heads import heads_of
 
 # scores of all heads together
 TOGETHER = ("multitask_score", "multitask_exact")
@@ -35,7 +35,7 @@ def evaluate(nlp: Language, paths: Sequence[Path], *, gold_tokens: bool = True) 
     gold_tokens (bool): Predict on the tokens of the gold docs; False tokenizes their texts.
     RAISES ValueError: The pipeline has no component with heads, or a file has no docs.
     """
-    if not heads_in(nlp):
+    if not heads_of(nlp.pipeline):
         raise ValueError(f"the pipeline {nlp.pipe_names} has no component multitask; use spacy evaluate")
     result = Evaluation()
     for name, path in zip(corpus_names(paths), paths, strict=True):
@@ -48,12 +48,6 @@ def evaluate(nlp: Language, paths: Sequence[Path], *, gold_tokens: bool = True) 
         result.scores[name] = nlp.evaluate(examples)
         result.n_docs[name] = len(examples)
     return result
-
-
-def heads_in(nlp: Language) -> dict[str, Head]:
-    """The heads of all components of this package, by name."""
-    pipes: list[Any] = [pipe for _, pipe in nlp.pipeline]
-    return {key: head for pipe in pipes if isinstance(pipe, HasHeads) for key, head in pipe.heads.items()}
 
 
 def corpus_names(paths: Sequence[Path]) -> list[str]:
@@ -73,7 +67,7 @@ def table(nlp: Language, result: Evaluation) -> list[tuple[str, str, str, str, s
     rows = []
     for corpus, scores in result.scores.items():
         n_docs = str(result.n_docs[corpus])
-        for key, head in heads_in(nlp).items():
+        for key, head in heads_of(nlp.pipeline).items():
             own = {name[len(key) + 1 :]: value for name, value in scores.items() if name.startswith(f"{key}_")}
             shown = {name: value for name, value in own.items() if isinstance(value, float)}
             if shown:

@@ -1,6 +1,6 @@
 """In which order heads run, and which of them a head needs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ..network.run_heads import conditions_of
 from ..protocols.head import GivesCondition, Head, Prepares
@@ -52,26 +52,28 @@ def needs_of(heads: Mapping[str, Head], pairs: Mapping[str, str], key: str) -> s
 
 def needed_heads(heads: Mapping[str, Head], pairs: Mapping[str, str], names: Iterable[str]) -> set[str]:
     """These heads, all that must run before them, and those that they are decoded together with."""
-    needed: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        key = waiting.pop()
-        if key not in needed:
-            needed.add(key)
-            waiting.extend(needs_of(heads, pairs, key))
-            waiting.extend(other for pair in pairs.items() if key in pair for other in pair)
-    return needed
+
+    def needs(key: str) -> Iterable[str]:
+        together = {other for pair in pairs.items() if key in pair for other in pair}
+        return needs_of(heads, pairs, key) | together
+
+    return reach(names, needs)
 
 
 def trained_heads(heads: Mapping[str, Head], names: Iterable[str]) -> set[str]:
     """These heads and all that they are conditioned on, directly or not: the gradients of their losses reach them."""
+    return reach(names, lambda key: conditions_of(heads[key]))
+
+
+def reach(names: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """The names, and all that follow from them, step by step."""
     reached: set[str] = set()
     waiting = list(names)
     while waiting:
         key = waiting.pop()
         if key not in reached:
             reached.add(key)
-            waiting.extend(conditions_of(heads[key]))
+            waiting.extend(following(key))
     return reached
 
 

@@ -1,18 +1,15 @@
-"""The heads of the pipeline that a reader reads for: they say what gold they learn from."""
+"""The heads of a pipeline: they say what gold they learn from, and what they report."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Iterable
 from typing import Any
-
-from spacy.language import Language
 
 from ..protocols.head import HasHeads, Head
 
 
-def heads_of_pipeline(nlp: Language, names: Collection[str] | None = None) -> dict[str, Head]:
-    """The heads of all components that have any, disabled ones too.
+def heads_of(components: Iterable[tuple[str, Callable[..., Any]]]) -> dict[str, Head]:
+    """The heads of all components that have any, by name.
 
-    names (Collection[str] | None): Only these heads; None for all.
+    components (Iterable[tuple[str, Callable]]): `nlp.components`, which has disabled ones too, or `nlp.pipeline`.
     """
-    pipes: list[Any] = [pipe for _, pipe in nlp.components]
-    heads = {key: head for pipe in pipes if isinstance(pipe, HasHeads) for key, head in pipe.heads.items()}
-    return heads if names is None else {key: head for key, head in heads.items() if key in names}
+    pipes: list[Any] = [pipe for _, pipe in components]
+    return {key: head for pipe in pipes if isinstance(pipe, HasHeads) for key, head in pipe.heads.items()}

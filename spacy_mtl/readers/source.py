@@ -11,8 +11,9 @@ from spacy.tokens import DocBin
 from spacy.training import Example
 
 from ..origin import mark, name_corpus
+from ..protocols.head import Head
 from .label_map import LabelMapT, with_labels
-from .pipeline_heads import heads_of_pipeline
+from .pipeline_heads import heads_of
 
 ReaderT = Callable[[Language], Iterable[Example]]
 
@@ -65,9 +66,16 @@ class Source:
                 same = predicted is changed.predicted and reference is changed.reference
                 yield changed if same else Example(predicted, reference)
 
+    def learners(self, nlp: Language) -> dict[str, Head]:
+        """The pipeline's heads that learn from this corpus, of disabled components too: spaCy disables those that are
+        sourced or frozen while it initialises the others.
+        """
+        heads = heads_of(nlp.components)
+        return {key: head for key, head in heads.items() if self.heads is None or key in self.heads}
+
     def _mapped(self, eg: Example, nlp: Language) -> Example:
         assert self.label_map is not None
-        heads = heads_of_pipeline(nlp, self.heads)
+        heads = self.learners(nlp)
         if not heads:
             raise ValueError(
                 "label_map is set, but the pipeline has no head that says which labels these are; add a component "

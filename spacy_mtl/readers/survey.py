@@ -9,7 +9,6 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..protocols.head import HasLabels, Head
-from .pipeline_heads import heads_of_pipeline
 from .source import Source
 
 
@@ -32,7 +31,7 @@ def survey(sources: Iterable[Source], nlp: Language) -> Survey:
     for source in sources:
         chosen: list[tuple[Example, set[object]]] = []
         seen: set[object] = set()
-        heads = heads_of_pipeline(nlp, source.heads)
+        heads = source.learners(nlp)
         for eg in source(nlp):
             sizes[source.name] = sizes.get(source.name, 0) + 1
             labels = labels_of(eg.reference, heads)
