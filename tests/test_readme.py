@@ -1,4 +1,4 @@
-"""What README.md and CONTRIBUTING.md show is run, and README.md stays short."""
+"""The examples in README.md and CONTRIBUTING.md run, and README.md stays short."""
 
 import re
 import textwrap

@@ -19,11 +19,12 @@ PARAMS = ("down_W", "down_b", "up_W", "up_b")
 
 
 def make_adapters_v1(by: ByT, width: int = 24, bypass: float = 0.0) -> SharingT:
-    """Build residual bottleneck adapters, `h + up(relu(down(layer_norm(h))))` (Houlsby et al. 2019, "Parameter-
-    Efficient Transfer Learning for NLP", ICML; one per domain: Bapna and Firat 2019, "Simple, Scalable Adaptation for Neural
-    Machine Translation", EMNLP). Shared vectors `(n_tokens, width)` become a view of the same shape for each head. `up`
-    starts at zero, so a new adapter changes nothing. An adapter that gets no gradient in a step keeps its weights
-    exactly.
+    """Build residual bottleneck adapters: `h + up(relu(down(layer_norm(h))))` (Houlsby et al. 2019,
+    "Parameter-Efficient Transfer Learning for NLP", ICML; one per domain: Bapna and Firat 2019, "Simple, Scalable
+    Adaptation for Neural Machine Translation", EMNLP).
+
+    Shared vectors `(n_tokens, width)` become a view of the same shape for each head. `up` starts at zero, so a new
+    adapter changes nothing. An adapter that gets no gradient in a step keeps its weights exactly.
 
     by (str): `"head"`: one adapter for each head, trained by that head alone. `"corpus"`: one adapter for each corpus
         seen at initialisation, shared by all heads; docs of another corpus, or of none, pass through unchanged. The

@@ -1,4 +1,4 @@
-"""spacy_mtl.Optimizer.v1: learning rates by group, computed by hand. A gradient that is 1 in each step moves a weight
+"""spacy_mtl.Optimizer.v1: learning rates by group, computed by hand. With a gradient of 1 in each step, a weight moves
 by the learning rate.
 """
 

@@ -1,4 +1,4 @@
-"""Adapters against their formula: who has one, who trains it, and which docs pass it by."""
+"""Adapters against their formula: which heads or corpora have one, what trains it, and which docs bypass it."""
 
 import numpy as np
 import pytest

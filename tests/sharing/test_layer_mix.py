@@ -1,4 +1,4 @@
-"""A mix of layers of its own for each head."""
+"""Each head learns its own mix of the encoder's layers."""
 
 import numpy as np
 import pytest

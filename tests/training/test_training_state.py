@@ -1,4 +1,4 @@
-"""A training that was stopped goes on exactly as if it had not been: spacy_mtl.TrainingState.v1 and its files."""
+"""spacy_mtl.TrainingState.v1 and its files: a training that was stopped resumes exactly as if it had not been."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The transformer encoder against Hugging Face's own forward pass, and what a pipeline needs of it."""
+"""The transformer encoder against Hugging Face's own forward pass, and in a pipeline."""
 
 import itertools
 import json
