@@ -1,5 +1,5 @@
-"""GPU behaviour, tested without a GPU: nothing mixes arrays of the GPU with numpy's, and the number of waits for the GPU
-does not grow with the number of docs. Tests on a real GPU are in test_gpu.py.
+"""GPU behaviour, tested without a GPU: nothing mixes arrays of the GPU with numpy's, and the number of waits for the
+GPU does not grow with the number of docs. Tests on a real GPU are in test_gpu.py.
 """
 
 from collections import Counter
