@@ -38,11 +38,11 @@ def make_swap_entities_v1(level: float, entity_level: float = 1.0) -> AugmenterT
     "An Analysis of Simple Data Augmentation for Named Entity Recognition", COLING). A new value is drawn uniformly from
     the entities of that type in docs of the same classes (`doc.cats`) that were read before.
 
-    `doc.cats` stay. Tags, parts of speech, morphology, lemmas and sentence starts stay at all other tokens and are
-    missing at new ones; dependencies are dropped. To decide for each entity separately, as the paper does, set
-    `level = 1.0` and `entity_level` to the rate. With `max_epochs` of 0 or more, spaCy reads a corpus once, and each
-    epoch repeats the same swaps; for new swaps in each epoch, read the corpus with `spacy_mtl.MultiCorpus.v1` and
-    `max_epochs = -1`.
+    Docs without entities pass unchanged. In the others, `doc.cats` stay. Tags, parts of speech, morphology, lemmas and
+    sentence starts stay at old tokens and are missing at new ones; dependencies are dropped. To decide for each
+    entity separately, as the paper does, set `level = 1.0` and `entity_level` to the rate. With `max_epochs` of 0 or
+    more, spaCy reads a corpus once, and each epoch repeats the same swaps; for new swaps in each epoch, read the corpus
+    with `spacy_mtl.MultiCorpus.v1` and `max_epochs = -1`.
 
     level (float): Probability that a doc is chosen for swaps.
     entity_level (float): Probability that an entity of a chosen doc is swapped.

@@ -45,6 +45,7 @@ def beam_search(scores: CRFScores, scheme: TagScheme, costs: Costs, classes: Int
         kept.append((before, tags))
         best[:size][ending] = values[ending].argmax(axis=1)
         due = np.take_along_axis(due[:size], before[:, :, None], axis=1)
+        # From now on, an entity of any type also costs its pair with the entity that begins here.
         docs, begun = np.nonzero(begins[tags])
         due[docs, begun] += costs.pairs[classes[docs], scheme.label[tags[docs, begun]]]
         arriving = scores.transitions[tags]

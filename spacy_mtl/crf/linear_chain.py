@@ -278,6 +278,7 @@ def _run_forward(packing: Packing, local: ArrayT, moves: ArrayT, starts: ArrayT)
     """RETURNS: Alpha (n_tokens, n_tags) and the scale of each row (n_tokens, 1)."""
     xp = get_array_module(local)
     alpha, scale = xp.empty_like(local), xp.empty_like(local[:, :1])
+    # Longest sequences come first, so those that run at a step are the first ones of the step before.
     here = slice(0, 0)
     for index, size in enumerate(packing.sizes.tolist()):
         before, here = slice(here.start, here.start + size), slice(here.stop, here.stop + size)
@@ -302,6 +303,7 @@ def _run_backward(packing: Packing, scaled: ArrayT, moves: ArrayT, at_end: Array
     for size in packing.sizes[::-1].tolist():
         here = slice(stop - size, stop)
         n_after = after.stop - after.start
+        # Longest sequences come first, so the first n_after rows go on. The others end here; their beta is set already.
         if n_after:
             xp.matmul(step[after], moves.T, out=beta[here.start : here.start + n_after])
         xp.multiply(scaled[here], beta[here], out=step[here])

@@ -103,6 +103,7 @@ def _run_backward(packing: Packing, scaled: ArrayT, moves: ArrayT, at_end: Array
     for size in packing.sizes[::-1].tolist():
         here = slice(stop - size, stop)
         n_after = after.stop - after.start
+        # Longest sequences come first, so the first n_after rows go on. The others end here; their beta is set already.
         if n_after:
             log_beta[here.start : here.start + n_after] = _log_product(log_step[after], moves.T)
         log_step[here] = scaled[here] + log_beta[here]

@@ -28,7 +28,7 @@ def make_adapters_v1(by: ByT, width: int = 24, bypass: float = 0.0) -> SharingT:
 
     by (str): `"head"`: one adapter for each head, trained by that head alone. `"corpus"`: one adapter for each corpus
         seen at initialisation, shared by all heads; docs of another corpus, or of none, pass through unchanged. The
-        name of a doc's corpus is `doc.user_data["spacy_mtl.corpus"]`.
+        name of a doc's corpus is `doc.user_data["spacy_mtl.corpus"]`; it is an error if no doc has one.
     width (int): Width of the bottleneck.
     bypass (float): Share of the docs that skip their adapter in training, so that the heads also learn from vectors
         like those of docs of an unknown corpus. Only used with `by = "corpus"`.

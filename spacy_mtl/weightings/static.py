@@ -11,7 +11,7 @@ from ..protocols.weighting import NeedsT, Step
 
 def make_static_v1(weights: dict[str, float] | None = None) -> "Static":
     """Build the plain sum of the heads' losses and gradients, each with a fixed factor. A well-tuned plain sum is hard
-    to beat (Kurin et al. 2022, Xin et al. 2022).
+    to beat (Kurin et al. 2022, Xin et al. 2022). A head that finds no gold in the batch has no loss and adds nothing.
 
     weights (dict[str, float] | None): Factor of each head's loss and gradients, by name of the head; 1.0 for heads that
         are not named. With 0.0 the loss is reported but trains nothing.

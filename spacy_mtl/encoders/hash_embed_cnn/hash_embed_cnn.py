@@ -99,7 +99,8 @@ def make_multi_hash_embed_cnn_v1(
     rare_word_dropout (float): Replace rare words by the unknown word in training; 0 switches this off. A word that
         occurs in n texts is replaced with the probability
         `rare_word_dropout / (rare_word_dropout + n ** rare_word_power)`. Docs made by `SwapEntities` are not counted.
-        In prediction, every word that training has not seen is replaced.
+        In prediction, every word that training has not seen is replaced. `attrs` must contain ORTH, LOWER, NORM or
+        LEMMA.
     rare_word_power (float): Exponent of n. At 3.0, few words but those seen once are replaced.
     """
     if depth < 1:

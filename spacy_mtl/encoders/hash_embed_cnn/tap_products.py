@@ -49,6 +49,7 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
     n, width = X.shape[1:]
     n_out = taps.shape[2]
     before, first, second, after = X
+    # The sums of both positions need only four different products, of these differences and sums of vectors.
     before -= second
     after -= first
     V = (before, first + second, second - first, after)

@@ -80,6 +80,7 @@ def encode(
     multiply = winograd_products if encoder.winograd else direct_products
     for index, layer in zip(windows[1:], weights[1:], strict=True):
         if not encoder.padded:
+            # The last row stands for all positions outside of docs, which the next layer must see as zeros.
             X[-1] = 0.0
         D = kernels.take(X, index if encoder.winograd else index.T)
         Y, _ = multiply(D, layer.taps, layer.bias, kernels=kernels)
@@ -150,6 +151,7 @@ def _begin_layer(
 
     def backprop(dH: ArrayT) -> tuple[ArrayT, GradsT]:
         if not encoder.padded:
+            # The forward pass overwrote this row, so no gradient flows back through it.
             dH[-1] = 0.0
         dY, d_gain, d_shift = backprop_norm(dH if mask is None else dH * mask)
         dD, d_taps, d_bias = backprop_products(dY)

@@ -33,7 +33,8 @@ def make_transformer_encoder_v1(
 
     Each word is split into pieces by itself. Docs are sorted by length and cut into batches with little padding; BERT,
     ELECTRA, RoBERTa, XLM-R and CamemBERT read several docs in one row (sequence packing). Docs longer than the
-    transformer can read are read in overlapping windows.
+    transformer can read are read in overlapping windows. If a batch does not fit into memory, an error names it, and
+    the weights stay unchanged.
 
     name (str): A Hugging Face model: a folder, or a name on the hub. It is loaded at initialisation and saved with the
         pipeline.
