@@ -1,6 +1,6 @@
 """Word pieces of words. Each distinct word is split once, and its pieces are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 from threading import Lock
 from typing import Any, NamedTuple
@@ -53,7 +53,7 @@ class PieceTable:
     def read(self, docs: Sequence[Doc], *, max_pieces: int) -> Pieces:
         """Return the pieces of the docs.
 
-        docs (Sequence[Doc]): The docs. The vocab of the first one must know the words of all.
+        docs (Sequence[Doc]): The docs, of any vocabs.
         max_pieces (int): Maximum number of pieces of a word. Longer words lose their last ones.
         """
         if not docs:
@@ -61,23 +61,24 @@ class PieceTable:
         words = np.concatenate([doc.to_array(ORTH).reshape(-1) for doc in docs])
         distinct, of_token = np.unique(words, return_inverse=True)
         with self._lock:
-            rows = self._find(distinct.tolist(), docs[0].vocab)[of_token.reshape(-1)]
+            rows = self._find(distinct.tolist(), docs)[of_token.reshape(-1)]
             starts, counts, ids = self.starts, self.counts, self.ids
         counts = np.minimum(counts[rows], max_pieces)
         return Pieces(ids[row_ranges(starts[rows], counts)], counts)
 
-    def _find(self, words: list[int], vocab: Vocab) -> ArrayT:
+    def _find(self, words: list[int], docs: Sequence[Doc]) -> ArrayT:
         """Return the row of each word, and add words that are missing, (n_words,)."""
         missing = [word for word in words if word not in self.rows]
         if missing:
             if len(self.rows) + len(missing) > MAX_WORDS:
                 self._clear()
                 missing = words
-            self._add(missing, vocab)
+            self._add(missing, {id(doc.vocab): doc.vocab for doc in docs}.values())
         return np.array([self.rows[word] for word in words], dtype="int64")
 
-    def _add(self, words: list[int], vocab: Vocab) -> None:
-        texts = [vocab.strings[word] for word in words]
+    def _add(self, words: list[int], vocabs: Collection[Vocab]) -> None:
+        # A string has the same hash in every vocab, but only the vocabs of its docs know it.
+        texts = [next(vocab.strings[word] for vocab in vocabs if word in vocab.strings) for word in words]
         # One by one, since the threads of encode_batch do not survive a fork, as by nlp.pipe(n_process=2).
         ids = [[] if text.isspace() else self._cut(text) for text in texts]
         counts = np.array([len(pieces) for pieces in ids], dtype="int64")

@@ -66,6 +66,14 @@ def word_vectors(name: str, doc: Doc, pooling: str, *, all_layers: bool = False)
     return numpy.stack([pool[pooling](hidden[0, r]).numpy() if r else numpy.zeros(hidden.shape[-1]) for r in rows])
 
 
+def test_docs_of_two_vocabs_in_one_batch(bert: str) -> None:
+    docs = [make_docs([text])[0] for text in ("play some jazz", "wake schmidt in berlin", "play berlin")]
+    assert "schmidt" not in docs[0].vocab.strings
+    together = make_encoder(bert).predict(docs)
+    for doc, vectors in zip(docs, together, strict=True):
+        assert_allclose(vectors, make_encoder(bert).predict([doc])[0], atol=1e-5)
+
+
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("max_batch", [1, 2048])
 def test_vectors_equal_hugging_face_for_one_doc_at_a_time(bert: str, pooling: str, max_batch: int) -> None:
