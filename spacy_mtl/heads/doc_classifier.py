@@ -170,6 +170,13 @@ class DocClassifier:
         counts.update(labels[key] for key, value in doc.cats.items() if value > 0 and key in labels)
         return 1
 
+    def absent_labels(self, doc: Doc) -> set[str]:
+        """The classes that are known not to apply, if a doc can have any number of classes."""
+        if self.exclusive:
+            return set()
+        labels = dict(zip(self.keys, self.labels, strict=True))
+        return {labels[key] for key, value in doc.cats.items() if value <= 0 and key in labels}
+
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
         """Rename the keys of `cats`, with any prefix. A key that is dropped is absent in the target."""
         target.cats = renamed_cats(source.cats, mapping)
@@ -192,6 +199,14 @@ class DocClassifier:
         known = frozenset(self.keys)
         for eg in examples:
             self._check(eg, known)
+
+    def find_mistake(self, example: Example) -> str | None:
+        """Say what is wrong with the doc's `cats`, such as two positive classes where one is allowed."""
+        try:
+            self._check(example, frozenset(self.keys))
+        except ValueError as error:
+            return str(error)
+        return None
 
     def with_threshold(self, threshold: float) -> "DocClassifier":
         """The same head, scored by another threshold."""
