@@ -1,7 +1,7 @@
 """Mappings in a config whose keys may hold "=".
 
-confection writes a dict as a section with a line `key = value` for each item, even when it only interpolates, and splits
-each line at its first "=". A dict with the key "genre=email" therefore comes back wrong:
+confection writes a dict as a section with a line `key = value` for each item, even when it only interpolates. It splits
+each line at its first "=", so that a dict with the key "genre=email" comes back wrong:
 
     {"genre=email": 1.0}  ->  genre=email = 1.0  ->  {"genre": "email = 1.0"}
 

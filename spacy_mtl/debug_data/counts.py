@@ -43,7 +43,7 @@ class HeadCounts:
         return annotated
 
     def check(self, head: Head, examples: Sequence[Example]) -> None:
-        """Count what the head would learn as negative, and what training would refuse."""
+        """Count what the head would learn as negative, and what training would refuse, in examples with gold."""
         if isinstance(head, TeachesAbsence):
             for eg in examples:
                 absent = head.absent_labels(eg.reference)
@@ -89,8 +89,9 @@ class Part:
         for key, head in heads.items():
             view, counts = views.of(key), self.heads.setdefault(key, HeadCounts())
             learn_labels(head, view)
-            used |= counts.add(head, view)
-            counts.check(head, view)
+            annotated = counts.add(head, view)
+            counts.check(head, [eg for eg, flag in zip(view, annotated, strict=True) if flag])
+            used |= annotated
         self.unused += int((~used).sum())
         self.lengths.extend(len(eg.predicted) for eg in examples)
         self.n_gold_tokens += sum(len(eg.reference) for eg in examples)

@@ -126,8 +126,8 @@ def limited_corpora(result: Audit, heads: Mapping[str, Head]) -> Iterator[Findin
 
 
 def learned_as_negative(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
-    """Labels that one corpus has and another, annotated for the same head, has not: it may not be annotated for them.
-    Labels that are too rare to expect any in the other corpus are left out.
+    """Labels that one corpus has and another lacks, where most docs of the other teach the head that they do not occur:
+    it may not be annotated for them. Labels that are too rare to expect any in the other corpus are left out.
     """
     for key in heads:
         by_corpus = result.counts_in_train(key)
@@ -139,7 +139,8 @@ def learned_as_negative(result: Audit, heads: Mapping[str, Head]) -> Iterator[Fi
                 for label, number in total.items()
                 if number
                 and not counts.labels[label]
-                and (negatives := counts.complete + counts.negatives[label]) * number >= EXPECTED * others
+                and 2 * (negatives := counts.complete + counts.negatives[label]) > counts.docs
+                and negatives * number >= EXPECTED * others
             }
             if lacking:
                 yield Finding(

@@ -10,6 +10,7 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..encoders.hash_embed_cnn.forward import Part, Tok2VecT, split_docs
+from ..extras import EXTRA
 from ..threads.parallel import run_parts
 from .runtime import OnnxState, import_onnxruntime
 
@@ -23,7 +24,7 @@ def make_onnx_encoder_v1(width: int) -> Tok2VecT:
     """
     # so that spacy.load says what is missing, not the first text
     import_onnxruntime()
-    attrs = {"graphs": {}, "state": OnnxState()}
+    attrs = {"graphs": {}, "state": OnnxState(), EXTRA: "onnx"}
     return Model("onnx_encoder", forward, init=init, dims={"nO": width}, attrs=attrs)
 
 

@@ -223,6 +223,22 @@ def test_a_corpus_without_types_of_another(corpora):
     assert not said(audited(few).of_level("warning"), "PER")
 
 
+def test_two_classifiers_with_prefixes_read_in_turn(corpora):
+    """The labels of the second are not known yet when the first corpus is read: its docs are no mistakes."""
+    folder = corpora["cats"].parent
+    topics = write(
+        folder / "topics.spacy", cat_docs({"topic=a": 1.0, "topic=b": 0.0}, {"topic=a": 0.0, "topic=b": 1.0}) * 5
+    )
+    config = make_config(
+        {"cats": corpora["cats"], "topics": topics}, cats={"heads": ["intent"]}, topics={"heads": ["topic"]}
+    )
+    config["components"]["multitask"]["heads"] = {
+        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1"},
+        "topic": {"@mtl_heads": "spacy_mtl.DocClassifier.v1", "label_prefix": "topic="},
+    }
+    assert audit(config).of_level("error") == []
+
+
 def cat_docs(*cats):
     made = []
     for values in cats:
