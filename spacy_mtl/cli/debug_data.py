@@ -21,9 +21,9 @@ ALLOW_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def debug_data_cli(
     ctx: typer.Context,
-    config_path: Annotated[Path, typer.Argument(help="Training config", exists=True, dir_okay=False)],
+    config_path: Annotated[Path, typer.Argument(help="Path to training config", exists=True, dir_okay=False)],
     code: Annotated[
-        Path | None, typer.Option("--code", "-c", help="Python file with functions that the config registers")
+        Path | None, typer.Option("--code", "-c", help="Path to Python file with functions to register")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print numbers and findings as JSON, and nothing else")] = False,
     labels: Annotated[

@@ -127,4 +127,4 @@ def test_co_training_takes_its_labels(folder, tmp_path):
     python("-m", "spacy", "mtl", "co-train", folder / "config.cfg", folder / "raw.txt", "--output", output, *options)
     report = json.loads((output / "report.json").read_text())
     assert report["rounds"][1]["heads"]["topic"]["labels"] == 6
-    assert report["silent"] == ["length"]
+    assert report["unable"] == ["length"]
