@@ -32,7 +32,7 @@ def debug_data_cli(
 ) -> None:
     """Show what each head finds in each corpus, and what would go wrong in training.
 
-    CONFIG_PATH is a training config with a component "multitask". All splits of [corpora] are read once and in full,
+    CONFIG_PATH is a training config with a component "multitask". All splits of [corpora] are read in full,
     without sampling. For each head and corpus the command counts docs with gold and annotated units (docs for a
     classifier, tokens for other heads).
 

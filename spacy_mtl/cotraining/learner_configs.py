@@ -61,7 +61,7 @@ def opposite_subwords(config: Config) -> dict[str, bool]:
     view = {path: not value for path, value in settings_named(SUBWORDS, config["components"], "components")}
     if not view:
         raise ValueError(
-            f"view: no encoder of the config has the setting {SUBWORDS}, so say what the second learner shall see "
+            f"view: no encoder of the config has the setting {SUBWORDS}, so say what the second learner should see "
             "otherwise: a setting of its encoder, such as components.tok2vec.model.embed.attrs"
         )
     return view

@@ -27,7 +27,7 @@ class Source:
     reader (Callable[[Language], Iterable[Example]]): Any spaCy reader; each call reads the corpus from its beginning.
     heads (Sequence[str] | None): Only these heads learn from it; None for all.
     weight (float): Its factor in the sampler's proportions.
-    limit (int): At most so many examples of the reader; 0 for all.
+    limit (int): Maximum number of examples of the reader; 0 for all.
     label_map (Mapping[str, str | None] | None): Labels to rename, or to drop (None).
     augmenter (Callable[[Language, Example], Iterator[Example]] | None): A spaCy augmenter.
     """
