@@ -43,7 +43,7 @@ def convert(
     """Convert a corpus to `.spacy` files: all of them, or none if there is an error.
 
     input_path (Path): A file or folder of the format, or a folder of several.
-    output (Path): A path that ends in `.spacy` if there is one input, else a folder, which is created if it does not exist.
+    output (Path): A path that ends in `.spacy` if there is one input, else a folder, created if missing.
     format (str): "joint", "iob", "conllu" or "table".
     nlp (Language): Its tokenizer splits raw text; entities that do not fit its tokens are counted.
     options (Options): The options of single formats.
