@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
+from spacy.pipeline import TrainablePipe
 from spacy.util import load_model, replace_model_node
 from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ..encoders.hash_embed_cnn.thinc_nodes import find_network
+from ..extras import add_requirement
 from ..protocols.arrays import Tok2VecT
 from .cnn_graphs import encoder_graphs
 from .onnx_encoder import make_onnx_encoder_v1
@@ -70,6 +72,7 @@ def export_encoders(nlp: Language) -> dict[str, int]:
             section.clear()
             section.update({"@architectures": "spacy_mtl.OnnxEncoder.v1", "width": exported.get_dim("nO")})
             sizes[name] = sizes.get(name, 0) + sum(map(len, exported.attrs["graphs"].values()))
+        add_requirement(nlp, [pipe.model] if isinstance(pipe, TrainablePipe) else [])
     if not sizes:
         raise ValueError(
             f"none of the components {nlp.pipe_names} has an encoder that can be exported; expected one of the "

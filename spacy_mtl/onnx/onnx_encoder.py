@@ -10,6 +10,7 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..encoders.hash_embed_cnn.forward import Part, split_docs
+from ..extras import EXTRA
 from ..layers.ragged_rows import bounds
 from ..protocols.arrays import Tok2VecT
 from ..threads.parallel import run_parts
@@ -25,7 +26,7 @@ def make_onnx_encoder_v1(width: int) -> Tok2VecT:
     """
     # Imported here so that spacy.load fails if it is missing, not the first prediction.
     import_onnxruntime()
-    attrs = {"graphs": {}, "state": OnnxState()}
+    attrs = {"graphs": {}, "state": OnnxState(), EXTRA: "onnx"}
     return Model("onnx_encoder", forward, init=init, dims={"nO": width}, attrs=attrs)
 
 

@@ -10,6 +10,7 @@ from thinc.api import Model, torch2xp, xp2torch
 from thinc.compat import torch
 from thinc.types import Floats2d
 
+from ...extras import EXTRA
 from ...layers.slices import Slices, join
 from ...protocols.arrays import Tok2VecBackpropT, Tok2VecT
 from .piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
@@ -71,7 +72,7 @@ def make_transformer_encoder_v1(
         forward,
         init=init,
         dims={"nO": None},
-        attrs={"name": name, "max_batch": max_batch, "overlap": overlap},
+        attrs={"name": name, "max_batch": max_batch, "overlap": overlap, EXTRA: "transformers"},
         shims=[shim],
     )
 
