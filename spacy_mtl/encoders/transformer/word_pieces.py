@@ -78,7 +78,7 @@ class PieceTable:
 
     def _add(self, words: list[int], vocabs: Collection[Vocab]) -> None:
         # A string has the same hash in every vocab, but only the vocabs of its docs know it.
-        texts = [next(vocab.strings[word] for vocab in vocabs if word in vocab.strings) for word in words]
+        texts = [next(vocab.strings[word] for vocab in vocabs if word in vocab.strings) for word in words]  # type: ignore[operator]
         # One by one, since the threads of encode_batch do not survive a fork, as by nlp.pipe(n_process=2).
         ids = [[] if text.isspace() else self._cut(text) for text in texts]
         counts = np.array([len(pieces) for pieces in ids], dtype="int64")
