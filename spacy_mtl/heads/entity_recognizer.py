@@ -16,7 +16,7 @@ from thinc.util import get_array_module
 
 from ..crf.forward_backward import forward_backward
 from ..crf.joint_decoding import decode_jointly
-from ..crf.linear_chain import CRFScores, bring_near, constrain, crf, path_scores
+from ..crf.linear_chain import CRFScores, constrain, crf, path_scores, to_cpu_if_small
 from ..crf.linear_chain import grown as grown_crf
 from ..crf.path_probability import path_probabilities
 from ..crf.seen_types import SeenTypes
@@ -273,7 +273,7 @@ class EntityRecognizer:
         if not learns.any():
             return 0.0, None
         n_units = sum(len(eg.predicted) for eg in examples)
-        constrained = constrain(bring_near(scores), self.tag_scheme)
+        constrained = constrain(to_cpu_if_small(scores), self.tag_scheme)
         part, rows = _select_docs(constrained, learns)
         tags, possible = self.tag_scheme.encode(iob[rows], labels[rows], part.lengths)
         loss, gradient = _likelihood_loss(part, tags, possible)
