@@ -37,6 +37,7 @@ from .head_views import HeadViews, check_corpora, check_head_names
 from .initialization import initialize_networks, name_for_sharing, set_labels
 from .run_order import needed_heads, run_order, trained_heads
 from .saving import Parts, files_in
+from .score_weights import DEFAULT_WEIGHTS, warn_of_unnamed_weight
 from .scoring import score_component
 
 DEFAULT_MODEL = Config().from_str("""
@@ -73,7 +74,7 @@ N_STEPS = "n_steps"
         "heads": None,
         "weighting": {"@mtl_weightings": "spacy_mtl.Static.v1", "weights": {}},
     },
-    default_score_weights={"multitask_score": 1.0, "multitask_exact": 0.0},
+    default_score_weights=DEFAULT_WEIGHTS,
 )
 def make_multitask(
     nlp: Language, name: str, model: EncoderT, heads: dict[str, Any] | None, weighting: Any
@@ -276,6 +277,7 @@ class Multitask(TrainablePipe):
         validate_get_examples(get_examples, "Multitask.initialize")
         if nlp is not None:
             check_listeners(self.model, nlp, self.name)
+            warn_of_unnamed_weight(nlp)
         examples = list(get_examples())
         views = HeadViews(examples)
         check_head_names(self.heads, examples)
