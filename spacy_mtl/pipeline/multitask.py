@@ -30,7 +30,7 @@ from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
 from ..protocols.head import Adversarial, Confident, CountsGold, HasLabels, Head, LearnsFromTeacher
 from ..protocols.weighting import MergesGradients, Step
 from ..threads.blas_threads import one_blas_thread
-from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_threshold
+from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
 from .head_views import HeadViews, check_corpora, check_head_names
@@ -150,9 +150,8 @@ class Multitask(TrainablePipe):
         grown = self.heads[head]
         if not isinstance(grown, HasLabels):
             raise ValueError(f"head {head!r}: a {type(grown).__name__} has no labels, so {label!r} can't be added")
-        added = grown.add_label(label)
-        check_overlap(self.heads)
-        return added
+        check_overlap(self.heads | {head: with_label(grown, label)})
+        return grown.add_label(label)
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Find the annotation of the docs by each head that writes any, by head name. The docs are not changed."""
