@@ -111,5 +111,5 @@ def test_pretrained_weights_reach_the_encoder(config, tmp_path):
 def test_pretraining_all_of_the_component_is_refused(config, tmp_path):
     """The working form is `layer = "tok2vec"`, above."""
     config["pretraining"]["layer"] = ""
-    with pytest.raises(RuntimeError, match='multitask: .* set layer = "tok2vec" in .pretraining.'):
+    with pytest.raises(RuntimeError, match=r'multitask: .* set layer = "tok2vec" in .pretraining.'):
         pretrain(config, tmp_path)
