@@ -2,10 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,16 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import renamed_cats, snippet
+from ..gold import renamed_cats
+from ..gold_cats import GoldCats, cats_of
+from ..layers.class_losses import binary_cross_entropy, cross_entropy, exclusive_loss, multilabel_loss
 from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
-from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
+from ..layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
 from ..metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
 from ..metrics.prf_counts import as_flag
 from ..protocols.arrays import ArrayT
@@ -31,9 +32,6 @@ from ..protocols.head import HeadModelT
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
-# what values of soft gold may be off by, from rounding
-TOLERANCE = 1e-3
-CERTAIN = frozenset((0.0, 1.0))
 
 
 def make_doc_classifier_v1(
@@ -155,7 +153,7 @@ class DocClassifier:
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Take every key of the gold `cats` that has the prefix, in alphabetical order."""
         for eg in examples:
-            self._cats(eg)
+            cats_of(eg, self.name)
         self.model.attrs["labels"] = sorted({label for eg in examples for label in self.gold_labels(eg.reference)})
         self.model.attrs["owns_all_keys"] = True
 
@@ -175,7 +173,7 @@ class DocClassifier:
 
     def has_gold(self, example: Example) -> bool:
         """Whether any label is a key of the gold `cats`."""
-        cats = self._cats(example)
+        cats = cats_of(example, self.name)
         return any(key in cats for key in self.keys)
 
     def check_gold(self, examples: Sequence[Example]) -> None:
@@ -188,9 +186,9 @@ class DocClassifier:
                 "would get it; add the other classes, or set exclusive = false"
             )
         self._check_class_weights()
-        known = frozenset(self.keys)
+        gold_cats = self._gold_cats()
         for eg in examples:
-            self._check(eg, known)
+            gold_cats.check(eg)
 
     def with_threshold(self, threshold: float) -> "DocClassifier":
         """The same head, scored by another threshold."""
@@ -222,22 +220,26 @@ class DocClassifier:
         if np.isnan(gold).all():
             return 0.0, None
         near = to_numpy(scores) if scores.size <= FEW_SCORES else scores
-        compute = self._exclusive_loss if self.exclusive else self._multilabel_loss
-        losses, d_scores = compute(get_array_module(near).asarray(gold), near)
+        target, class_weights = get_array_module(near).asarray(gold), self._class_weights(near)
+        if self.exclusive:
+            losses, d_scores = exclusive_loss(target, near, class_weights, label_smoothing=self.label_smoothing)
+        else:
+            losses, d_scores = multilabel_loss(target, near, class_weights)
         return float(losses.sum()) / len(examples), get_array_module(scores).asarray(d_scores / len(examples))
 
     def gold_classes(self, examples: Iterable[Example]) -> list[str | None]:
         """The class of each doc; None where the doc is not annotated, or has a share in several."""
         labels = dict(zip(self.keys, self.labels, strict=True))
         positive = [
-            [labels[key] for key, value in self._cats(eg).items() if key in labels and value > 0] for eg in examples
+            [labels[key] for key, value in cats_of(eg, self.name).items() if key in labels and value > 0]
+            for eg in examples
         ]
         return [found[0] if len(found) == 1 else None for found in positive]
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
         """Cross-entropy against the teacher's probabilities, among the classes that it has."""
         target, old = self._probabilities(teacher), old_scores(scores, teacher)
-        loss = _cross_entropy(target, old) if self.exclusive else _binary_cross_entropy(target, old)
+        loss = cross_entropy(target, old) if self.exclusive else binary_cross_entropy(target, old)
         d_old = (self._probabilities(old) - target) / len(scores)
         return float(loss.sum()) / len(scores), with_new_labels(d_old, scores)
 
@@ -255,18 +257,18 @@ class DocClassifier:
         """Compare the predicted classes with the gold ones. Raises a ValueError for gold values that are no
         probabilities.
         """
-        keys, known = self.keys, frozenset(self.keys)
+        keys, gold_cats = self.keys, self._gold_cats()
         verdicts = ClassVerdicts(len(examples), keys, exclusive=self.exclusive, threshold=self.threshold)
         for row, eg in enumerate(examples):
-            gold, predicted = self._cats(eg), eg.predicted.cats
-            if known.isdisjoint(gold):
+            gold, predicted = cats_of(eg, self.name), eg.predicted.cats
+            if gold_cats.keys.isdisjoint(gold):
                 continue
-            self._check_values(eg, known)
+            gold_cats.check_values(eg)
             if not self.exclusive:
                 verdicts.set_multilabel(row, gold, predicted)
                 continue
-            highest = max(self._own(gold, keys).values())
-            is_decided = highest > 0 or known <= gold.keys()
+            highest = max(gold_cats.own(gold).values())
+            is_decided = highest > 0 or gold_cats.keys <= gold.keys()
             verdicts.set_exclusive(row, gold, predicted, highest=highest, is_decided=is_decided)
         return verdicts
 
@@ -325,105 +327,21 @@ class DocClassifier:
     def _probabilities(self, scores: Floats2d) -> Floats2d:
         return softmax(scores) if self.exclusive else sigmoid(scores)
 
-    def _cats(self, example: Example) -> dict[str, float]:
-        """The gold `cats`, of all heads."""
-        cats: dict[str, float] | None = example.reference.cats
-        if cats is None:
-            raise ValueError(
-                f"head {self.name!r}: the cats of doc {snippet(example.reference.text)} are None; set them to {{}} if "
-                "the doc is not annotated"
-            )
-        return cats
-
-    def _own(self, cats: Mapping[str, float], known: Collection[str]) -> Mapping[str, float]:
-        """The values of this head's keys, of labels that it does not know too."""
-        if self.label_prefix:
-            return {key: value for key, value in cats.items() if key.startswith(self.label_prefix)}
-        if self.model.attrs["owns_all_keys"]:
-            return cats
-        return {key: cats[key] for key in known if key in cats}
+    def _gold_cats(self) -> GoldCats:
+        keys, owns_all_keys = frozenset(self.keys), self.model.attrs["owns_all_keys"]
+        return GoldCats(self.name, self.label_prefix, keys, owns_all_keys, self.exclusive)
 
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.float32]:
         """The values of `cats`, (n_docs, n_labels), NaN where a key is absent."""
-        keys, known = self.keys, frozenset(self.keys)
+        keys, gold_cats = self.keys, self._gold_cats()
         gold = np.full((len(examples), len(keys)), np.nan, dtype="f")
         for row, eg in zip(gold, examples, strict=True):
-            cats = self._cats(eg)
+            cats = cats_of(eg, self.name)
             if not cats:
                 continue
-            self._check(eg, known)
+            gold_cats.check(eg)
             row[:] = [cats.get(key, np.nan) for key in keys]
         return gold
-
-    def _check(self, example: Example, known: frozenset[str]) -> None:
-        """Refuse what can't be learned from: values that are no probabilities, an unknown class, two exclusive classes,
-        none of all exclusive ones.
-        """
-        cats = self._cats(example)
-        values = cats.values()
-        if cats.keys() == known and CERTAIN.issuperset(values) and (not self.exclusive or sum(values) == 1):
-            return
-        self._check_values(example, known)
-        own = self._own(cats, known)
-        positive = [key for key, value in own.items() if value > 0]
-        unknown = [key for key in positive if key not in known]
-        if unknown:
-            label = unknown[0][len(self.label_prefix) :]
-            raise ValueError(
-                f"head {self.name!r}: label {label!r} {_where(example)} was not seen at initialisation; add it with "
-                f"add_label({label!r}, head={self.name!r}), or initialise with examples or labels that have it"
-            )
-        if self.exclusive and sum(own[key] for key in positive) > 1.0 + TOLERANCE:
-            raise ValueError(
-                f"head {self.name!r}: {len(positive)} classes are positive {_where(example)}: {positive}; its classes "
-                "are exclusive, so keep one, or set exclusive = false"
-            )
-        if self.exclusive and not positive and known <= cats.keys():
-            raise ValueError(
-                f"head {self.name!r}: no class is positive {_where(example)}; its classes are exclusive, so set one to "
-                "1.0, leave the head's keys out of cats if the doc is not annotated, or set exclusive = false"
-            )
-
-    def _check_values(self, example: Example, known: frozenset[str]) -> None:
-        """Refuse values of `cats` that are no probabilities."""
-        for key, value in self._own(self._cats(example), known).items():
-            if not isinstance(value, Real) or not -TOLERANCE <= value <= 1.0 + TOLERANCE:
-                raise ValueError(
-                    f"head {self.name!r}: label {key[len(self.label_prefix) :]!r} has the value {value!r} "
-                    f"{_where(example)}; values of cats must be numbers from 0 to 1: 1.0 if the class applies, 0.0 if "
-                    "it does not; leave the key out if that is not known"
-                )
-
-    def _exclusive_loss(self, gold: ArrayT, scores: ArrayT) -> tuple[ArrayT, ArrayT]:
-        """Per-doc losses (n_docs,) and the gradient of their sum."""
-        xp = get_array_module(scores)
-        absent = xp.isnan(gold)
-        values = xp.where(absent, 0.0, gold)
-        total = values.sum(axis=1, keepdims=True)
-        probabilities = softmax(scores)
-        open_mass = xp.where(absent, probabilities, 0.0)
-        shared = open_mass / xp.maximum(open_mass.sum(axis=1, keepdims=True), 1e-30)
-        shares = values / xp.maximum(total, 1e-30)
-        target = xp.where(total > 0, self._smooth(shares), shared)
-        log_open = -xp.log(xp.maximum(open_mass.sum(axis=1), 1e-30))
-        losses = xp.where(total[:, 0] > 0, _cross_entropy(target, scores), log_open)
-        factor = (~absent).any(axis=1) * xp.where(total[:, 0] > 0, shares @ self._class_weights(scores), 1.0)
-        return losses * factor, ((probabilities - target) * factor[:, None]).astype(scores.dtype)
-
-    def _smooth(self, target: ArrayT) -> ArrayT:
-        """Give a share of each row's probability to the other classes."""
-        n_others = target.shape[1] - 1
-        if not n_others:
-            return target
-        return target * (1.0 - self.label_smoothing) + (1.0 - target) * (self.label_smoothing / n_others)
-
-    def _multilabel_loss(self, gold: ArrayT, scores: ArrayT) -> tuple[ArrayT, ArrayT]:
-        """Per-doc losses (n_docs,) and the gradient of their sum."""
-        xp = get_array_module(scores)
-        factor = xp.where(xp.isnan(gold), 0.0, self._class_weights(scores))
-        target = xp.where(xp.isnan(gold), 0.0, gold)
-        losses = (softplus(scores) - target * scores) * factor
-        return losses.sum(axis=1), ((sigmoid(scores) - target) * factor).astype(scores.dtype)
 
     def _class_weights(self, scores: ArrayT) -> ArrayT:
         self._check_class_weights()
@@ -442,15 +360,3 @@ class DocClassifier:
 @lru_cache(maxsize=64)
 def _with_prefix(prefix: str, labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(prefix + label for label in labels)
-
-
-def _where(example: Example) -> str:
-    return f"in doc {snippet(example.reference.text)}"
-
-
-def _cross_entropy(target: ArrayT, logits: ArrayT) -> ArrayT:
-    return -(target * log_softmax(logits)).sum(axis=1)
-
-
-def _binary_cross_entropy(target: ArrayT, logits: ArrayT) -> ArrayT:
-    return (softplus(logits) - target * logits).sum(axis=1)

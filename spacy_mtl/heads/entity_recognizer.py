@@ -6,36 +6,34 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE
+from spacy.attrs import ENT_IOB
 from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from thinc.api import Model
-from thinc.types import Floats2d, Ints1d, Ragged
+from thinc.types import Floats2d, Ints1d
 from thinc.util import get_array_module
 
+from ..crf.conditioned_crf import conditioned_crf, scatter_rows
 from ..crf.forward_backward import forward_backward
 from ..crf.joint_decoding import decode_jointly
-from ..crf.linear_chain import CRFScores, constrain, crf, path_scores, to_cpu_if_small
+from ..crf.likelihood import any_by_doc, likelihood_loss, select_docs
+from ..crf.linear_chain import CRFScores, constrain, to_cpu_if_small
 from ..crf.linear_chain import grown as grown_crf
 from ..crf.path_probability import path_probabilities
 from ..crf.seen_types import SeenTypes
 from ..crf.span_probability import span_probabilities
-from ..crf.spans import Spans, add_strings, is_blocked, set_ents
+from ..crf.spans import Spans, add_strings, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.viterbi import viterbi
 from ..gold import entity_values, look_up, snippet
-from ..layers.dropout import dropout
-from ..layers.linear import grown, linear
+from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.prf_counts import as_flag
 from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
-from ..protocols.arrays import ArrayT
-from ..protocols.head import FoundSpans, HeadInput, HeadModelT
+from ..protocols.head import FoundSpans, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
-TOKEN_ATTRS = [IS_SPACE, ENT_IOB, ENT_TYPE]
 
 
 def make_entity_recognizer_v1(
@@ -63,89 +61,11 @@ def make_entity_recognizer_v1(
         `doc.ents`. Gold is read from `doc.ents` either way.
     """
     heads = [condition_on] if isinstance(condition_on, str) else condition_on or []
-    model = build_model(len(heads), scheme)
+    attrs: dict[str, Any] = {"labels": [], "scheme": scheme, "seen_types": SeenTypes()}
+    model = conditioned_crf("entity_recognizer", len(heads), attrs)
     return EntityRecognizer(
         model, scheme=scheme, condition_on=heads, consistent_with=consistent_with, spans_key=spans_key
     )
-
-
-def build_model(n_conditions: int, scheme: SchemeT) -> HeadModelT:
-    """Token vectors and conditions -> CRF scores over the tokens that are not white space."""
-    drop = dropout()
-    layers: list[Model[Any, Any]] = [drop, crf(), linear()]
-    layers.extend(linear(bias=False) for _ in range(n_conditions))
-    attrs: dict[str, Any] = {"labels": [], "scheme": scheme, "seen_types": SeenTypes()}
-    return Model("entity_recognizer", forward, init=init, layers=layers, attrs=attrs)
-
-
-def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[CRFScores, Any]:
-    """RETURNS: CRFScores, and backprop to the input."""
-    for index, condition in enumerate(X.conditions, start=3):
-        _fit_condition(model, index, condition.shape[1])
-    drop, crf_layer, *projections = model.layers
-    kept, lengths, blocked = _kept_tokens(X.docs)
-    everything = len(kept) == len(X.tokvecs.dataXd)
-    dropped, bp_dropped = drop(X.tokvecs.dataXd, is_train)
-    inputs = [array if everything else array[kept] for array in (dropped, *X.conditions)]
-    outputs = [layer(array, is_train) for layer, array in zip(projections, inputs, strict=True)]
-    emissions = outputs[0][0]
-    for output, _ in outputs[1:]:
-        emissions += output
-    scores, bp_scores = crf_layer((emissions, lengths, kept), is_train)
-    if blocked.any() and not is_train:
-        scheme = make_tag_scheme(model.attrs["scheme"], len(model.attrs["labels"]))
-        scores.possible = scheme.around_blocked(blocked, kept)
-
-    def backprop(d_scores: CRFScores) -> HeadInput:
-        d_emissions = bp_scores(d_scores)
-        d_inputs = [bp_output(d_emissions) for _, bp_output in outputs]
-        if not everything:
-            d_inputs = [_scatter(d_input, kept, len(dropped)) for d_input in d_inputs]
-        return HeadInput([], Ragged(bp_dropped(d_inputs[0]), X.tokvecs.lengths), d_inputs[1:])
-
-    return scores, backprop
-
-
-def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
-    """Set the sizes from the sample and the labels."""
-    assert X is not None
-    n_tags = make_tag_scheme(model.attrs["scheme"], len(model.attrs["labels"])).n_tags
-    _, crf_layer, *projections = model.layers
-    crf_layer.set_dim("nO", n_tags, force=True)
-    crf_layer.initialize()
-    for layer, array in zip(projections, (X.tokvecs.dataXd, *X.conditions), strict=True):
-        layer.set_dim("nO", n_tags, force=True)
-        layer.initialize(array)
-
-
-def _fit_condition(model: HeadModelT, index: int, width: int) -> None:
-    """Grow the projection of a condition when the other head has got new labels since."""
-    layer = model.layers[index]
-    if layer.has_param("W") and layer.get_dim("nI") < width:
-        model.replace_node(layer, grown(layer, n_in=width))
-
-
-def _kept_tokens(docs: Sequence[Doc]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """RETURNS: places in the batch of the tokens that are not white space, (n_kept,), their number in each doc, and
-    whether each token of the batch is blocked, (n_tokens,).
-    """
-    if not docs:
-        return np.zeros(0, dtype="int64"), np.zeros(0, dtype="int64"), np.zeros(0, dtype=bool)
-    values = [doc.to_array(TOKEN_ATTRS) for doc in docs]
-    flat = np.concatenate(values)
-    is_space = flat[:, 0].astype(bool)
-    lengths = np.array([len(rows) for rows in values])
-    if is_space.any():
-        owner = np.repeat(np.arange(len(docs)), lengths)
-        lengths = lengths - np.bincount(owner[is_space], minlength=len(docs))
-    return np.flatnonzero(~is_space), lengths, is_blocked(flat[:, 1:])
-
-
-def _scatter(rows: ArrayT, kept: ArrayT, size: int) -> ArrayT:
-    xp = get_array_module(rows)
-    scattered = xp.zeros((size, rows.shape[1]), dtype=rows.dtype)
-    scattered[kept] = rows
-    return scattered
 
 
 class EntityRecognizer:
@@ -263,21 +183,21 @@ class EntityRecognizer:
             others = [xp.zeros_like(part) for part in scores.potentials[1:]]
             return scores.with_potentials([d_emissions, *others])
 
-        return _scatter(probabilities, scores.kept, n_tokens), backprop
+        return scatter_rows(probabilities, scores.kept, n_tokens), backprop
 
     def get_loss(self, examples: Sequence[Example], scores: CRFScores) -> tuple[float, CRFScores | None]:
         """Negative log-likelihood in nats of the annotation, summed over all tag sequences that agree with it."""
         iob, labels = self._gold(examples)
         iob, labels = iob[scores.kept], labels[scores.kept]
-        learns = _any_by_doc(iob != MISSING, scores.lengths)
+        learns = any_by_doc(iob != MISSING, scores.lengths)
         if not learns.any():
             return 0.0, None
         n_units = sum(len(eg.predicted) for eg in examples)
         constrained = constrain(to_cpu_if_small(scores), self.tag_scheme)
-        part, rows = _select_docs(constrained, learns)
+        part, rows = select_docs(constrained, learns)
         tags, possible = self.tag_scheme.encode(iob[rows], labels[rows], part.lengths)
-        loss, gradient = _likelihood_loss(part, tags, possible)
-        d_emissions = _scatter(gradient.emissions, rows, len(scores.emissions))
+        loss, gradient = likelihood_loss(part, tags, possible)
+        d_emissions = scatter_rows(gradient.emissions, rows, len(scores.emissions))
         xp = get_array_module(scores.emissions)
         d_scores = scores.with_potentials(map(xp.asarray, (d_emissions, *gradient.potentials[1:])))
         return loss / n_units, d_scores * (1.0 / n_units)
@@ -434,31 +354,3 @@ class EntityRecognizer:
                     "is not, which can't be learned from; give it its true label, or leave its tokens unset with "
                     "doc.set_ents(entities, missing=[span])"
                 )
-
-
-def _likelihood_loss(
-    scores: CRFScores, tags: NDArray[np.int64], possible: NDArray[np.bool_]
-) -> tuple[float, CRFScores]:
-    """Summed loss in nats and its gradient: expected tag counts without the annotation less those with it."""
-    lattice = forward_backward(scores)
-    expected = lattice.marginals(scores)
-    if (tags >= 0).all():
-        gold, counts = path_scores(scores, tags)
-    else:
-        agreeing = forward_backward(scores, possible=possible)
-        gold, counts = agreeing.log_partition, agreeing.marginals(scores)
-    return lattice.log_partition - gold, expected + counts * -1.0
-
-
-def _any_by_doc(flags: NDArray[np.bool_], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether any of a doc's tokens is flagged, (n_docs,)."""
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    result: NDArray[np.bool_] = np.bincount(owner[flags], minlength=len(lengths)) > 0
-    return result
-
-
-def _select_docs(scores: CRFScores, chosen: NDArray[np.bool_]) -> tuple[CRFScores, NDArray[np.int64]]:
-    """The scores of some of the docs, and the rows they have in the whole."""
-    rows = np.flatnonzero(np.repeat(chosen, scores.lengths))
-    emissions, others = scores.emissions[rows], scores.potentials[1:]
-    return CRFScores(emissions, *others, scores.lengths[chosen], scores.kept[rows]), rows

@@ -1,7 +1,5 @@
 """The component `multitask`: one shared encoder, several heads, trained jointly."""
 
-import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,22 +11,18 @@ from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import logger, minibatch
-from spacy.util import registry as spacy_registry
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
-from thinc.types import Floats2d
+from thinc.api import Model, Optimizer, Ragged, set_dropout_rate
 
 from .. import registry  # noqa: F401  (the config's registries)
-from ..layers.last_layer import LastLayer
 from ..network.finite_gradients import NotFinite, check_gradient, drop_gradients
-from ..network.last_layer_gradients import last_layer_gradients, want_last_layer
 from ..network.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
 from ..network.optimizer_step import finish_layers
 from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run_heads
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
-from ..protocols.head import Adversarial, Confident, CountsGold, HasLabels, Head, LearnsFromTeacher
-from ..protocols.weighting import MergesGradients, Step
+from ..protocols.head import Confident, HasLabels, Head, LearnsFromTeacher
+from ..protocols.weighting import Step
 from ..threads.blas_threads import one_blas_thread
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
@@ -37,58 +31,14 @@ from .head_views import HeadViews, check_corpora, check_head_names
 from .initialization import initialize_networks, name_for_sharing, set_labels
 from .run_order import needed_heads, run_order, trained_heads
 from .saving import Parts, files_in
-from .score_weights import DEFAULT_WEIGHTS, warn_of_unnamed_weight
+from .score_weights import warn_of_unnamed_weight
 from .scoring import score_component
+from .weighing import Weighing, get_losses
 
-DEFAULT_MODEL = Config().from_str("""
-[model]
-@architectures = "spacy_mtl.SharedEncoder.v1"
-sharing = null
-
-[model.tok2vec]
-@architectures = "spacy_mtl.HashEmbedCNN.v1"
-pretrained_vectors = null
-width = 96
-depth = 4
-embed_size = 2000
-window_size = 1
-maxout_pieces = 3
-subword_features = true
-boundary = "padded"
-word_dropout = 0.0
-rare_word_dropout = 0.0
-rare_word_power = 1.0
-""")["model"]
-DEFAULT_HEADS = {"textcat": "spacy_mtl.DocClassifier.v1", "ner": "spacy_mtl.EntityRecognizer.v1"}
 # docs that are run at once to score a head that writes nothing
 N_SCORED = 256
 # key of `cfg` for the steps taken so far
 N_STEPS = "n_steps"
-
-
-@Language.factory(
-    "multitask",
-    assigns=["doc.cats", "doc.ents", "doc.spans", "token.ent_iob", "token.ent_type", "token.tag", "token.pos"],
-    default_config={
-        "model": DEFAULT_MODEL,
-        "heads": None,
-        "weighting": {"@mtl_weightings": "spacy_mtl.Static.v1", "weights": {}},
-    },
-    default_score_weights=DEFAULT_WEIGHTS,
-)
-def make_multitask(
-    nlp: Language, name: str, model: EncoderT, heads: dict[str, Any] | None, weighting: Any
-) -> "Multitask":
-    """Build the component: one shared encoder, several heads, trained jointly.
-
-    model (Model[list[Doc], Ragged]): The shared encoder, usually `spacy_mtl.SharedEncoder.v1`.
-    heads (dict[str, Head] | None): Heads by name, from the registry `mtl_heads`. Null builds an exclusive classifier
-        `textcat` and an entity recognizer `ner`.
-    weighting (Weighting): How the heads' losses and gradients become one, from the registry `mtl_weightings`.
-    """
-    if heads is None:
-        heads = {key: spacy_registry.get("mtl_heads", maker)() for key, maker in DEFAULT_HEADS.items()}
-    return Multitask(nlp.vocab, model, name, heads=heads, weighting=weighting)
 
 
 class Multitask(TrainablePipe):
@@ -110,14 +60,13 @@ class Multitask(TrainablePipe):
         for key, head in self.heads.items():
             head.name = key
         self.weighting.bind(list(self.heads))
+        self._weighing = Weighing(self.weighting, self.heads, name)
         self._pairs = find_consistent(self.heads)
         self._order = run_order(self.heads, self._pairs)
         self.model = build_multitask_model(model, self._in_order(), self.weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
         self._is_new = False
-        self._corpus_sizes: Mapping[str, int] = {}
-        self._last_layer: LastLayer | None = None
         self.main_scores: dict[str, float | None] = {}
         self.corpus_scores: dict[str, dict[str, float]] = {}
 
@@ -289,7 +238,7 @@ class Multitask(TrainablePipe):
         if not any(len(eg.predicted) for eg in examples):
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
         initialize_networks(self.encoder, self._in_order(), self._pairs, examples)
-        self._prepare_weighting(nlp)
+        self._weighing.prepare(self.encoder, nlp)
         self._is_new = True
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
@@ -368,15 +317,14 @@ class Multitask(TrainablePipe):
         views = HeadViews(examples)
         update_constraints(self.heads, self._pairs, views)
         decoding = Decoding(self.heads, self._pairs, docs, views)
-        if self.weighting.needs == "last_layer" and self._last_layer is None:
-            self._prepare_weighting(None)
+        self._weighing.prepare(self.encoder)
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
         run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
-        own, d_scores = self._get_losses(views, run.scores)
+        own, d_scores = get_losses(self.heads, views, run.scores)
         if not own:
             self._backprop(run, bp_tokvecs, {}, step=None)
             return
-        step = self._make_step(views, own)
+        step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, own)
         weights = self.weighting.weights(own, step)
         weighted = {key: gradient * weights[key] for key, gradient in d_scores.items() if weights[key] != 0}
         self._backprop(run, bp_tokvecs, weighted, step=step)
@@ -384,30 +332,6 @@ class Multitask(TrainablePipe):
         losses[self.name] += sum(weights[key] * loss for key, loss in own.items())
         for key, loss in own.items():
             losses[f"{self.name}/{key}"] += loss
-
-    def _get_losses(self, views: HeadViews, scores: AllScoresT) -> tuple[dict[str, float], AllScoresT]:
-        """RETURNS: loss and gradient of the heads that found gold in the batch."""
-        own: dict[str, float] = {}
-        d_scores: AllScoresT = {}
-        for key, head in self.heads.items():
-            loss, gradient = head.get_loss(views.of(key), scores[key])
-            if not math.isfinite(loss):
-                raise ValueError(
-                    f"head {key!r}: its loss is {loss}, so this batch was not learned from and the weights are as "
-                    "before it; lower the learning rate or the head's weight, or check the encoder's vectors"
-                )
-            if gradient is not None:
-                own[key], d_scores[key] = loss, gradient
-        return own, d_scores
-
-    def _make_step(self, views: HeadViews, own: Mapping[str, float]) -> Step:
-        adversarial = [key for key, head in self.heads.items() if isinstance(head, Adversarial) and head.adversarial]
-        return Step(
-            number=self.cfg.get(N_STEPS, 0),
-            adversarial=frozenset(adversarial),
-            corpus_sizes=self._corpus_sizes,
-            count_units=lambda: {key: count_units(self.heads[key], views.of(key)) for key in own},
-        )
 
     def _backprop(
         self, run: HeadsRun, bp_tokvecs: Callable[[Ragged], Any] | None, d_scores: AllScoresT, *, step: Step | None
@@ -422,7 +346,7 @@ class Multitask(TrainablePipe):
                 bp_tokvecs(Ragged(run.backprop({}), run.tokvecs.lengths))
             return
         try:
-            d_tokvecs = run.backprop(d_scores) if step is None else self._merge(run, d_scores, step)
+            d_tokvecs = run.backprop(d_scores) if step is None else self._weighing.merge(run, d_scores, step)
             check_gradient(d_tokvecs, f"weighting {type(self.weighting).__name__}")
         except NotFinite:
             drop_gradients(self.model)
@@ -431,22 +355,6 @@ class Multitask(TrainablePipe):
         if bp_tokvecs:
             bp_tokvecs(Ragged(d_tokvecs, run.tokvecs.lengths))
         self._with_gradient.update(trained_heads(self.heads, d_scores))
-
-    def _merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step) -> Floats2d:
-        """One gradient at the shared vectors, (n_tokens, width). A loss that is alone is not changed."""
-        if len(d_scores) == 1 or not isinstance(self.weighting, MergesGradients):
-            return run.backprop(d_scores)
-        gradients = run.backprop_each(d_scores)
-        if self._last_layer is not None:
-            step.last_layer = last_layer_gradients(self._last_layer, gradients)
-        return self.weighting.merge(gradients, step)
-
-    def _prepare_weighting(self, nlp: Language | None) -> None:
-        """Get what the weighting needs of the encoder and of the corpora."""
-        if nlp is not None:
-            self._corpus_sizes = dict(nlp.meta.get("spacy_mtl", {}).get("corpus_sizes", {}))
-        if self.weighting.needs == "last_layer":
-            self._last_layer = want_last_layer(self.encoder, nlp, self.name, type(self.weighting).__name__)
 
     def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
         """The annotation of the docs by these heads."""
@@ -489,11 +397,3 @@ class Multitask(TrainablePipe):
     def _empty_tokvecs(self, docs: Sequence[Doc]) -> Ragged:
         ops = self.model.ops
         return Ragged(ops.alloc2f(0, self.encoder.get_dim("nO")), ops.alloc1i(len(docs)))
-
-
-def count_units(head: Head, examples: Sequence[Example]) -> int:
-    """The annotated units of a batch: what the head counts, or docs with gold."""
-    annotated = [eg for eg in examples if head.has_gold(eg)]
-    if isinstance(head, CountsGold):
-        return sum(head.count_gold(eg.reference, Counter()) for eg in annotated)
-    return len(annotated)
