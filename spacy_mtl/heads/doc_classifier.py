@@ -95,12 +95,12 @@ def check_threshold(threshold: float, owner: str) -> None:
 
 
 class DocClassifier:
-    """The head. Unit of its loss: the doc. A doc none of whose `cats` keys is a label is not annotated; with classes
-    that are not exclusive, nor is a single absent key.
+    """Head that gives each doc classes. The loss is computed per doc.
 
-    Gold values are probabilities from 0 to 1; those of exclusive classes sum to at most 1. Keys of other heads count
-    for nothing. An exclusive doc that has only some of the labels as keys, all 0, is of one of the other classes: they
-    share the likelihood, and each of them is a right prediction.
+    A doc is not annotated if none of its `cats` keys is a label of the head. If the classes are not exclusive, a single
+    absent key is not annotated either. Gold values are probabilities from 0 to 1; those of exclusive classes sum to at
+    most 1. Keys of other heads are ignored. If the keys of an exclusive doc name only some of the labels, all with 0,
+    the doc belongs to one of the other classes: these share the likelihood, and predicting any of them is right.
     """
 
     gold_attributes = ("doc.cats",)
@@ -142,7 +142,7 @@ class DocClassifier:
         return {f"doc.cats[{key!r}]": label for key, label in zip(self.keys, self.labels, strict=True)}
 
     def add_label(self, label: str) -> int:
-        """Add a class. Its weights are zero if the network has its shape already."""
+        """Add a class. If the network already has its shape, it grows, and the new weights are zero."""
         if label in self.labels:
             return 0
         self.model.attrs["labels"] = [*self.labels, label]
@@ -151,35 +151,33 @@ class DocClassifier:
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
-        """Take every key of the gold `cats` that has the prefix, in alphabetical order."""
+        """Collect all keys of the gold `cats` that have the prefix, in alphabetical order."""
         for eg in examples:
             cats_of(eg, self.name)
         self.model.attrs["labels"] = sorted({label for eg in examples for label in self.gold_labels(eg.reference)})
         self.model.attrs["owns_all_keys"] = True
 
     def gold_labels(self, doc: Doc) -> set[str]:
-        """The labels that a gold doc has keys for, whether they apply or not."""
+        """Get the labels for which a gold doc has a key, whether they apply or not."""
         return {key[len(self.label_prefix) :] for key in doc.cats if key.startswith(self.label_prefix)}
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
-        """Count the classes that apply. The unit is the doc."""
+        """Count the classes that apply. A doc is one unit."""
         labels = dict(zip(self.keys, self.labels, strict=True))
         counts.update(labels[key] for key, value in doc.cats.items() if value > 0 and key in labels)
         return 1
 
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
-        """Rename the keys of `cats`, with any prefix. A key that is dropped is absent in the target."""
+        """Rename the keys of `cats`, whatever their prefix. A dropped key is absent in the target."""
         target.cats = renamed_cats(source.cats, mapping)
 
     def has_gold(self, example: Example) -> bool:
-        """Whether any label is a key of the gold `cats`."""
+        """Check whether any label is a key of the gold `cats`."""
         cats = cats_of(example, self.name)
         return any(key in cats for key in self.keys)
 
     def check_gold(self, examples: Sequence[Example]) -> None:
-        """Raise a ValueError for what can't be trained with: a single exclusive class, weights of unknown classes, or
-        gold that contradicts itself.
-        """
+        """Raise a ValueError for a single exclusive class, weights of unknown classes, or contradictory gold."""
         if self.exclusive and len(self.labels) == 1:
             raise ValueError(
                 f"head {self.name!r}: its classes are exclusive, but {list(self.labels)} is all there is, so every doc "
@@ -191,14 +189,14 @@ class DocClassifier:
             gold_cats.check(eg)
 
     def with_threshold(self, threshold: float) -> "DocClassifier":
-        """The same head, scored by another threshold."""
+        """Copy the head with another threshold. The copy shares the network."""
         check_threshold(threshold, f"head {self.name!r}")
         changed = copy(self)
         changed.threshold = threshold
         return changed
 
     def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-        """The doc's class probabilities at each of its tokens, (n_tokens, n_labels)."""
+        """Repeat the doc's class probabilities at each of its tokens, (n_tokens, n_labels)."""
         probabilities = self._probabilities(scores)
         repeated, bp_repeated = repeat_rows(probabilities, lengths)
 
@@ -213,8 +211,8 @@ class DocClassifier:
     def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
         """Negative log-likelihood of the gold classes, in nats: cross-entropy, or the sum of the classes' binary ones.
 
-        An exclusive doc whose keys are all zero, while some labels have no key, is known to be one of the latter: they
-        share the likelihood.
+        If all keys of an exclusive doc are zero and some labels have no key, the doc belongs to one of those labels:
+        they share the likelihood.
         """
         gold = self._gold(examples)
         if np.isnan(gold).all():
@@ -228,7 +226,7 @@ class DocClassifier:
         return float(losses.sum()) / len(examples), get_array_module(scores).asarray(d_scores / len(examples))
 
     def gold_classes(self, examples: Iterable[Example]) -> list[str | None]:
-        """The class of each doc; None where the doc is not annotated, or has a share in several."""
+        """Get the class of each doc; None if the doc is not annotated, or belongs to several classes."""
         labels = dict(zip(self.keys, self.labels, strict=True))
         positive = [
             [labels[key] for key, value in cats_of(eg, self.name).items() if key in labels and value > 0]
@@ -237,7 +235,7 @@ class DocClassifier:
         return [found[0] if len(found) == 1 else None for found in positive]
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
-        """Cross-entropy against the teacher's probabilities, among the classes that it has."""
+        """Cross-entropy against the teacher's probabilities, over the classes that the teacher has."""
         target, old = self._probabilities(teacher), old_scores(scores, teacher)
         loss = cross_entropy(target, old) if self.exclusive else binary_cross_entropy(target, old)
         d_old = (self._probabilities(old) - target) / len(scores)
@@ -248,7 +246,7 @@ class DocClassifier:
         return self._probabilities(scores)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Floats2d) -> None:
-        """Add the probabilities to `doc.cats`; other keys stay."""
+        """Write the probabilities to `doc.cats`. Other keys stay."""
         keys = self.keys
         for doc, row in zip(docs, to_numpy(annotations).tolist(), strict=True):
             doc.cats.update(zip(keys, row, strict=True))
@@ -299,8 +297,8 @@ class DocClassifier:
         return frozenset(self.writes)
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
-        """The best class's probability; with classes that are not exclusive, of the least certain class's decision: p
-        if it is predicted, else 1 - p.
+        """Get the probability of the best class. If the classes are not exclusive, it is that of the least certain
+        decision: p if the class is predicted, else 1 - p.
         """
         probabilities: ArrayT = self._probabilities(to_numpy(scores).astype("d"))
         if self.exclusive:
@@ -309,7 +307,7 @@ class DocClassifier:
         return np.where(decided, probabilities, 1.0 - probabilities).min(axis=1)
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
-        """Whether both have the same class, or the same classes at the threshold."""
+        """Check whether both docs have the same class, or the same classes at the threshold."""
         return self._decisions(one) == self._decisions(other)
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:

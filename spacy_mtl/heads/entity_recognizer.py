@@ -69,8 +69,10 @@ def make_entity_recognizer_v1(
 
 
 class EntityRecognizer:
-    """The head. Unit of its loss: the token. A token whose entity IOB is unset is not annotated: the loss sums over all
-    its completions. White-space tokens are left out of the sequence, so that no entity starts or ends on one.
+    """Head that finds entities. The loss is computed per token.
+
+    A token whose entity IOB is unset is not annotated: the loss sums over all tags that it could have. White-space
+    tokens are left out of the tag sequence, so that no entity starts or ends on one.
     """
 
     main_score = "f"
@@ -103,12 +105,12 @@ class EntityRecognizer:
 
     @property
     def gold_attributes(self) -> tuple[str, ...]:
-        """Entities, also where it writes spans."""
+        """`doc.ents`, even if the head writes to `doc.spans`."""
         return ("doc.ents",)
 
     @property
     def overlap_fix(self) -> str:
-        """How to let two heads live together."""
+        """What the user can do if two heads write to the same place."""
         return "give one of them a spans_key of its own"
 
     @property
@@ -123,7 +125,7 @@ class EntityRecognizer:
         return {f"{prefix}_p": "p", f"{prefix}_r": "r", f"{prefix}_f": "f", f"{prefix}_per_type": "f_per_type"}
 
     def add_label(self, label: str) -> int:
-        """Add an entity type. Its weights are zero if the network has its shape already."""
+        """Add an entity type. If the network already has its shape, it grows, and the new weights are zero."""
         if label in self.labels:
             return 0
         self.model.attrs["labels"] = [*self.labels, label]
@@ -136,7 +138,7 @@ class EntityRecognizer:
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
-        """Take every type of the gold entities, in alphabetical order."""
+        """Collect all types of the gold entities, in alphabetical order."""
         labels: set[str] = set()
         for eg in examples:
             labels.update(ent.label_ for ent in eg.reference.ents)
@@ -144,17 +146,17 @@ class EntityRecognizer:
         self.model.attrs["labels"] = sorted(labels)
 
     def gold_labels(self, doc: Doc) -> set[str]:
-        """The types of the gold entities."""
+        """Get the types of the gold entities."""
         return {ent.label_ for ent in doc.ents}
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
-        """Count the entities. The unit is the token: those whose entity is not unset."""
+        """Count the entities by type. A token whose entity is set is one unit."""
         counts.update(ent.label_ for ent in doc.ents)
         return int((doc.to_array(ENT_IOB) != MISSING).sum())
 
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
-        """Rename entity types. An entity that is dropped leaves its tokens unset: something was there, so they are
-        missing gold, not "outside".
+        """Rename entity types. The tokens of a dropped entity become missing gold, not "outside", since there was
+        something.
         """
         kept: list[Span] = []
         dropped: list[Span] = []
@@ -165,11 +167,11 @@ class EntityRecognizer:
         target.set_ents(kept, missing=dropped, default="unmodified")
 
     def has_gold(self, example: Example) -> bool:
-        """Whether the entity of any token is set."""
+        """Check whether the entity of any token is set."""
         return bool(example.reference.has_annotation("ENT_IOB"))
 
     def found_spans(self, annotations: Spans) -> FoundSpans:
-        """The decoded spans as arrays."""
+        """Get the decoded spans as arrays."""
         return FoundSpans(annotations.docs, annotations.starts, annotations.ends, annotations.labels, self.labels)
 
     def condition(self, scores: CRFScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], CRFScores]]:
@@ -203,7 +205,7 @@ class EntityRecognizer:
         return loss / n_units, d_scores * (1.0 / n_units)
 
     def get_teacher_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:
-        """Cross-entropy against the teacher's distribution over tag sequences, among those of the types that it has."""
+        """Cross-entropy against the teacher's distribution over tag sequences, over the types that the teacher has."""
         scheme = make_tag_scheme(self.scheme, n_labels_of(self.scheme, teacher.emissions.shape[1]))
         old = scores.with_potentials(map(old_scores, scores.potentials, teacher.potentials))
         target = forward_backward(constrain(teacher, scheme)).marginals(teacher)
@@ -228,8 +230,8 @@ class EntityRecognizer:
         return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities)
 
     def update_constraints(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
-        """Take note of the entity types of each doc with annotated entities. Seeing a doc again changes nothing, so all
-        batches of a training may be observed. A doc without a class tells only of classes that no other doc has.
+        """Record the entity types of each doc with annotated entities. Recording a doc again changes nothing, so all
+        batches of a training may be passed. A doc without a class only informs about classes that no other doc has.
         """
         seen_types = self.model.attrs["seen_types"]
         for eg, name in zip(examples, classes, strict=True):
@@ -239,7 +241,7 @@ class EntityRecognizer:
     def gold_costs(
         self, examples: Iterable[Example], gold: Iterable[str | None], classes: Sequence[str]
     ) -> list[float]:
-        """The costs of the gold entities in docs of their class, in nats, where both are annotated."""
+        """Compute what the gold entities of each doc cost given its class, in nats, where both are annotated."""
         costs = self.model.attrs["seen_types"].costs(classes, self.labels)
         result = []
         for eg, name in zip(examples, gold, strict=True):
@@ -250,18 +252,20 @@ class EntityRecognizer:
         return result
 
     def novelty(self) -> float:
-        """The share of observed sets of entity types that have a type, or two, that no other set of their class has."""
+        """Compute the share of recorded sets of entity types with a type, or a pair of types, that no other set of the
+        class has.
+        """
         seen_types: SeenTypes = self.model.attrs["seen_types"]
         return seen_types.novelty()
 
     def decode_jointly(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
-        """Decode entities and class together, as the best combination after its cost."""
+        """Decode entities and class together: the combination with the best score after subtracting its cost."""
         costs = self.model.attrs["seen_types"].costs(classes, self.labels)
         return decode_jointly(constrain(scores, self.tag_scheme), logits, self.tag_scheme, costs)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
-        """Write the spans. Entities that a doc already has stay, and displace those that overlap them. Blocked tokens
-        stay blocked.
+        """Write the spans. Entities that a doc already has stay, and predicted ones that overlap them are left out.
+        Blocked tokens stay blocked.
         """
         label_ids = add_strings(docs, self.labels)
         if self.spans_key is None:
@@ -301,16 +305,16 @@ class EntityRecognizer:
         return frozenset({"doc.ents"})
 
     def confidence(self, docs: Sequence[Doc], scores: CRFScores) -> NDArray[np.float64]:
-        """The probability of all of the doc's spans together: of the decoded tag sequence under the CRF."""
+        """Get the probability of all spans of a doc together: that of the decoded tag sequence under the CRF."""
         return path_probabilities(*self._decided(scores))
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
-        """Whether the same spans were found in both."""
+        """Check whether the same spans were found in both docs."""
         mine, theirs = ({(span.start, span.end, span.label_) for span in self._found(doc)} for doc in (one, other))
         return mine == theirs
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:
-        """Set `doc.ents`: the spans, and all other tokens as outside."""
+        """Copy the spans to `doc.ents`, and mark all other tokens as outside."""
         spans = [Span(target, span.start, span.end, label=span.label_) for span in self._found(source)]
         target.set_ents(spans, default="outside")
 

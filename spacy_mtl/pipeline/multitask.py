@@ -42,13 +42,18 @@ N_STEPS = "n_steps"
 
 
 class Multitask(TrainablePipe):
-    """The component. Everything it learns is in `model`: the encoder, the heads' networks and the weighting's."""
+    """Pipeline component with one shared encoder and several heads, trained jointly. `model` holds all parameters:
+    those of the encoder, of the heads and of the weighting.
+    """
 
     def __init__(
         self, vocab: Vocab, model: EncoderT, name: str = "multitask", *, heads: Mapping[str, Any], weighting: Any
     ) -> None:
-        """vocab (Vocab): The shared vocabulary. model (EncoderT): The shared encoder. name (str): Name in the pipeline.
-        heads (Mapping[str, Head]): The heads by name. weighting (Weighting): The loss weights.
+        """vocab (Vocab): The shared vocabulary.
+        model (EncoderT): The shared encoder.
+        name (str): Name in the pipeline.
+        heads (Mapping[str, Head]): The heads by name.
+        weighting (Weighting): How the heads' losses and gradients become one.
         """
         check_heads(heads, name)
         self.vocab = vocab
@@ -77,18 +82,20 @@ class Multitask(TrainablePipe):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All heads' labels as "head:label"."""
+        """The labels of all heads, as "head:label"."""
         return tuple(f"{key}:{label}" for key, labels in self.label_data.items() for label in labels)
 
     @property
     def label_data(self) -> dict[str, list[str]]:
-        """The labels of each head that has any, as `spacy init labels` writes and `initialize` reads them."""
+        """The labels of each head that has any, in the form that `spacy init labels` writes and `initialize` reads."""
         return {key: list(head.labels) for key, head in self.heads.items() if isinstance(head, HasLabels)}
 
     def add_label(self, label: str, head: str | None = None) -> int:
-        """Add a label to a head, also after training: the network grows and predicts the old labels as before.
+        """Add a label to a head, before or after training. The network grows, and predicts the old labels as before.
 
-        head (str | None): The head's name; may be left out if there is only one.
+        label (str): The label, not empty.
+        head (str | None): The head's name; can be left out if there is only one head.
+        RAISES ValueError: The head does not exist or can't have the label. Nothing has changed then.
         RETURNS (int): 1 if the label is new, else 0.
         """
         if head is None and len(self.heads) == 1:
@@ -103,12 +110,14 @@ class Multitask(TrainablePipe):
         return grown.add_label(label)
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
-        """Find the annotation of the docs by each head that writes any, by head name. The docs are not changed."""
+        """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
         return self._predict_with(list(docs), [key for key, head in self.heads.items() if head.writes])
 
     def confidences(self, docs: Iterable[Doc]) -> dict[str, ArrayT]:
-        """Say how sure each head is of its annotation of each doc, (n_docs,), from 0 to 1; by head name, without the
-        heads that can't say (Protocol `Confident`). Over a listener the docs must have passed the upstream pipe.
+        """Compute how sure each head is of its annotation of each doc, (n_docs,), from 0 to 1. Over a listener the docs
+        must have passed the upstream pipe.
+
+        RETURNS: by head name, without the heads that can't tell (Protocol `Confident`).
         """
         docs = list(docs)
         able = {key: head for key, head in self.heads.items() if isinstance(head, Confident)}
@@ -198,8 +207,8 @@ class Multitask(TrainablePipe):
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Let the optimizer change what got a gradient since the last time. A head that found no gold stays exactly as
-        it was: momentum and weight decay would move it, since thinc keeps gradients of zero.
+        """Apply the optimizer to everything that received a gradient since the last call. A head that found no gold is
+        skipped: momentum and weight decay would move it even if its gradient is zero.
         """
         if not self._with_gradient:
             return
@@ -217,10 +226,13 @@ class Multitask(TrainablePipe):
         nlp: Language | None = None,
         labels: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Set labels and network sizes.
+        """Set the labels and the sizes of all networks.
 
-        get_examples (Callable[[], Iterable[Example]]): Gives gold examples, from which heads take their labels.
-        labels (Mapping[str, Sequence[str]] | None): Labels by head name, for heads that shall not look for them.
+        get_examples (Callable[[], Iterable[Example]]): Returns gold examples, from which heads collect their labels.
+        nlp (Language | None): The pipeline.
+        labels (Mapping[str, Sequence[str]] | None): Labels by head name, for heads that should not collect them.
+        RAISES ValueError: A head finds no labels, can't learn from its gold, or writes what another head writes; a
+            corpus is of use to no head; or all texts are empty.
         """
         validate_get_examples(get_examples, "Multitask.initialize")
         if nlp is not None:
@@ -242,13 +254,13 @@ class Multitask(TrainablePipe):
         self._is_new = True
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-        """Each head's metrics as "head_metric"; spaCy's own key too where one head alone offers it; `multitask_score`,
-        the mean of the heads' main scores; `multitask_exact`, the share of docs on which every head that has gold is
-        right. Both count the heads of all components of this kind in the pipeline. Where docs carry the name of their
-        corpus, also "corpus/head_metric".
+        """Compute the scores of all heads: "head_metric", and spaCy's own key too if only one head offers it;
+        `multitask_score`, the mean of the heads' main scores; `multitask_exact`, the share of docs on which every head
+        that has gold is right. These two are over all `multitask` components of a pipeline that have been scored so
+        far. If docs carry the name of their corpus, there is also "corpus/head_metric".
 
-        threshold (float | None): Among `kwargs`, as `scorer_cfg` of `nlp.evaluate` sets it: scores heads that have a
-            threshold by this one.
+        threshold (float | None): In `kwargs`, set by `scorer_cfg` of `nlp.evaluate`. Replaces the threshold of all
+            heads that have one.
         """
         examples = list(examples)
         validate_examples(examples, "Multitask.score")
@@ -260,7 +272,7 @@ class Multitask(TrainablePipe):
         return found.scores
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Write the component: "cfg", "vocab" and each of its parts, see `saving`. Any of these can be excluded."""
+        """Serialize "cfg", "vocab" and each part, see `saving`. Any of these can be excluded."""
         exclude = list(exclude)
         contents = {
             "cfg": lambda: srsly.json_dumps(self.cfg).encode(),
@@ -269,7 +281,7 @@ class Multitask(TrainablePipe):
         return bytes(srsly.msgpack_dumps(self._parts().write(contents, exclude=exclude)))
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "Multitask":
-        """Load what `to_bytes` returned. Raises a ValueError if a head of the config is missing or does not fit."""
+        """Load what `to_bytes` returned. Raise a ValueError if a head of the config is missing or does not fit."""
         exclude = list(exclude)
         saved = srsly.msgpack_loads(bytes_data)
         if "vocab" in saved and "vocab" not in exclude:
@@ -278,7 +290,7 @@ class Multitask(TrainablePipe):
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the component to a folder: "cfg", "vocab" and each of its parts, see `saving`."""
+        """Save "cfg", "vocab" and each part in a folder, see `saving`."""
         folder, exclude = Path(path), list(exclude)
         contents = {"cfg": lambda: srsly.json_dumps(self.cfg, indent=2).encode()}
         for name, data in self._parts().write(contents, exclude=exclude).items():
@@ -288,7 +300,7 @@ class Multitask(TrainablePipe):
             self.vocab.to_disk(folder / "vocab", exclude=exclude)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "Multitask":
-        """Load from a folder. Raises a ValueError that names it if a file is missing or broken."""
+        """Load from a folder. Raise a ValueError that names the folder if a file is missing or broken."""
         folder, exclude = Path(path), list(exclude)
         try:
             if not folder.is_dir():
