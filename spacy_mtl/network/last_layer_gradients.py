@@ -38,6 +38,6 @@ def want_last_layer(encoder: EncoderT, nlp: Language | None, name: str, weightin
 
 
 def last_layer_gradients(last_layer: LastLayer, gradients: Mapping[str, Floats2d]) -> dict[str, Floats1d]:
-    """Turn gradients at the shared vectors, (n_tokens, width), into those at the last layer's parameters, (n_params,)."""
+    """Turn gradients at the vectors, (n_tokens, width), into those at the last layer's parameters, (n_params,)."""
     assert last_layer.backprop is not None
     return {name: last_layer.backprop(gradient) for name, gradient in gradients.items()}

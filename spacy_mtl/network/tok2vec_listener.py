@@ -27,7 +27,7 @@ class Tok2VecListener(tok2vec.Tok2VecListener):
 
     @classmethod
     def get_batch_id(cls, inputs: Iterable[Doc]) -> int:
-        """Compute the exact sum of all ORTH values. It exceeds 64 bits, so both halves of the values are summed apart."""
+        """Compute the exact sum of all ORTH values. It exceeds 64 bits, so both halves of them are summed apart."""
         docs = [doc.to_array(ORTH) for doc in inputs]
         values = np.concatenate(docs).astype("uint64") if docs else np.zeros(0, dtype="uint64")
         return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())

@@ -21,7 +21,7 @@ from ..network.optimizer_step import finish_layers
 from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run_heads
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
-from ..protocols.head import Confident, HasLabels, Head, LearnsFromTeacher
+from ..protocols.head import Confident, HasLabels, Head
 from ..protocols.weighting import Step
 from ..threads.blas_threads import one_blas_thread
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
@@ -29,7 +29,9 @@ from .consistency import describe_gold_costs, find_consistent, update_constraint
 from .decoding import Decoding
 from .head_views import HeadViews, check_corpora, check_head_names
 from .initialization import initialize_networks, name_for_sharing, set_labels
-from .run_order import needed_heads, run_order, trained_heads
+from .prediction import run_to_predict
+from .rehearsal import compare_with_teacher
+from .run_order import run_order, trained_heads
 from .saving import Parts, files_in
 from .score_weights import warn_of_unnamed_weight
 from .scoring import score_component
@@ -121,7 +123,7 @@ class Multitask(TrainablePipe):
         """
         docs = list(docs)
         able = {key: head for key, head in self.heads.items() if isinstance(head, Confident)}
-        decoding, scores = self._run(docs, list(able))
+        decoding, scores = run_to_predict(self.model, self._in_order(), self._pairs, docs, list(able), name=self.name)
         return {key: head.confidence(docs, decoding.decided(key, scores)) for key, head in able.items()}
 
     def set_annotations(self, docs: Iterable[Doc], scores: Mapping[str, AnnotationsT]) -> None:
@@ -182,26 +184,12 @@ class Multitask(TrainablePipe):
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
         set_dropout_rate(self.model, 0.0)
-        heads = self._in_order()
-        decoding = Decoding(self.heads, self._pairs, docs)
-        old_tokvecs = self._rehearsal_model.get_ref("encoder").predict(docs)
-        teacher = run_heads(
-            self._rehearsal_model, heads, docs, old_tokvecs, is_train=False, prepare=decoding.prepare
-        ).scores
-        bp_tokvecs = None
         if find_listeners(self.model):
             check_vectors(self.model, docs, self.name)
-            tokvecs = self.encoder.predict(docs)
-        else:
-            tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
-        run = run_heads(self.model, heads, docs, tokvecs, is_train=True, prepare=decoding.prepare)
-        own = {
-            key: head.get_teacher_loss(teacher[key], run.scores[key])
-            for key, head in self.heads.items()
-            if head.writes and isinstance(head, LearnsFromTeacher)
-        }
-        self._backprop(run, bp_tokvecs, {key: d_scores for key, (_, d_scores) in own.items()}, step=None)
-        losses[self.name] += sum(loss for loss, _ in own.values())
+        prepare = Decoding(self.heads, self._pairs, docs).prepare
+        lesson = compare_with_teacher(self._rehearsal_model, self.model, self._in_order(), docs, prepare=prepare)
+        self._backprop(lesson.run, lesson.bp_tokvecs, lesson.d_scores, step=None)
+        losses[self.name] += lesson.loss
         if sgd:
             self.finish_update(sgd)
         return losses
@@ -371,22 +359,8 @@ class Multitask(TrainablePipe):
     def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
         """The annotation of the docs by these heads."""
         with one_blas_thread(sum(map(len, docs))):
-            decoding, scores = self._run(docs, names)
+            decoding, scores = run_to_predict(self.model, self._in_order(), self._pairs, docs, names, name=self.name)
             return {key: decoding.annotation(key, scores) for key in names}
-
-    def _run(self, docs: list[Doc], names: Sequence[str]) -> tuple[Decoding, AllScoresT]:
-        """Run these heads, and those that they need, in prediction."""
-        if any(len(doc) for doc in docs):
-            check_vectors(self.model, docs, self.name)
-            tokvecs = self.encoder.predict(docs)
-        else:
-            tokvecs = self._empty_tokvecs(docs)
-        decoding = Decoding(self.heads, self._pairs, docs)
-        needed = needed_heads(self.heads, self._pairs, names)
-        run = run_heads(
-            self.model, self._in_order(), docs, tokvecs, is_train=False, prepare=decoding.prepare, only=needed
-        )
-        return decoding, run.scores
 
     def _run_silent_heads(self, docs: Sequence[Doc]) -> None:
         """Let the heads that `predict` passes over leave on the docs what they are scored by."""
@@ -405,7 +379,3 @@ class Multitask(TrainablePipe):
 
     def _in_order(self) -> dict[str, Head]:
         return {key: self.heads[key] for key in self._order}
-
-    def _empty_tokvecs(self, docs: Sequence[Doc]) -> Ragged:
-        ops = self.model.ops
-        return Ragged(ops.alloc2f(0, self.encoder.get_dim("nO")), ops.alloc1i(len(docs)))

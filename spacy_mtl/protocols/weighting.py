@@ -71,7 +71,7 @@ class KeepsState(Protocol):
     """A weighting that keeps other values beside `model`, such as a history of losses."""
 
     def get_state(self) -> dict[str, Any]:
-        """Get the values, in types that msgpack can write. They are saved with the component and with training states."""
+        """Get the values, in types that msgpack can write. Component and training state save them."""
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` returned."""
