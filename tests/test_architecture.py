@@ -1,4 +1,4 @@
-"""Imports run one way only, and nothing that plugs in is known to what it plugs into."""
+"""Imports run one way only, and plug points do not import what plugs into them."""
 
 import ast
 from collections import Counter, defaultdict

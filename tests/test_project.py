@@ -1,4 +1,4 @@
-"""project.yml: valid, its checksums right, its documentation current, and its workflows run."""
+"""project.yml is valid, its checksums and its documentation are current, and its workflows run."""
 
 import hashlib
 import json

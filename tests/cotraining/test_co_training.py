@@ -1,4 +1,4 @@
-"""Co-training: which predictions become labels, that gold stays, when it ends, what it writes and what it refuses."""
+"""Co-training: which predictions become labels, that gold is kept, when it ends, what it writes and what it refuses."""
 
 import io
 import json
