@@ -11,7 +11,6 @@ from typing import Any
 from spacy.util import registry
 from thinc.api import Config
 
-from .. import registry as registries  # noqa: F401  (the registry of engines)
 from ..experiments.engine import Engine, EngineSettings
 from ..experiments.gold_counts import GoldCounts, docs_with_gold
 from ..experiments.output_folder import check_output, claim
