@@ -31,6 +31,7 @@ def compare_cli(
     detach: Annotated[
         bool, typer.Option("--detach", help="Cut heads off from those that they are conditioned on or decoded with")
     ] = False,
+    cost: Annotated[bool, typer.Option("--cost/--no-cost", help="Measure speed and memory of the pipelines, too")] = True,
     engine: Annotated[str, typer.Option("--engine", help="Engine that carries out the runs")] = "local",
     code: Annotated[
         Path | None, typer.Option("--code", "-c", help="Python file with functions that the config registers")
@@ -67,7 +68,7 @@ def compare_cli(
         try:
             setup_gpu(use_gpu, silent=True)
             settings = Settings(seeds, budget, pairs, leave_one_out, detach, test, code)
-            result = compare(config, output, settings, Running(engine, jobs, use_gpu), name=config_path.name)
+            result = compare(config, output, settings, Running(engine, jobs, use_gpu, cost), name=config_path.name)
         except (ValueError, OSError) as error:
             msg.fail("Nothing was compared", str(error), exits=1)
         except KeyboardInterrupt:

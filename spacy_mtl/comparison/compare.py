@@ -1,7 +1,6 @@
 """Train the systems of a comparison, judge them, and write `report.json`."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 from spacy.util import registry
 from thinc.api import Config
 
-from ..experiments.engine import Engine, EngineSettings
+from ..experiments.engine import EngineSettings
+from ..experiments.finish_runs import finish_runs
 from ..experiments.gold_counts import GoldCounts, docs_with_gold
 from ..experiments.output_folder import check_output, claim
-from ..experiments.progress import RunProgress, steps_of_run
 from ..experiments.run_folder import RunFolder
 from ..experiments.versions import find_versions
 from .cost import measure
@@ -55,21 +54,11 @@ def compare(config: Config, output: Path, settings: Settings, running: Running, 
     with claim(output, MARKER) as inherited:
         engine = make_engine(EngineSettings(running.jobs, running.use_gpu, settings.code, inherited))
         folders = [RunFolder(run, output / RUNS / run.name) for run in plan.runs]
-        carry_out(engine, folders, running.jobs)
+        finish_runs(engine, folders, jobs=running.jobs)
         costs = find_costs(plan, folders, output / JOB, running, settings.code)
         result = put_together(plan, folders, output, name=name, budget=settings.budget.value, costs=costs)
         write_comparison(result, output / REPORT)
     return result
-
-
-def carry_out(engine: Engine, folders: Sequence[RunFolder], jobs: int) -> None:
-    """Train and evaluate the runs that have no result yet."""
-    waiting = [folder for folder in folders if not folder.is_finished]
-    for folder in waiting:
-        folder.prepare()
-    if waiting:
-        with closing(RunProgress(len(waiting), sum(map(steps_of_run, waiting)), jobs=jobs)) as progress:
-            engine.run_all(waiting, progress)
 
 
 def put_together(

@@ -24,10 +24,12 @@ from spacy_mtl.comparison.result import read_comparison
 from spacy_mtl.experiments.output_folder import claim
 from spacy_mtl.experiments.run_folder import LOG, MODEL, RESULT, read_steps
 from spacy_mtl.experiments.worker import carry_out
+from spacy_mtl.readers.corpus import Corpus
 
 HEADS = heads_config(intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer"})
 STEPS = {"max_steps": 6, "eval_frequency": 3}
-HERE = Path(__file__)
+# Seconds after which a process counts as hanging, on a busy machine.
+LONG = 600
 
 
 class InThisProcess:
@@ -88,7 +90,7 @@ def start(path, output, *arguments):
 
 def wait_for_result(output, number, process):
     """Wait until so many runs are finished, and another one has begun."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + LONG
     while time.monotonic() < end:
         runs = list((output / RUNS).glob("*"))
         if len(list(output.glob(f"{RUNS}/*/{RESULT}"))) >= number and any(
@@ -103,7 +105,7 @@ def wait_for_result(output, number, process):
 def test_a_run_leaves_what_others_read(config, paths, tmp_path):
     result = run(config, tmp_path / "out", test=str(paths["test"]))
     assert [one.system for one in result.runs] == ["joint", "intent alone", "slots alone"]
-    assert result == read_comparison(tmp_path / "out" / REPORT)
+    assert read_comparison(tmp_path / "out" / REPORT).to_json() == result.to_json()
     for one in result.runs:
         folder = tmp_path / "out" / one.folder
         assert one.status == "finished"
@@ -192,7 +194,7 @@ def test_a_failing_run_does_not_stop_the_others(config, paths, tmp_path):
         def read(nlp):
             if list(nlp.get_pipe("multitask").heads) == ["slots"]:
                 raise ValueError("the disk is on fire")
-            return registry.get("readers", "spacy.Corpus.v1")(Path(path), max_length=0)(nlp)
+            return Corpus(Path(path))(nlp)
 
         return read
 
@@ -211,7 +213,8 @@ def test_the_process_of_a_run_and_the_costs(config, paths, tmp_path, capfd):
     assert list(costs) == ["joint", "intent alone", "slots alone", "single"]
     assert costs["single"].parameters == costs["intent alone"].parameters + costs["slots alone"].parameters
     assert costs["joint"].parameters < costs["single"].parameters
-    assert all(cost.words_per_second > 0 and cost.memory_bytes > 10**7 for cost in result.costs)
+    assert all(cost.words_per_second > 0 for cost in result.costs)
+    assert {name for name, cost in costs.items() if cost.memory_bytes} == {"joint", "single"}
     lines = capfd.readouterr().err.splitlines()
     assert "joint, seed 3: started" in lines
     assert any(line.startswith("slots alone, seed 3: finished after") for line in lines)
@@ -222,10 +225,10 @@ def test_the_process_of_a_run_and_the_costs(config, paths, tmp_path, capfd):
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_what_is_finished_is_kept_when_the_process_is_killed(config, tmp_path, sent):
     output, path = tmp_path / "out", write_config(config, tmp_path)
-    process = start(path, output, "--seeds", "1")
+    process = start(path, output, "--seeds", "1", "--no-cost")
     wait_for_result(output, 1, process)
     process.send_signal(sent)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=LONG)
     if sent == signal.SIGINT:
         assert process.returncode == 130
         assert "goes on with the others" in " ".join(printed.split())
@@ -236,11 +239,11 @@ def test_what_is_finished_is_kept_when_the_process_is_killed(config, tmp_path, s
         time.sleep(0.5)
         assert {path: path.read_bytes() for path in logs} == logs
     assert 0 < len(done) < 3
-    again = start(path, output, "--seeds", "1")
-    printed, _ = again.communicate(timeout=120)
+    again = start(path, output, "--seeds", "1", "--no-cost")
+    printed, _ = again.communicate(timeout=LONG)
     assert again.returncode == 0, printed
     assert {path: path.stat().st_mtime_ns for path in done} == done
-    run(config, tmp_path / "whole", running=Running(jobs=2))
+    run(config, tmp_path / "whole", running=Running(costs=False))
     assert without_times(output) == without_times(tmp_path / "whole")
 
 
@@ -360,6 +363,13 @@ def test_pairs_and_all_but_one(paths):
         *("intent+slots", "intent+names", "slots+names"),
         *("without intent", "without slots", "without names"),
     ]
+
+
+def test_runs_cannot_share_the_state_of_a_training(config, tmp_path):
+    state = str(tmp_path / "state")
+    config["training"]["optimizer"] = {"@optimizers": "spacy_mtl.Optimizer.v1", "state": state}
+    config["training"]["before_update"] = {"@callbacks": "spacy_mtl.TrainingState.v1", "path": state}
+    refuses(config, tmp_path, "training.before_update saves the state of the training")
 
 
 def test_no_seed(config, tmp_path):
