@@ -1,7 +1,7 @@
 """Move docs from train to dev, to choose settings whose difference a small dev cannot tell from chance.
 
     python benchmarks/scores/larger_dev.py ../shared/data/snips training/snips_larger_dev --docs 2300
-    python benchmarks/scores/one_config.py configs/accurate.cfg training/snips_larger_dev --seeds 0 --scores multitask_exact
+    python benchmarks/scores/one_config.py configs/accurate.cfg training/snips_larger_dev --scores multitask_exact
 
 The new folder's test.spacy is its dev.spacy: what is chosen with it never sees the true test set.
 """

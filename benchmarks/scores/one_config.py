@@ -1,6 +1,6 @@
 """Train a config with several seeds, choose on dev, and print mean and spread of its test scores as a table.
 
-    python benchmarks/scores/one_config.py configs/cpu.cfg ../shared/data/snips --scores slots_f intent_acc multitask_exact
+    python benchmarks/scores/one_config.py configs/cpu.cfg ../shared/data/snips --scores slots_f intent_acc
 
 Other settings go to the config, such as `--training.dropout 0.1`. Gold tokens are used in the test. With
 `--encoders fast spaCy` the config is trained as it is, and with spaCy's layers for its fast encoder.

@@ -2,8 +2,8 @@
 
     python benchmarks/scores/three_corpora.py --data ../shared/data
 
-Trains `benchmarks/configs/three_corpora.cfg` on all of them, then each head alone, on as many passes over its corpus as it
-gets together with the others, and spaCy's own ner and textcat_multilabel on the three corpora merged, in the same
+Trains `benchmarks/configs/three_corpora.cfg` on all of them, then each head alone, on as many passes over its corpus as
+it gets together with the others, and spaCy's own ner and textcat_multilabel on the three corpora merged, in the same
 proportions and for the same number of steps. Each is chosen on dev and scored on test, on gold tokens; half of
 cooking's dev set stands for its test set.
 """

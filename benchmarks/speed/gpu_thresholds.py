@@ -2,9 +2,10 @@
 
     python benchmarks/speed/gpu_thresholds.py --model sentence-transformers/all-MiniLM-L6-v2
 
-`GPU_BATCH_COST` (layers/piece_batches.py): a transformer's time by the pieces that it reads at once; what the calls
-cost, in pieces, is the time of the smallest batch over the time of each piece more. `FEW_NUMBERS` (layers/crf.py): the
-CRF's loss and gradient in main memory, with the way there and back, beside those on the GPU, by the numbers of a step.
+`GPU_BATCH_COST` (encoders/transformer/piece_batches.py): a transformer's time by the pieces that it reads at once; what
+the calls cost, in pieces, is the time of the smallest batch over the time of each piece more. `FEW_NUMBERS`
+(crf/linear_chain.py): the CRF's loss and gradient in main memory, with the way there and back, beside those on the GPU,
+by the numbers of a step.
 Milliseconds, medians.
 """
 

@@ -3,9 +3,10 @@
     python benchmarks/speed/transformers_speed.py --model sentence-transformers/all-MiniLM-L6-v2
 
 Intents and slots on SNIPS. In turn, on the same docs in one process: spacy-transformers with ner and textcat; the loop
-of `hand_written.py`; `configs/transformer.cfg` (multitask on spacy-transformers); `configs/transformer_fast.cfg`. The
-ratios are medians over rounds, with the least and the greatest. Then the peak memory of each, in a process of its own.
-With `--gpu-id 0` all of it on that GPU, and multitask with 16 bits, with torch.compile and with a larger max_batch.
+of `hand_written_joint_bert.py`; `configs/transformer.cfg` (multitask on spacy-transformers); and
+`configs/transformer_fast.cfg`. The ratios are medians over rounds, with the least and the greatest. Then the peak
+memory of each, in its own process. With `--gpu-id 0` all of it on that GPU, and multitask with 16 bits, torch.compile
+and with a larger max_batch.
 """
 
 import argparse

@@ -17,9 +17,11 @@ from ..experiments.output_folder import check_output, claim
 from ..experiments.run_folder import RunFolder
 from ..experiments.versions import find_versions
 from .cost import measure
+from .judgement import Judgement
 from .planning import Plan, Settings, make_plan
 from .result import Comparison, Cost, Failure, HeadSummary, RunSummary, write_comparison
 from .systems import JOINT, find_tasks
+from .verdict import ALPHA
 
 MARKER = "compare.lock"
 RUNS, REPORT = "runs", "report.json"
@@ -66,6 +68,7 @@ def put_together(
 ) -> Comparison:
     """The contents of the report."""
     runs = [summarize(folder, output) for folder in folders]
+    judgement = Judgement(plan, folders)
     return Comparison(
         title=Path(name).stem,
         config=name,
@@ -74,10 +77,10 @@ def put_together(
         corpora=summarize_corpora(plan),
         budget={"unit": budget, "steps": plan.steps},
         seeds=plan.seeds,
-        method="",
-        alpha=0.05,
-        differences=[],
-        relative_improvement={},
+        method=METHOD,
+        alpha=ALPHA,
+        differences=judgement.differences(),
+        relative_improvement=judgement.relative_improvements(),
         costs=costs,
         runs=runs,
         failures=[Failure(run.name, run.message) for run in runs if run.status == "failed"],
