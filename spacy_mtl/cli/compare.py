@@ -109,7 +109,14 @@ def print_comparison(result: Comparison) -> None:
 def row_of(one: Difference) -> tuple[str, ...]:
     """A line of the table, in per cent."""
     means = [mean_of(scores) for scores in (one.scores, one.baseline_scores)]
-    return (one.head, one.metric.removeprefix(f"{one.head}_"), *means, signed(one.difference), interval(one), one.verdict)
+    return (
+        one.head,
+        one.metric.removeprefix(f"{one.head}_"),
+        *means,
+        signed(one.difference),
+        interval(one),
+        one.verdict,
+    )
 
 
 def mean_of(scores: Sequence[float | None]) -> str:
