@@ -39,6 +39,7 @@ def make_multi_corpus_v1(
             annotation is then missing. For entities, spans, `cats` and tags. Labels with `=` need a list of pairs:
             `[["genre=email", "email"]]`.
         augmenter (Callable[[Language, Example], Iterable[Example]]): A spaCy augmenter.
+        only_gold (bool): Leave out docs without gold of a head that learns from the corpus, by default false.
     sampler (Sampler | None): How to draw, from the registry `mtl_samplers`. Null reads one corpus after the other, for
         dev and test sets.
     seed (int): Seed of the draw and of the shuffling.
