@@ -25,7 +25,8 @@ SCRIPTS = [
 
 @pytest.fixture
 def alternate(monkeypatch):
-    monkeypatch.syspath_prepend(str(SPEED))monkeypatch.syspath_prepend(str(SCORES))
+    monkeypatch.syspath_prepend(str(SPEED))
+    monkeypatch.syspath_prepend(str(SCORES))
     import alternate
 
     return alternate
