@@ -25,6 +25,8 @@ from score_options import ROOT, make_parser
 from spacy_mtl.comparison.detectable import smallest_detectable
 from spacy_mtl.comparison.paired_test import JudgedRuns, paired_test
 from spacy_mtl.comparison.verdict import ALPHA, holm
+from spacy_mtl.metrics.class_metrics import main_score_of_classes
+from spacy_mtl.metrics.span_metrics import main_score_of_spans
 
 Counts = NDArray[np.float64]
 DrawT = Callable[[np.random.Generator], list[tuple[JudgedRuns, JudgedRuns]]]
@@ -87,7 +89,7 @@ def simulation(n_heads: int, n_seeds: int, sd_seed: float, sd_doc: float, n_docs
             shared = 2.0 + 1.5 * rng.normal(size=n_docs)
             logits = shared + sd_doc * rng.normal(size=(2, 1, n_docs)) + sd_seed * rng.normal(size=(2, n_seeds, 1))
             right = (rng.random((2, n_seeds, n_docs)) < 1 / (1 + np.exp(-logits))).astype("float64")
-            pairs.append(tuple(JudgedRuns(np.stack([one, np.ones_like(one)], axis=-1), main_score_of) for one in right))
+            pairs.append(tuple(JudgedRuns(np.stack([np.ones_like(one), one], axis=-1), main_score_of) for one in right))
         return pairs
 
     return draw
@@ -112,11 +114,8 @@ def read_heads(folders: list[Path], split: str) -> dict[str, Counts]:
 
 
 def main_score_of(counts: Counts) -> Counts:
-    """Accuracy of two counts (right, all), F1 of three (true and false positives, false negatives)."""
-    with np.errstate(invalid="ignore"):
-        if counts.shape[-1] == 2:
-            return counts[..., 0] / counts[..., 1]
-        return 2 * counts[..., 0] / (2 * counts[..., 0] + counts[..., 1] + counts[..., 2])
+    """Accuracy from the counts of an exclusive classifier, F1 from those of spans or tokens."""
+    return main_score_of_classes(counts, exclusive=True) if counts.shape[-1] == 2 else main_score_of_spans(counts)
 
 
 def scores(counts: Counts) -> Counts:
@@ -125,10 +124,11 @@ def scores(counts: Counts) -> Counts:
 
 
 def perfect(counts: Counts) -> Counts:
-    """The counts of runs that are right in every doc."""
+    """The counts of runs that are right in every doc. The first count is 1 for a doc with gold."""
     if counts.shape[-1] == 2:
-        return np.stack([counts[..., 1], counts[..., 1]], axis=-1)
-    return np.stack([counts[..., 0] + counts[..., 2], 0 * counts[..., 1], 0 * counts[..., 2]], axis=-1)
+        return counts[..., [0, 0]]
+    true, _, missed = np.moveaxis(counts[..., 1:], -1, 0)
+    return np.stack([counts[..., 0], true + missed, 0 * true, 0 * true], axis=-1)
 
 
 def plant(runs: JudgedRuns, share: float, rng: np.random.Generator) -> JudgedRuns:
