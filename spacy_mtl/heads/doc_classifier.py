@@ -26,6 +26,7 @@ from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
 from ..protocols.arrays import ArrayT
+from ..protocols.decisions import Decisions
 from ..protocols.head import HeadModelT
 
 SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
@@ -298,6 +299,30 @@ class DocClassifier:
         """Whether each class is known to apply or not to, given that they are exclusive."""
         cats = example.reference.cats
         return known <= cats.keys() or any(value > 0 for value in self._own(cats, known).values())
+
+    def decisions(self, examples: Sequence[Example]) -> Decisions:
+        """The class of each doc, or one row for each class that applies or is predicted. Exclusive docs of which only
+        some classes are known not to apply are left out.
+        """
+        rows_of = self._exclusive_row if self.exclusive else self._multilabel_rows
+        rows = [(index, row) for index, eg in enumerate(examples) for row in rows_of(eg)]
+        lengths = [len(eg.predicted) for eg in examples]
+        return Decisions.from_rows("docs", ((index, 0, lengths[index], *row) for index, row in rows))
+
+    def _exclusive_row(self, example: Example) -> Iterable[tuple[str | None, str | None]]:
+        gold, predicted = self._own(self._cats(example), self.keys), example.predicted.cats
+        best = max(gold, key=lambda key: gold[key], default="")
+        if not best or gold[best] <= 0:
+            return
+        found = max(self.keys, key=lambda key: predicted.get(key, 0.0))
+        yield best[len(self.label_prefix) :], found[len(self.label_prefix) :]
+
+    def _multilabel_rows(self, example: Example) -> Iterable[tuple[str | None, str | None]]:
+        gold, predicted = self._cats(example), example.predicted.cats
+        for key, label in zip(self.keys, self.labels, strict=True):
+            applies, found = gold.get(key, 0.0) > 0, predicted.get(key, 0.0) >= self.threshold
+            if key in gold and (applies or found):
+                yield label if applies else None, label if found else None
 
     @property
     def learns_from(self) -> frozenset[str]:

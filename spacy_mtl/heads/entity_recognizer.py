@@ -31,6 +31,7 @@ from ..layers.linear import grown, linear
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
 from ..protocols.arrays import ArrayT
+from ..protocols.decisions import Decisions
 from ..protocols.head import FoundSpans, HeadInput, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
@@ -378,6 +379,16 @@ class EntityRecognizer:
             return None
         gold, predicted = self._compared_spans(example)
         return gold == predicted
+
+    def decisions(self, examples: Sequence[Example]) -> Decisions:
+        """The gold spans and the predicted ones; two at the same place are one row."""
+        rows = []
+        for index, eg in enumerate(examples):
+            if not eg.reference.has_annotation("ENT_IOB"):
+                continue
+            gold, found = ({span[:2]: span[2] for span in spans} for spans in self._compared_spans(eg))
+            rows += [(index, *place, gold.get(place), found.get(place)) for place in sorted(gold | found)]
+        return Decisions.from_rows("spans", rows)
 
     @property
     def learns_from(self) -> frozenset[str]:
