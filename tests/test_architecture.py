@@ -37,9 +37,10 @@ ALLOWED = {
     "pipeline": {*SHARED, "registry", "threads", "layers", "network"},
     "training": {*SHARED, "optimizers", "pipeline"},
     "experiments": {*SHARED, "pipeline", "readers", "training"},
+    "comparison": {*SHARED, "pipeline", "readers", "experiments"},
     "debug_data": {*SHARED, "pipeline", "readers", "experiments"},
     "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
-    "cli": {"registry", "converters", "cotraining", "debug_data", "experiments", "onnx"},
+    "cli": {"registry", "comparison", "converters", "cotraining", "debug_data", "experiments", "onnx"},
 }
 # A new head, weighting, sampler or sharing layer must not need another one.
 PLUG_INS = ("heads", "weightings", "samplers", "sharing")
