@@ -280,17 +280,17 @@ class Tagger:
         values, places = np.unique(both, return_inverse=True)
         names = [self._value_name(value, examples) for value in values.tolist()]
         order = {name: place for place, name in enumerate(sorted(set(names) - {""}))} | {"": NOTHING}
-        labels = np.array([order[name] for name in names], dtype="int64")[places.reshape(both.shape)]
+        right, mine = np.array([order[name] for name in names], dtype="int64")[places.reshape(both.shape)]
         starts = known - np.repeat(np.cumsum(lengths) - lengths, lengths)[known]
         docs = np.repeat(np.arange(len(lengths)), lengths)[known]
-        return Decisions("tokens", docs, starts, starts + 1, *labels, tuple(sorted(set(names) - {""})))
+        return Decisions("tokens", docs, starts, starts + 1, right, mine, tuple(sorted(set(names) - {""})))
 
     def _value_name(self, value: int, examples: Sequence[Example]) -> str:
         """The label of a stored value, "" if it is unset."""
         if self.attr == "sent_start":
             return {np.uint64(stored % 2**64).item(): label for label, stored in SENT_STARTS.items()}.get(value, "")
-        strings = (doc.vocab.strings for eg in examples[:1] for doc in (eg.reference, eg.predicted))
-        return next(found[value] for found in strings if value in found) if value else ""
+        strings: Iterable[Any] = (doc.vocab.strings for eg in examples[:1] for doc in (eg.reference, eg.predicted))
+        return next(str(found[value]) for found in strings if value in found) if value else ""
 
     @property
     def learns_from(self) -> frozenset[str]:

@@ -40,5 +40,5 @@ class Decisions:
         names = sorted({label for row in listed for label in row[3:] if isinstance(label, str)})
         index: dict[str | None, int] = {name: place for place, name in enumerate(names)} | {None: NOTHING}
         flat = chain.from_iterable((*row[:3], index[row[3]], index[row[4]]) for row in listed)
-        columns = np.fromiter(flat, dtype="int64", count=5 * len(listed)).reshape(-1, 5).T
-        return cls(unit, *columns, tuple(names))
+        docs, starts, ends, gold, predicted = np.fromiter(flat, dtype="int64", count=5 * len(listed)).reshape(-1, 5).T
+        return cls(unit, docs, starts, ends, gold, predicted, tuple(names))

@@ -259,8 +259,8 @@ class ShowsDecisions(Protocol):
     """
 
     def decisions(self, examples: Sequence[Example]) -> Decisions:
-        """List the decisions in docs with the head's gold. The predicted docs have the tokens of the gold docs. What has
-        no gold, such as an unset token, is left out.
+        """List the decisions in docs with the head's gold. What has no gold, such as an unset token, is left out. The
+        predicted docs have the tokens of the gold docs.
         """
 
 
