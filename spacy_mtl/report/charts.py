@@ -17,8 +17,8 @@ from markupsafe import Markup
 
 from .templating import render
 
-WIDTH, HEIGHT = 340, 200
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 12, 34
+WIDTH, HEIGHT = 340, 210
+LEFT, RIGHT, TOP, BOTTOM = 44, 16, 26, 34
 
 
 @dataclass
@@ -127,37 +127,21 @@ class Bar:
 
 
 def interval_chart(bars: Sequence[Bar], *, title: str, x_label: str, left: str, right: str) -> Markup:
-    """Draw differences one below the other, around zero.
+    """Draw differences one below the other, around zero. Places are in per cent of the width, so that text keeps its
+    size on narrow screens.
 
     left, right (str): What values below and above zero mean.
     """
     bounds = [value for bar in bars for value in (bar.low, bar.high)]
     marks = ticks(min(0.0, *bounds), max(0.0, *bounds), 5)
-    x = Scale(marks[0], marks[-1], LABELS, CHART_WIDTH - RIGHT)
-    rows = [
-        {
-            "bar": bar,
-            "label": bar.label if len(bar.label) <= LABEL_SIZE else bar.label[: LABEL_SIZE - 1] + "…",
-            "y": TOP + 16 + ROW * (place + 0.5),
-            "x": x(bar.value),
-            "ends": (x(bar.low), x(bar.high)),
-        }
-        for place, bar in enumerate(bars)
-    ]
+    x = Scale(marks[0], marks[-1], 0.0, 100.0)
     return render(
-        "interval_chart.svg",
-        width=CHART_WIDTH,
-        bottom=TOP + 16 + ROW * len(bars),
-        top=TOP + 12,
+        "interval_chart.html",
         ticks=[(x(value), tick_label(value)) for value in marks],
         zero=x(0.0),
-        edges=(LABELS, CHART_WIDTH - RIGHT),
-        rows=rows,
+        rows=[(bar, x(bar.low), x(bar.value), x(bar.high)) for bar in bars],
         title=title,
         x_label=x_label,
         left=left,
         right=right,
     )
-
-
-CHART_WIDTH, LABELS, ROW, LABEL_SIZE = 640, 130, 26, 18

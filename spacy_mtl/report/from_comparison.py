@@ -43,7 +43,7 @@ def data_of_comparison(folder: Path) -> ReportData:
     gold, places, n_docs, note = read_gold(folder, finished, split, vocab)
     runs = {run.name: _trained(folder, run, split, places if gold else [], vocab) for run in finished}
     return ReportData(
-        title=f"Does sharing help? {comparison.title}",
+        title=f"{comparison.title}: joint training against training alone",
         facts=facts_of(comparison, split, note),
         lang=comparison.lang,
         heads=heads,

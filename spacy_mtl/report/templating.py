@@ -8,6 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+# how scores are called in sentences; others go by their key
+METRICS = {"acc": "accuracy", "p": "precision", "r": "recall", "f": "F1", "micro_f": "micro F1", "macro_f": "macro F1"}
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -21,7 +23,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    env.filters.update(percent=percent, points=points, count=count, short=short, size=size, duration=duration)
+    env.filters.update(
+        percent=percent, points=points, count=count, short=short, size=size, duration=duration, metric=metric_name
+    )
     return env
 
 
@@ -46,6 +50,12 @@ def points(share: float | None) -> str:
         return DASH
     text = f"{100 * share:+.1f}"
     return "0.0" if float(text) == 0 else text.replace("-", MINUS)
+
+
+def metric_name(metric: str, head: str) -> str:
+    """A head's score in words. metric (str): Such as "intent_acc"."""
+    name = metric.removeprefix(f"{head}_")
+    return METRICS.get(name, name)
 
 
 def count(number: float | None) -> str:

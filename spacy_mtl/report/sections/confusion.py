@@ -28,7 +28,7 @@ class Matrix:
 
 @dataclass
 class Cell:
-    """number (float): Mean over the seeds. share (float): Of its gold label's decisions. key (str): "right" on the
+    """number (float): Mean over the seeds. share (float): Of the decisions with its gold label. key (str): "right" on the
     diagonal, else "wrong"; "mixed" where many labels meet.
     """
 
@@ -106,7 +106,9 @@ def matrix_of(side: Side, counts: CountsT, names: Sequence[str]) -> Matrix:
 
 
 def _cell(table: Mapping[tuple[str, str], float], gold: str, predicted: str, names: Sequence[str]) -> Cell:
-    total = sum(table.get((gold, name), 0.0) for name in names)
+    # Nothing has no other gold: its false alarms are a share of what is predicted.
+    pairs = [(name, predicted) for name in names] if gold == NO_LABEL else [(gold, name) for name in names]
+    total = sum(table.get(pair, 0.0) for pair in pairs)
     number = table.get((gold, predicted), 0.0)
     key = "mixed" if gold == predicted == OTHERS else "right" if gold == predicted else "wrong"
     return Cell(number, number / total if total else 0.0, key)

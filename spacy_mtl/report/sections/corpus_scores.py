@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..report_data import ReportData, Side
-from ..templating import render
+from ..templating import metric_name, render
 from .verdicts import mean
 
 
@@ -53,7 +53,7 @@ def rows_of(head: str, metric: str, sides: Sequence[Side], split: str) -> list[C
         CorpusRow(
             key.removesuffix(ending),
             head,
-            metric.removeprefix(f"{head}_"),
+            metric_name(metric, head),
             [mean([found.get(key) for found in side]) for side in scores],
         )
         for key in keys

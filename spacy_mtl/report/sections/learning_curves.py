@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ..charts import Series, line_chart
 from ..report_data import ReportData, Side
-from ..templating import render
+from ..templating import metric_name, render
 
 
 class LearningCurves:
@@ -39,11 +39,11 @@ def make_learning_curves_v1() -> LearningCurves:
 
 def charts_of(head: str, metric: str, sides: Sequence[Side]) -> list[Markup]:
     """The head's score and its loss over the steps, as far as they are known."""
-    name = metric.removeprefix(f"{head}_")
+    name = metric_name(metric, head)
     score = [series_of(side, ("scores", metric)) for side in sides]
     loss = [series_of(side, ("losses", f"multitask/{head}")) for side in sides]
     charts = []
-    for found, label, factor in ((score, f"Dev {name}, %", 100.0), (loss, "Training loss, nats", 1.0)):
+    for found, label, factor in ((score, f"Dev {name}, %", 100.0), (loss, "Training loss, nats a step", 1.0)):
         known = [series for series in found if series is not None]
         if known:
             title = f"{head}: {label} over training steps"

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from ...comparison.result import Comparison, Difference
 from ..charts import Bar, interval_chart
 from ..report_data import ReportData
-from ..templating import percent, points, render
+from ..templating import metric_name, percent, points, render
 
 JOINT = "joint"
 KEYS = {"helped": "helped", "hurt": "hurt", "no difference shown": "none", "not measured": "unknown"}
@@ -72,9 +72,9 @@ def verdict_of(found: Difference, comparison: Comparison) -> Verdict:
     scores, baseline = mean(found.scores), mean(found.baseline_scores)
     if found.difference is None or scores is None or baseline is None:
         return Verdict(KEYS[found.verdict], HEADLINES[found.verdict].format(found.head), found.reason)
-    metric = found.metric.removeprefix(f"{found.head}_")
+    metric = metric_name(found.metric, found.head)
     parts = [
-        f"{metric} {percent(scores)} instead of {percent(baseline)} {alone} ({points(found.difference)} points, "
+        f"{metric[0].upper()}{metric[1:]} {percent(scores)} instead of {percent(baseline)} {alone} ({points(found.difference)} points, "
         f"95 % interval {points(found.low)} to {points(found.high)})."
     ]
     if found.verdict == "no difference shown" and found.detectable is not None:
