@@ -96,8 +96,8 @@ def boundaries(example: Example) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     case make no difference. With ["New York", "is"] and ["New", "York", "is"]: [0, 7, 9] and [0, 3, 7, 9].
     """
     if is_same_tokenization(example):
-        places = np.arange(len(example.predicted) + 1)
-        return places, places
+        boundaries = np.arange(len(example.predicted) + 1)
+        return boundaries, boundaries
     return _character_boundaries(example.predicted), _character_boundaries(example.reference)
 
 
@@ -106,13 +106,13 @@ def _character_boundaries(doc: Doc) -> NDArray[np.int64]:
 
 
 def look_up(values: ValuesT, known: Sequence[int]) -> NDArray[np.int64]:
-    """The place of each value in `known`, -1 for values that are not there."""
+    """The index of each value in `known`, -1 for values that are not there."""
     table = np.array(known, dtype="uint64")
     order = np.argsort(table)
-    place = np.searchsorted(table, values, sorter=order).clip(max=max(len(table) - 1, 0))
+    index = np.searchsorted(table, values, sorter=order).clip(max=max(len(table) - 1, 0))
     if not len(table):
         return np.full(len(values), -1)
-    found = order[place]
+    found = order[index]
     return np.where(table[found] == values, found, -1)
 
 

@@ -1,12 +1,13 @@
 """The custom registries. Third-party packages add to them through the entry-point groups
-`spacy_mtl_heads`, `spacy_mtl_weightings`, `spacy_mtl_samplers`, `spacy_mtl_sharing` and `spacy_mtl_report_sections`.
+`spacy_mtl_heads`, `spacy_mtl_weightings`, `spacy_mtl_samplers`, `spacy_mtl_sharing`, `spacy_mtl_engines` and
+`spacy_mtl_report_sections`.
 """
 
 import catalogue
 from spacy.util import registry
 
 # thinc's registry.create would name the entry-point group "thinc_…".
-REGISTRIES = ("mtl_heads", "mtl_weightings", "mtl_samplers", "mtl_sharing", "mtl_report_sections")
+REGISTRIES = ("mtl_heads", "mtl_weightings", "mtl_samplers", "mtl_sharing", "mtl_engines", "mtl_report_sections")
 
 for _name in REGISTRIES:
     if not hasattr(registry, _name):

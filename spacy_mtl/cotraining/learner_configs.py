@@ -5,6 +5,7 @@ from typing import Any
 
 from thinc.api import Config
 
+from ..experiments.seeding import seed_of, with_seed
 from .settings import Settings
 
 FIRST, SECOND = "first", "second"
@@ -21,23 +22,6 @@ def make_learner_configs(config: Config, settings: Settings) -> dict[str, Config
         return {FIRST: config.copy(), SECOND: with_seed(config, seed_of(config) + 1)}
     view = settings.view or opposite_subwords(config)
     return {FIRST: config.copy(), SECOND: with_settings(config, view)}
-
-
-def seed_of(config: Config) -> int:
-    """The seed of the training. Raises a ValueError if there is none: nothing could be repeated."""
-    seed = config.interpolate()["training"]["seed"]
-    if seed is None:
-        raise ValueError("training.seed is null; set it, so that the run can be repeated and the learners differ by it")
-    return int(seed)
-
-
-def with_seed(config: Config, seed: int) -> Config:
-    """The config with another seed; also as `system.seed`, which readers may refer to."""
-    changed = config.copy()
-    changed["training"]["seed"] = seed
-    if "seed" in changed.get("system", {}):
-        changed["system"]["seed"] = seed
-    return changed
 
 
 def with_settings(config: Config, settings: Mapping[str, Any]) -> Config:

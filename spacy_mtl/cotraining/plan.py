@@ -10,9 +10,10 @@ from thinc.api import Config
 from tqdm import tqdm
 
 from ..experiments.learner import dev_reader, find_component
+from ..experiments.seeding import seed_of
 from ..protocols.head import Head, SelfLabelling
 from ..readers.unlabelled_corpus import UnlabelledCorpus
-from .learner_configs import make_learner_configs, seed_of
+from .learner_configs import make_learner_configs
 from .round_corpus import check_train_corpus
 from .settings import Settings
 

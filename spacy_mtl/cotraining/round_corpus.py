@@ -1,17 +1,16 @@
 """The config of a later round: its training corpus is the gold and the labels that were taken."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from thinc.api import Config
 
+from ..experiments.corpus_sections import MULTI_CORPUS, is_multi_corpus, reader_section
 from .learner_configs import settings_named
 
 PSEUDO = "pseudo"
 CORPUS = "co_training"
-MULTI_CORPUS = "spacy_mtl.MultiCorpus.v1"
 # The setting of our reader and that of spaCy's.
 GOLD_TOKENS = ("gold_tokens", "gold_preproc")
 
@@ -28,7 +27,7 @@ def with_pseudo_labels(config: Config, path: Path, component: str, labels: Mappi
     labels (Mapping[str, Sequence[str]]): The labels of all heads, as found in the gold.
     """
     changed = config.copy()
-    gold = train_section(changed)
+    gold = reader_section(changed, "train_corpus")
     pseudo = {"reader": pseudo_reader(path, gold_tokens=uses_gold_tokens(gold))}
     if is_multi_corpus(gold):
         gold["corpora"][PSEUDO] = pseudo
@@ -49,27 +48,11 @@ def with_pseudo_labels(config: Config, path: Path, component: str, labels: Mappi
 
 def check_train_corpus(config: Config) -> None:
     """Raise a ValueError for a config to which no labelled docs can be added."""
-    section = train_section(config)
+    section = reader_section(config, "train_corpus")
     if is_multi_corpus(section) and PSEUDO in section["corpora"]:
         raise ValueError(f"{config['training']['train_corpus']}: it has a corpus {PSEUDO!r} already; rename it")
     if CORPUS in config["corpora"]:
         raise ValueError(f"corpora: it has a section {CORPUS!r} already; rename it")
-
-
-def train_section(config: Config) -> dict[str, Any]:
-    """A copy of the section of the reader that the training reads."""
-    name = str(config["training"]["train_corpus"])
-    section: Any = config
-    for key in name.split("."):
-        section = section.get(key) if isinstance(section, Mapping) else None
-    if not isinstance(section, Mapping):
-        raise ValueError(f"training.train_corpus is {name!r}, but the config has no such section")
-    return deepcopy(dict(section))
-
-
-def is_multi_corpus(section: Mapping[str, Any]) -> bool:
-    """Whether the section makes a reader of several corpora."""
-    return section.get("@readers") == MULTI_CORPUS
 
 
 def uses_gold_tokens(section: Mapping[str, Any]) -> bool:

@@ -5,14 +5,12 @@ of each type would cost.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..protocols.arrays import FloatsT, IntsT
 from .linear_chain import CRFScores, Packing, pack
 from .seen_types import Costs
 from .tag_scheme import TagScheme
 
-IntsT = NDArray[np.int64]
-FloatsT = NDArray[np.float64]
 WIDTH = 16
 
 
@@ -43,28 +41,30 @@ def beam_search(scores: CRFScores, scheme: TagScheme, costs: Costs, classes: Int
         kept.append((before, tags))
         best[:size][ending] = values[ending].argmax(axis=1)
         due = np.take_along_axis(due[:size], before[:, :, None], axis=1)
-        docs, places = np.nonzero(begins[tags])
-        due[docs, places] += costs.pairs[classes[docs], scheme.label[tags[docs, places]]]
+        docs, begun = np.nonzero(begins[tags])
+        due[docs, begun] += costs.pairs[classes[docs], scheme.label[tags[docs, begun]]]
         arriving = scores.transitions[tags]
     return _follow_back(packing, kept, best)
 
 
 def _keep_best(found: FloatsT, width: int) -> tuple[FloatsT, IntsT, IntsT]:
-    """found (n, n_before, n_tags). RETURNS: the best scores, the places before and the tags, all (n, n_kept)."""
+    """found (n, n_before, n_tags). RETURNS: the best scores, the index of the sequence that each extends, and the
+    tags, all (n, n_kept).
+    """
     n_tags = found.shape[2]
     flat = found.reshape(len(found), -1)
-    places = np.argpartition(-flat, min(width, flat.shape[1]) - 1, axis=1)[:, :width]
-    return np.take_along_axis(flat, places, axis=1), places // n_tags, places % n_tags
+    indices = np.argpartition(-flat, min(width, flat.shape[1]) - 1, axis=1)[:, :width]
+    return np.take_along_axis(flat, indices, axis=1), indices // n_tags, indices % n_tags
 
 
-def _follow_back(packing: Packing, kept: list[tuple[IntsT, IntsT]], places: IntsT) -> IntsT:
-    """places (n_docs,): which of the sequences that are kept at a doc's last token."""
+def _follow_back(packing: Packing, kept: list[tuple[IntsT, IntsT]], indices: IntsT) -> IntsT:
+    """indices (n_docs,): which of the sequences that are kept at a doc's last token."""
     packed = np.empty(len(packing.rows), dtype=np.int64)
     stop = len(packed)
     for before, tags in reversed(kept):
         docs = np.arange(len(tags))
-        packed[stop - len(tags) : stop] = tags[docs, places[: len(tags)]]
-        places[: len(tags)] = before[docs, places[: len(tags)]]
+        packed[stop - len(tags) : stop] = tags[docs, indices[: len(tags)]]
+        indices[: len(tags)] = before[docs, indices[: len(tags)]]
         stop -= len(tags)
     result = np.empty_like(packed)
     result[packing.rows] = packed

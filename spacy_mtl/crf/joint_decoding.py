@@ -13,12 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from thinc.util import get_array_module, to_numpy
 
-from ..layers.ranges import ranges
+from ..layers.ragged_rows import first_rows, row_owners, row_ranges
 from ..layers.softmax import log_softmax
-from ..protocols.arrays import ArrayT
+from ..protocols.arrays import ArrayT, FloatsT, IntsT
 from .beam_search import beam_search
 from .linear_chain import CRFScores
 from .path_probability import path_log_scores
@@ -26,8 +25,6 @@ from .seen_types import Costs
 from .tag_scheme import TagScheme
 from .viterbi import viterbi
 
-IntsT = NDArray[np.int64]
-FloatsT = NDArray[np.float64]
 # of docs that are decoded for several classes at once
 MAX_TOKENS = 2**13
 # in nats, by which classes that are out stay behind
@@ -144,7 +141,7 @@ def _by_class(find: Callable[[FloatsT, int], FloatsT], counts: FloatsT, classes:
 def _count_types(tags: IntsT, lengths: IntsT, scheme: TagScheme) -> FloatsT:
     """The number of each doc's entities of each type, (n_docs, n_labels)."""
     starts, _, labels = scheme.spans(tags)
-    owners = np.repeat(np.arange(len(lengths)), lengths)[starts]
+    owners = row_owners(lengths)[starts]
     counts = np.bincount(owners * scheme.n_labels + labels, minlength=len(lengths) * scheme.n_labels)
     return counts.reshape(-1, scheme.n_labels).astype("d")
 
@@ -157,8 +154,7 @@ def _take(scores: CRFScores, docs: IntsT) -> CRFScores:
 
 def _rows(lengths: IntsT, docs: IntsT) -> IntsT:
     """The rows of the docs' tokens."""
-    firsts = np.cumsum(lengths) - lengths
-    return ranges(firsts[docs], lengths[docs])
+    return row_ranges(first_rows(lengths)[docs], lengths[docs])
 
 
 def _batches(docs: IntsT, lengths: IntsT, n_copies: int) -> list[IntsT]:

@@ -15,6 +15,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d
 from thinc.util import get_array_module, to_numpy
 
+from ..layers.ragged_rows import first_rows, row_owners
 from ..protocols.arrays import ArrayT
 from .tag_scheme import TagScheme
 
@@ -29,7 +30,7 @@ class CRFScores:
 
     emissions (n_tokens, n_tags), transitions (n_tags, n_tags) from row to column, starts and ends (n_tags,).
     lengths (n_docs,): tokens of each sequence.
-    kept (n_tokens,): place in the batch of each token of the sequences; white space is left out of them.
+    kept (n_tokens,): index in the batch of each token of the sequences; white space is left out of them.
     tags (n_tokens,): the sequences to annotate, if they are decided already; the potentials are constrained then.
     possible (n_tokens, n_tags): which tags each token may have, if the docs restrict them; `constrain` applies it.
     """
@@ -83,13 +84,13 @@ def pack(lengths: NDArray[np.int64]) -> Packing:
     order = order[lengths[order] > 0]
     running = lengths[order]
     sizes = np.bincount(running)[1:][::-1].cumsum()[::-1] if len(running) else np.zeros(0, dtype=np.int64)
-    offsets = np.cumsum(sizes) - sizes
-    step = np.repeat(np.arange(len(sizes)), sizes)
-    place = np.arange(len(step)) - offsets[step]
-    first_rows = (np.cumsum(lengths) - lengths)[order]
+    offsets = first_rows(sizes)
+    step = row_owners(sizes)
+    sequence = np.arange(len(step)) - offsets[step]
+    starts = first_rows(lengths)[order]
     later = step > 0
-    before = offsets[step[later] - 1] + place[later]
-    return Packing(first_rows[place] + step, before, sizes, order, offsets[running - 1] + np.arange(len(running)))
+    before = offsets[step[later] - 1] + sequence[later]
+    return Packing(starts[sequence] + step, before, sizes, order, offsets[running - 1] + np.arange(len(running)))
 
 
 def crf(n_tags: int | None = None) -> CRFModelT:
@@ -149,7 +150,7 @@ def constrain(scores: CRFScores, scheme: TagScheme) -> CRFScores:
     )
 
 
-def bring_near(scores: CRFScores) -> CRFScores:
+def to_cpu_if_small(scores: CRFScores) -> CRFScores:
     """In main memory, if a step is so small that a GPU would spend more time on calls than numpy on arithmetic."""
     if scores.emissions.size > FEW_NUMBERS * scores.lengths.max(initial=0):
         return scores
@@ -161,15 +162,15 @@ def path_scores(scores: CRFScores, tags: NDArray[np.int64]) -> tuple[float, CRFS
     xp = get_array_module(scores.emissions)
     counts = scores.with_potentials(xp.zeros_like(part) for part in scores.potentials)
     lengths = scores.lengths[scores.lengths > 0]
-    last = np.cumsum(lengths) - 1
-    first = last - lengths + 1
+    first = first_rows(lengths)
+    last = first + lengths - 1
     followed = np.ones(len(tags), dtype=bool)
     followed[last] = False
     before = np.flatnonzero(followed)
-    places = ((np.arange(len(tags)), tags), (tags[before], tags[before + 1]), (tags[first],), (tags[last],))
+    indices = ((np.arange(len(tags)), tags), (tags[before], tags[before + 1]), (tags[first],), (tags[last],))
     total = xp.zeros((), dtype="d")
-    for potential, count, place in zip(scores.potentials, counts.potentials, places, strict=True):
-        rows = tuple(xp.asarray(index) for index in place)
+    for potential, count, of_potential in zip(scores.potentials, counts.potentials, indices, strict=True):
+        rows = tuple(xp.asarray(index) for index in of_potential)
         total = total + potential[rows].sum(dtype="d")
         xp.add.at(count, rows, 1.0)
     return float(total), counts

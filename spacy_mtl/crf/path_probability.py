@@ -1,14 +1,12 @@
 """How likely a CRF holds a whole tag sequence to be."""
 
 import numpy as np
-from numpy.typing import NDArray
 from thinc.util import to_numpy
 
+from ..layers.ragged_rows import first_rows, row_owners
+from ..protocols.arrays import FloatsT, IntsT
 from .forward_backward import forward_backward
 from .linear_chain import CRFScores
-
-IntsT = NDArray[np.int64]
-FloatsT = NDArray[np.float64]
 
 
 def path_probabilities(scores: CRFScores, tags: IntsT) -> FloatsT:
@@ -28,11 +26,11 @@ def path_log_scores(scores: CRFScores, tags: IntsT) -> FloatsT:
     emissions, transitions, starts, ends = (to_numpy(part).astype("d") for part in scores.potentials)
     lengths = to_numpy(scores.lengths)
     running = np.flatnonzero(lengths)
-    last = np.cumsum(lengths[running]) - 1
-    first = last - lengths[running] + 1
+    first = first_rows(lengths[running])
+    last = first + lengths[running] - 1
     by_token: FloatsT = emissions[np.arange(len(tags)), tags]
     by_token[1:] += np.where(np.isin(np.arange(1, len(tags)), first), 0.0, transitions[tags[:-1], tags[1:]])
-    total = _sum_by_doc(by_token, _owners(lengths), len(lengths))
+    total = _sum_by_doc(by_token, row_owners(lengths), len(lengths))
     total[running] += starts[tags[first]] + ends[tags[last]]
     return total
 
@@ -41,15 +39,10 @@ def log_partitions(scores: CRFScores) -> FloatsT:
     """log Z of each doc, in nats, (n_docs,); 0 for a doc without tokens."""
     lengths = to_numpy(scores.lengths)
     lattice = forward_backward(scores)
-    owners = _owners(lengths)[lattice.packing.rows]
+    owners = row_owners(lengths)[lattice.packing.rows]
     total = _sum_by_doc(to_numpy(lattice.log_scale), owners, len(lengths))
     total[lattice.packing.order] += to_numpy(lattice.log_end)
     return total
-
-
-def _owners(lengths: IntsT) -> IntsT:
-    """The doc of each token, (n_tokens,)."""
-    return np.repeat(np.arange(len(lengths)), lengths)
 
 
 def _sum_by_doc(values: FloatsT, owners: IntsT, n_docs: int) -> FloatsT:

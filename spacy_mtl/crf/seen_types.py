@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from thinc.api import Model
 from thinc.model import deserialize_attr, serialize_attr
 
+from ..protocols.arrays import BoolsT, IntsT
+
 CountsT = NDArray[np.float64]
-BoolsT = NDArray[np.bool_]
-IntsT = NDArray[np.int64]
 # A class, if it is known, and its docs' types in alphabetical order, twice where two entities have the type.
 KindT = tuple[str | None, tuple[str, ...]]
 N_HALVINGS = 60

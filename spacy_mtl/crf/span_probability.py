@@ -4,12 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.util import get_array_module, to_numpy
 
-from ..protocols.arrays import ArrayT
+from ..protocols.arrays import ArrayT, IntsT
 from .forward_backward import forward_backward
 from .linear_chain import CRFScores, Lattice
 from .log_lattice import LogLattice, log_sum
-
-IntsT = NDArray[np.int64]
 
 
 def span_probabilities(scores: CRFScores, tags: IntsT, starts: IntsT, ends: IntsT) -> NDArray[np.float64]:

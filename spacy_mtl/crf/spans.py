@@ -9,6 +9,7 @@ from spacy.attrs import ENT_IOB, ENT_KB_ID, ENT_TYPE
 from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span
 
+from ..layers.ragged_rows import bounds, row_ranges
 from ..protocols.arrays import ArrayT
 from .tag_scheme import BEGIN, INSIDE, OUTSIDE
 
@@ -46,9 +47,9 @@ def add_strings(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.uint64
 
 def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint64]) -> None:
     """Write `doc.ents` as whole arrays, and one by one where a doc has entities or blocked tokens."""
-    ends = np.cumsum([0, *map(len, docs)])
+    ends = bounds([len(doc) for doc in docs])
     sizes = annotations.ends - annotations.starts
-    tokens = np.repeat(ends[annotations.docs] + annotations.ends - np.cumsum(sizes), sizes) + np.arange(sizes.sum())
+    tokens = row_ranges(ends[annotations.docs] + annotations.starts, sizes)
     values: ArrayT = np.zeros((ends[-1], len(ENT_ATTRS)), dtype="uint64")
     values[:, 0] = OUTSIDE
     values[tokens, 0] = INSIDE
@@ -72,7 +73,7 @@ def is_blocked(values: ArrayT) -> NDArray[np.bool_]:
 def _blocked_spans(doc: Doc) -> list[Span]:
     """The blocked tokens, each a span."""
     values = doc.to_array([ENT_IOB, ENT_TYPE])
-    return [Span(doc, place, place + 1) for place in np.flatnonzero(is_blocked(values)).tolist()]
+    return [Span(doc, token, token + 1) for token in np.flatnonzero(is_blocked(values)).tolist()]
 
 
 def _displace(old: Sequence[Span], new: Sequence[Span]) -> list[Span]:

@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-IntsT = NDArray[np.int64]
-BoolsT = NDArray[np.bool_]
+from ..layers.ragged_rows import first_rows
+from ..protocols.arrays import BoolsT, IntsT
 
 PREFIXES = {"BIO": "BI", "BILUO": "BILU"}
 # spaCy's codes for ENT_IOB
@@ -115,7 +115,7 @@ def _continues(iob: IntsT, labels: IntsT, lengths: IntsT) -> BoolsT:
     or after another label) begins an entity instead; after an unset token it stays I.
     """
     first = np.zeros(len(iob), dtype=bool)
-    first[np.cumsum(lengths)[:-1]] = True
+    first[first_rows(lengths)[1:]] = True
     first[:1] = True
     before_iob, before_label = np.roll(iob, 1), np.roll(labels, 1)
     follows = (before_iob == MISSING) | (((before_iob == INSIDE) | (before_iob == BEGIN)) & (before_label == labels))
@@ -131,7 +131,7 @@ def _shift_back(values: BoolsT, lengths: IntsT) -> BoolsT:
 
 
 def _biluo_offset(inside: BoolsT, next_inside: BoolsT) -> IntsT:
-    """Place of the prefix in B, I, L, U."""
+    """Index of the prefix in B, I, L, U."""
     return np.where(inside, np.where(next_inside, 1, 2), np.where(next_inside, 0, 3))
 
 

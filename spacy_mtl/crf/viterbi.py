@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.util import to_numpy
 
+from ..protocols.arrays import IntsT
 from .linear_chain import CRFScores, Packing, pack
 
-FloatsT = NDArray[np.float32]
-IntsT = NDArray[np.int64]
+Floats32T = NDArray[np.float32]
 FEW = 2
 # sequences times pairs of tags, up to which every pair is tried
 FEW_PAIRS = 2**15
@@ -33,14 +33,14 @@ class Transitions:
     """
 
     wide: IntsT
-    into_wide: FloatsT
-    slack: FloatsT
+    into_wide: Floats32T
+    slack: Floats32T
     narrow: IntsT
     before_narrow: IntsT
-    into_narrow: FloatsT
+    into_narrow: Floats32T
 
 
-def order_transitions(transitions: FloatsT) -> Transitions:
+def order_transitions(transitions: Floats32T) -> Transitions:
     """transitions (n_tags, n_tags), minus infinity where a tag can't follow."""
     n_before = np.isfinite(transitions).sum(axis=0)
     wide, narrow = np.flatnonzero(n_before > FEW), np.flatnonzero(n_before <= FEW)
@@ -72,7 +72,7 @@ def viterbi(scores: CRFScores) -> IntsT:
     return follow_back(packing, best, transitions, last_tags)
 
 
-def _find_arrive(n_sequences: int, transitions: FloatsT) -> Callable[[FloatsT], FloatsT]:
+def _find_arrive(n_sequences: int, transitions: Floats32T) -> Callable[[Floats32T], Floats32T]:
     """The function from the scores of sequences that end in each tag, (n, n_tags), to those with which they can reach
     each next one, (n, n_tags).
     """
@@ -81,12 +81,12 @@ def _find_arrive(n_sequences: int, transitions: FloatsT) -> Callable[[FloatsT], 
     return partial(_arrive_from_some, transitions=order_transitions(transitions))
 
 
-def _arrive_from_all(before: FloatsT, into: FloatsT) -> FloatsT:
-    arriving: FloatsT = (before[:, None] + into).max(axis=2)
+def _arrive_from_all(before: Floats32T, into: Floats32T) -> Floats32T:
+    arriving: Floats32T = (before[:, None] + into).max(axis=2)
     return arriving
 
 
-def _arrive_from_some(before: FloatsT, transitions: Transitions) -> FloatsT:
+def _arrive_from_some(before: Floats32T, transitions: Transitions) -> Floats32T:
     arriving = np.empty_like(before)
     top = before.argmax(axis=1)
     floor = before[np.arange(len(before)), top] - transitions.slack[top]
@@ -101,7 +101,7 @@ def _arrive_from_some(before: FloatsT, transitions: Transitions) -> FloatsT:
     return arriving
 
 
-def follow_back(packing: Packing, best: FloatsT, transitions: FloatsT, last_tags: IntsT) -> IntsT:
+def follow_back(packing: Packing, best: Floats32T, transitions: Floats32T, last_tags: IntsT) -> IntsT:
     """Find each tag from the one after it.
 
     best (n_tokens, n_tags): score of the best sequence up to each packed row and tag, less the row's maximum.

@@ -8,12 +8,12 @@ from typing import IO, Any
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
 from spacy.training import Example
-from spacy.training.initialize import init_nlp
-from spacy.training.loop import create_evaluation_callback, train
+from spacy.training.loop import create_evaluation_callback
 from spacy.util import load_model, registry, resolve_dot_names
 from thinc.api import Config
 
 from ..pipeline.multitask import Multitask
+from .train_pipeline import train_pipeline
 
 ReaderT = Callable[[Language], Iterable[Example]]
 
@@ -44,9 +44,7 @@ def train_learner(name: str, config: Config, path: Path, *, use_gpu: int, stdout
 
     path (Path): Folder for spaCy's model-best and model-last.
     """
-    path.mkdir(parents=True, exist_ok=True)
-    train(init_nlp(config, use_gpu=use_gpu), path, use_gpu=use_gpu, stdout=stdout)
-    best = path / "model-best"
+    best = train_pipeline(config, path, use_gpu=use_gpu, stdout=stdout)
     nlp = load_model(best)
     settings = nlp.config.interpolate()
     training: dict[str, Any] = registry.resolve(settings["training"], schema=ConfigSchemaTraining)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.scorer import Scorer
 from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model, chain
@@ -25,12 +24,12 @@ from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
+from ..metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
+from ..metrics.prf_counts import as_flag
 from ..protocols.arrays import ArrayT
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadModelT
 
-SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
-SCORE_TABLES = ("f_per_type", "auc_per_type")
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
 # what values of soft gold may be off by, from rounding
@@ -253,52 +252,45 @@ class DocClassifier:
         for doc, row in zip(docs, to_numpy(annotations).tolist(), strict=True):
             doc.cats.update(zip(keys, row, strict=True))
 
+    def verdicts(self, examples: Sequence[Example]) -> ClassVerdicts:
+        """Compare the predicted classes with the gold ones. Raises a ValueError for gold values that are no
+        probabilities.
+        """
+        keys, known = self.keys, frozenset(self.keys)
+        verdicts = ClassVerdicts(len(examples), keys, exclusive=self.exclusive, threshold=self.threshold)
+        for row, eg in enumerate(examples):
+            gold, predicted = self._cats(eg), eg.predicted.cats
+            if known.isdisjoint(gold):
+                continue
+            self._check_values(eg, known)
+            if not self.exclusive:
+                verdicts.set_multilabel(row, gold, predicted)
+                continue
+            highest = max(self._own(gold, keys).values())
+            is_decided = highest > 0 or known <= gold.keys()
+            verdicts.set_exclusive(row, gold, predicted, highest=highest, is_decided=is_decided)
+        return verdicts
+
+    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Count what is right and wrong in each doc, see `ClassVerdicts`."""
+        return self.verdicts(examples).counts
+
+    def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Accuracy if the classes are exclusive, else macro F1."""
+        return main_score_of_classes(counts, exclusive=self.exclusive)
+
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
         """spaCy's `score_cats` metrics, and `acc`: the share of annotated docs with the right class (exclusive) or with
         every annotated class on the right side of the threshold. Exclusive docs of which only some classes are known
         not to apply count for `acc` alone.
         """
-        keys, known = self.keys, frozenset(self.keys)
-        annotated = [eg for eg in examples if not known.isdisjoint(self._cats(eg))]
-        names = ("acc", *SCORE_NAMES, *SCORE_TABLES)
-        if not annotated:
-            return dict.fromkeys(names)
-        for eg in annotated:
-            self._check_values(eg, known)
-        correct = [self._is_right(eg, keys) for eg in annotated]
-        decided = [eg for eg in annotated if not self.exclusive or self._is_decided(eg, known)]
-        scores = dict.fromkeys(names) | {"acc": sum(correct) / len(correct)}
-        return scores | (self._spacy_scores(decided, keys) if decided else {})
-
-    def _spacy_scores(self, examples: Sequence[Example], keys: Sequence[str]) -> dict[str, Any]:
-        """The metrics of `Scorer.score_cats`."""
-        if self.exclusive:
-            scores = Scorer.score_cats(examples, "cats", labels=keys, multi_label=False, getter=_positive_cats(keys))
-        else:
-            scores = Scorer.score_cats(examples, "cats", labels=keys, multi_label=True, threshold=self.threshold)
-        return {name: scores[f"cats_{name}"] for name in (*SCORE_NAMES, *SCORE_TABLES)}
+        return self.verdicts(examples).scores()
 
     def is_correct(self, example: Example) -> bool | None:
         """Exclusive: whether the likeliest class is the gold one, or, if only some are known not to apply, none of
         those; else whether every annotated class is right.
         """
-        keys, cats = self.keys, self._cats(example)
-        if not any(key in cats for key in keys):
-            return None
-        return self._is_right(example, keys)
-
-    def _is_right(self, example: Example, keys: Sequence[str]) -> bool:
-        predicted, gold = example.predicted.cats, example.reference.cats
-        if not self.exclusive:
-            return all((predicted.get(key, 0.0) >= self.threshold) == (gold[key] > 0) for key in keys if key in gold)
-        best = max(keys, key=lambda key: predicted.get(key, 0.0))
-        highest = max(self._own(gold, keys).values())
-        return bool(gold.get(best, 0.0) == highest) if highest > 0 else best not in gold
-
-    def _is_decided(self, example: Example, known: frozenset[str]) -> bool:
-        """Whether each class is known to apply or not to, given that they are exclusive."""
-        cats = example.reference.cats
-        return known <= cats.keys() or any(value > 0 for value in self._own(cats, known).values())
+        return as_flag(self.verdicts([example]).correct[0])
 
     def decisions(self, examples: Sequence[Example]) -> Decisions:
         """The class of each doc, or one row for each class that applies or is predicted. Exclusive docs of which only
@@ -475,17 +467,6 @@ class DocClassifier:
 @lru_cache(maxsize=64)
 def _with_prefix(prefix: str, labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(prefix + label for label in labels)
-
-
-def _positive_cats(keys: Sequence[str]) -> Callable[[Doc, str], dict[str, float]]:
-    """A getter for `Scorer.score_cats`: no cats where none of the classes applies, or it would take the first of equal
-    zeros for the gold class.
-    """
-
-    def get(doc: Doc, attr: str) -> dict[str, float]:
-        return doc.cats if any(doc.cats.get(key, 0.0) > 0 for key in keys) else {}
-
-    return get
 
 
 def _where(example: Example) -> str:

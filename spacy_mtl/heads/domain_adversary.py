@@ -164,7 +164,7 @@ class DomainAdversary:
 
     def decode(self, docs: Sequence[Doc], scores: Floats2d) -> list[str]:
         """The likeliest domain of each doc."""
-        return [self.labels[place] for place in to_numpy(scores).argmax(axis=1)]
+        return [self.labels[index] for index in to_numpy(scores).argmax(axis=1)]
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Sequence[str]) -> None:
         """Note the domains in `doc.user_data`, for `score`."""
@@ -202,14 +202,14 @@ class DomainAdversary:
         return domains[0] if domains else None
 
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.int64]:
-        """The place of each doc's domain in the labels, (n_docs,); -1 where it has none."""
-        places: dict[str | None, int] = {label: place for place, label in enumerate(self.labels)} | {None: -1}
+        """The index of each doc's domain in the labels, (n_docs,); -1 where it has none."""
+        indices: dict[str | None, int] = {label: index for index, label in enumerate(self.labels)} | {None: -1}
         domains = [self._domain(eg.reference) for eg in examples]
         for domain, eg in zip(domains, examples, strict=True):
-            if domain not in places:
+            if domain not in indices:
                 raise ValueError(
                     f"head {self.name!r}: domain {domain!r} of doc {snippet(eg.reference.text)} was not seen at "
                     f"initialisation; add it with add_label({domain!r}, head={self.name!r}), or initialise with "
                     "examples or labels that have it"
                 )
-        return np.array([places[domain] for domain in domains], dtype="int64")
+        return np.array([indices[domain] for domain in domains], dtype="int64")

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE
-from spacy.scorer import PRFScore
 from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
@@ -17,7 +16,7 @@ from thinc.util import get_array_module
 
 from ..crf.forward_backward import forward_backward
 from ..crf.joint_decoding import decode_jointly
-from ..crf.linear_chain import CRFScores, bring_near, constrain, crf, path_scores
+from ..crf.linear_chain import CRFScores, constrain, crf, path_scores, to_cpu_if_small
 from ..crf.linear_chain import grown as grown_crf
 from ..crf.path_probability import path_probabilities
 from ..crf.seen_types import SeenTypes
@@ -25,19 +24,19 @@ from ..crf.span_probability import span_probabilities
 from ..crf.spans import Spans, add_strings, is_blocked, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.viterbi import viterbi
-from ..gold import boundaries, entity_values, look_up, snippet
+from ..gold import entity_values, look_up, snippet
 from ..layers.dropout import dropout
 from ..layers.linear import grown, linear
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
+from ..metrics.prf_counts import as_flag
+from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
 from ..protocols.arrays import ArrayT
 from ..protocols.decisions import Decisions
 from ..protocols.head import FoundSpans, HeadInput, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
 TOKEN_ATTRS = [IS_SPACE, ENT_IOB, ENT_TYPE]
-# start, end and type
-SpanT = tuple[int, int, str]
 
 
 def make_entity_recognizer_v1(
@@ -275,7 +274,7 @@ class EntityRecognizer:
         if not learns.any():
             return 0.0, None
         n_units = sum(len(eg.predicted) for eg in examples)
-        constrained = constrain(bring_near(scores), self.tag_scheme)
+        constrained = constrain(to_cpu_if_small(scores), self.tag_scheme)
         part, rows = _select_docs(constrained, learns)
         tags, possible = self.tag_scheme.encode(iob[rows], labels[rows], part.lengths)
         loss, gradient = _likelihood_loss(part, tags, possible)
@@ -355,30 +354,27 @@ class EntityRecognizer:
             scores = annotations.probabilities[annotations.docs == index].astype("f")
             doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=new, attrs={"scores": scores})
 
+    def verdicts(self, examples: Sequence[Example]) -> SpanVerdicts:
+        """Compare the predicted spans with the gold entities."""
+        return judge_spans(examples, self._found)
+
+    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Count true positives, false positives and false negatives in each doc, see `SpanVerdicts`."""
+        return self.verdicts(examples).counts
+
+    def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """F1 of exact spans."""
+        return main_score_of_spans(counts)
+
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
         """Precision, recall and F1 of exact spans (`p`, `r`, `f`), and the same by type. A span is right if its first
         and last character and its type are. Predictions on tokens whose gold is unset don't count.
         """
-        annotated = [eg for eg in examples if eg.reference.has_annotation("ENT_IOB")]
-        if not annotated:
-            return dict.fromkeys(("p", "r", "f", "f_per_type"))
-        total = PRFScore()
-        by_type: dict[str, PRFScore] = {}
-        for eg in annotated:
-            gold, predicted = self._compared_spans(eg)
-            total.score_set(predicted, gold)
-            for label in {span[2] for span in gold | predicted}:
-                mine = {span for span in predicted if span[2] == label}
-                by_type.setdefault(label, PRFScore()).score_set(mine, {span for span in gold if span[2] == label})
-        per_type = {label: score.to_dict() for label, score in sorted(by_type.items())}
-        return {"p": total.precision, "r": total.recall, "f": total.fscore, "f_per_type": per_type}
+        return self.verdicts(examples).scores()
 
     def is_correct(self, example: Example) -> bool | None:
         """Whether the predicted spans are the gold ones."""
-        if not example.reference.has_annotation("ENT_IOB"):
-            return None
-        gold, predicted = self._compared_spans(example)
-        return gold == predicted
+        return as_flag(self.verdicts([example]).correct[0])
 
     def decisions(self, examples: Sequence[Example]) -> Decisions:
         """The gold spans and the predicted ones; two at the same place are one row."""
@@ -449,30 +445,6 @@ class EntityRecognizer:
                     "is not, which can't be learned from; give it its true label, or leave its tokens unset with "
                     "doc.set_ents(entities, missing=[span])"
                 )
-
-    def _compared_spans(self, example: Example) -> tuple[set[SpanT], set[SpanT]]:
-        """The gold and the predicted spans, with boundaries that can be compared. Predicted spans on tokens whose gold
-        is unset are neither right nor wrong, and left out.
-        """
-        predicted, reference = boundaries(example)
-        gold = {_place(ent, reference) for ent in example.reference.ents}
-        found = {_place(span, predicted) for span in self._found(example.predicted)}
-        unset = np.flatnonzero(example.reference.to_array(ENT_IOB) == MISSING)
-        if not len(unset):
-            return gold, found
-        starts, ends = reference[unset], reference[unset + 1]
-        return gold, {span for span in found if not _overlaps(span, starts, ends)}
-
-
-def _place(span: Span, places: NDArray[np.int64]) -> SpanT:
-    """places (n_tokens + 1,): boundaries of the doc's tokens."""
-    return int(places[span.start]), int(places[span.end]), span.label_
-
-
-def _overlaps(span: SpanT, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
-    """Whether the span overlaps any of these stretches, (n,) and in order."""
-    after = int(np.searchsorted(ends, span[0], side="right"))
-    return after < len(starts) and bool(starts[after] < span[1])
 
 
 def _likelihood_loss(

@@ -2,25 +2,27 @@
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import MORPH, POS, SENT_START, TAG
 from spacy.parts_of_speech import IDS as POS_IDS
-from spacy.scorer import Scorer
-from spacy.tokens import Doc, Token
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import is_annotated, look_up, snippet, stored_values, token_values
+from ..gold import look_up, snippet, stored_values, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output, linear
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
+from ..metrics.prf_counts import as_flag
+from ..metrics.sentence_metrics import SentenceVerdicts, judge_sentences, main_score_of_sentences
+from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ..protocols.arrays import ArrayT
 from ..protocols.decisions import NOTHING, Decisions
 from ..protocols.head import HeadInput, HeadModelT
@@ -240,34 +242,29 @@ class Tagger:
                 new = np.where(old == 0, new, old)
             doc.from_array(attr_id, new)
 
+    def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts | SentenceVerdicts:
+        """Compare the predicted values with the gold ones: of tokens, or of whole sentences."""
+        return judge_sentences(examples) if self.attr == "sent_start" else judge_tokens(examples, self.attr)
+
+    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Count true positives, false positives and false negatives in each doc, see `TokenVerdicts` and
+        `SentenceVerdicts`.
+        """
+        return self.verdicts(examples).counts
+
+    def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Accuracy, or F1 of whole sentences."""
+        return main_score_of_sentences(counts) if self.attr == "sent_start" else main_score_of_tokens(counts)
+
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
         """`acc` over the annotated tokens. For `morph` also spaCy's `micro_f` and `per_feat`; for `sent_start`
         precision, recall and F1 of whole sentences (`p`, `r`, `f`).
         """
-        attr = self.attr
-        annotated = [eg for eg in examples if self._is_annotated(eg)]
-        keys = {key: name for name, key in self.standard_scores.items()}
-        if not annotated:
-            return {"acc": None} | dict.fromkeys(keys)
-        if attr == "sent_start":
-            # For `Scorer.score_token_attr` False is a missing value, which leaves only the starts.
-            result: dict[str, Any] = {"acc": self._share_right(annotated)}
-            scores = Scorer.score_spans(annotated, "sents", has_annotation=lambda doc: doc.has_annotation("SENT_START"))
-        else:
-            get_value = _morph_key if attr == "morph" else getattr
-            scores = Scorer.score_token_attr(annotated, attr, getter=get_value)
-            result = {"acc": scores[f"{attr}_acc"]}
-            if attr == "morph":
-                scores.update(Scorer.score_token_attr_per_feat(annotated, attr, getter=get_value))
-        return result | {key: scores.get(name) for key, name in keys.items() if key not in result}
+        return self.verdicts(examples).scores()
 
     def is_correct(self, example: Example) -> bool | None:
-        """Whether every annotated token has its gold value."""
-        gold = token_values(example, self.attr.upper(), ATTR_IDS[self.attr])
-        if not gold.any():
-            return None
-        predicted = example.predicted.to_array(ATTR_IDS[self.attr])
-        return bool(np.all((predicted == gold) | (gold == 0)))
+        """Whether every annotated token has its gold value; None if none is aligned one to one."""
+        return as_flag(self.verdicts([example]).correct[0])
 
     def decisions(self, examples: Sequence[Example]) -> Decisions:
         """The value of each token that has gold."""
@@ -320,17 +317,6 @@ class Tagger:
         values: ArrayT = source.to_array(attr_id)
         target.from_array(attr_id, values)
 
-    def _share_right(self, examples: Sequence[Example]) -> float | None:
-        """The share of the annotated tokens that have their gold value; None if no token is aligned."""
-        attr_id = ATTR_IDS[self.attr]
-        gold = np.concatenate([token_values(eg, self.attr.upper(), attr_id) for eg in examples])
-        predicted = np.concatenate([eg.predicted.to_array(attr_id) for eg in examples])
-        known = gold != 0
-        return float((predicted == gold)[known].mean()) if known.any() else None
-
-    def _is_annotated(self, example: Example) -> bool:
-        return is_annotated(example.reference, ATTR_IDS[self.attr])
-
     def _stored_values(self, vocab: Vocab) -> NDArray[np.uint64]:
         """The labels as the doc stores them."""
         if self.attr == "sent_start":
@@ -364,7 +350,3 @@ class Tagger:
                 f"this head can't learn from; leave the token's {self.attr} unset, or rename the label if it is more "
                 f"than the opposite of {label[1:]!r}"
             )
-
-
-def _morph_key(token: Token, attr: str) -> int:
-    return cast(Any, token.morph).key

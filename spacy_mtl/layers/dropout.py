@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-import numpy
+import numpy as np
 from numpy.typing import NDArray
 from thinc.api import Model, NumpyOps
 from thinc.types import Floats2d
@@ -35,23 +35,23 @@ def forward(model: DropoutT, X: Floats2d, is_train: bool) -> tuple[Floats2d, Cal
 
 def draw_seed() -> int:
     """A seed from numpy's global generator, which `fix_random_seed` sets."""
-    return int(numpy.random.randint(2**31))
+    return int(np.random.randint(2**31))
 
 
-def make_generator(seed: int) -> numpy.random.SFC64:
+def make_generator(seed: int) -> np.random.SFC64:
     """The random bits."""
-    return numpy.random.SFC64(seed)
+    return np.random.SFC64(seed)
 
 
-def draw_mask(generator: numpy.random.SFC64, shape: tuple[int, ...], rate: float) -> NDArray[numpy.float32]:
+def draw_mask(generator: np.random.SFC64, shape: tuple[int, ...], rate: float) -> NDArray[np.float32]:
     """Zeros, and what the others are multiplied with so that the expected value stays as it was.
 
     rate (float): The probability of a zero, which is rounded to 1 / 65,536.
     """
-    size = int(numpy.prod(shape))
+    size = int(np.prod(shape))
     kept = round((1.0 - rate) * N_VALUES)
     if not kept:
-        return numpy.zeros(shape, dtype="float32")
-    bits = generator.random_raw((size + 3) // 4).view(numpy.uint16)[:size]
-    mask = numpy.multiply(bits < kept, numpy.float32(N_VALUES / kept), dtype="float32")
+        return np.zeros(shape, dtype="float32")
+    bits = generator.random_raw((size + 3) // 4).view(np.uint16)[:size]
+    mask = np.multiply(bits < kept, np.float32(N_VALUES / kept), dtype="float32")
     return mask.reshape(shape)

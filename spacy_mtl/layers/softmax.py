@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-import numpy
 from thinc.util import get_array_module, to_numpy
 
 from ..protocols.arrays import ArrayT
+from .ragged_rows import row_owners
 
 
 def row_max(rows: ArrayT) -> ArrayT:
@@ -51,7 +51,7 @@ def softplus(logits: ArrayT) -> ArrayT:
 def repeat_rows(rows: ArrayT, lengths: ArrayT) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
     """Repeat row i lengths[i] times. RETURNS: (sum of lengths, n) and backprop, which sums over the repeats."""
     xp = get_array_module(rows)
-    index = xp.asarray(numpy.repeat(numpy.arange(len(rows)), to_numpy(lengths)))
+    index = xp.asarray(row_owners(to_numpy(lengths)))
 
     def backprop(gradient: ArrayT) -> ArrayT:
         summed = xp.zeros_like(rows)

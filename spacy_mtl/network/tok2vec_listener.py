@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-import numpy
+import numpy as np
 from spacy.attrs import ORTH
 from spacy.pipeline import tok2vec
 from spacy.tokens import Doc
@@ -29,5 +29,5 @@ class Tok2VecListener(tok2vec.Tok2VecListener):
     def get_batch_id(cls, inputs: Iterable[Doc]) -> int:
         """The sum, exactly: it exceeds 64 bits, so both halves of the values are summed on their own."""
         docs = [doc.to_array(ORTH) for doc in inputs]
-        values = numpy.concatenate(docs).astype("uint64") if docs else numpy.zeros(0, dtype="uint64")
+        values = np.concatenate(docs).astype("uint64") if docs else np.zeros(0, dtype="uint64")
         return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy
+import numpy as np
 from spacy.vocab import Vocab
 
 from ..encoders.hash_embed_cnn.maxout_block import BlockWeights
@@ -64,7 +64,7 @@ def tokens_graph(network: Network, weights: Weights, settings: Settings) -> byte
         index = graph.input(f"windows_{i}", [n_taps + settings.tiles[i] - 1, f"n_windows_{i}"], "int64")
         if not settings.padded:
             X = write_zero_last(graph, X, width)
-        X = write_layer(graph, graph.node("Gather", X, index), layer, minimal=network.encoder.minimal)
+        X = write_layer(graph, graph.node("Gather", X, index), layer, winograd=network.encoder.winograd)
     tokens = graph.input("tokens", ["n_tokens"], "int64")
     graph.output(graph.node("Gather", X, tokens), "tokvecs", ["n_tokens", width])
     return graph.to_bytes(settings.to_metadata())
@@ -75,10 +75,10 @@ def write_embedding(graph: Graph, network: Network, mix: BlockWeights, rows: str
     -> (n_words, width).
     """
     tables: list[Any] = [node.get_param("E") for node in network.embedding.tables]
-    starts = numpy.cumsum([0, *map(len, tables[:-1])])
+    starts = np.cumsum([0, *map(len, tables[:-1])])
     rows = graph.node("Add", rows, graph.weight(starts[None, :, None]))
-    hashed = graph.node("Gather", graph.weight(numpy.concatenate(tables)), rows)
-    summed = graph.node("ReduceSum", hashed, graph.weight(numpy.array([2])), keepdims=0)
+    hashed = graph.node("Gather", graph.weight(np.concatenate(tables)), rows)
+    summed = graph.node("ReduceSum", hashed, graph.weight(np.array([2])), keepdims=0)
     X = reshaped(graph, summed, [-1, len(tables) * tables[0].shape[1]])
     if network.embedding.static is not None:
         W: Any = network.embedding.static.get_param("W")
@@ -90,7 +90,7 @@ def write_embedding(graph: Graph, network: Network, mix: BlockWeights, rows: str
 
 def write_looked_up(graph: Graph, products: str, rows: str, bias: Any, n_taps: int) -> str:
     """The sum of the products that each window is made of, rows (n_taps, n) -> (n, n_out)."""
-    first = graph.weight(numpy.array([0]))
+    first = graph.weight(np.array([0]))
     parts = graph.nodes_of("Split", rows, n_outputs=n_taps, axis=0)
     taps = [graph.node("Gather", products, graph.node("Squeeze", part, first)) for part in parts]
     total = taps[0]
@@ -99,13 +99,13 @@ def write_looked_up(graph: Graph, products: str, rows: str, bias: Any, n_taps: i
     return total
 
 
-def write_layer(graph: Graph, windows: str, layer: BlockWeights, *, minimal: bool) -> str:
+def write_layer(graph: Graph, windows: str, layer: BlockWeights, *, winograd: bool) -> str:
     """A residual convolution: windows (n_taps + tile - 1, n, width) -> (tile * n, width)."""
-    return (write_minimal if minimal else write_direct)(graph, windows, layer)
+    return (write_winograd if winograd else write_direct)(graph, windows, layer)
 
 
-def write_minimal(graph: Graph, windows: str, layer: BlockWeights) -> str:
-    """Two neighbours at a time, as in `minimal_products`."""
+def write_winograd(graph: Graph, windows: str, layer: BlockWeights) -> str:
+    """Two neighbours at a time, as in `winograd_products`."""
     taps = [graph.weight(tap) for tap in layer.taps]
     before, first, second, after = graph.nodes_of("Split", windows, n_outputs=4, axis=0)
     even = graph.node("MatMul", graph.node("Add", first, second), taps[1])
@@ -126,7 +126,7 @@ def write_direct(graph: Graph, windows: str, layer: BlockWeights) -> str:
     side_by_side = reshaped(graph, graph.node("Transpose", windows, perm=[1, 0, 2]), [-1, n_taps * width])
     taps = graph.weight(layer.taps.reshape(-1, n_out))
     Y = graph.node("Gemm", side_by_side, taps, graph.weight(layer.bias))
-    center = graph.node("Gather", windows, graph.weight(numpy.array(n_taps // 2)), axis=0)
+    center = graph.node("Gather", windows, graph.weight(np.array(n_taps // 2)), axis=0)
     return graph.node("Add", write_maxout_norm(graph, Y, layer), center)
 
 
@@ -140,11 +140,11 @@ def write_maxout_norm(graph: Graph, Y: str, layer: BlockWeights) -> str:
 
 def write_zero_last(graph: Graph, X: str, width: int) -> str:
     """The rows but the last, and one of zeros."""
-    start, end = graph.weight(numpy.array([0])), graph.weight(numpy.array([-1]))
-    zeros = graph.weight(numpy.zeros((1, width), dtype="float32"))
+    start, end = graph.weight(np.array([0])), graph.weight(np.array([-1]))
+    zeros = graph.weight(np.zeros((1, width), dtype="float32"))
     return graph.node("Concat", graph.node("Slice", X, start, end, start), zeros, axis=0)
 
 
 def reshaped(graph: Graph, X: str, shape: Sequence[int]) -> str:
     """The same numbers in another shape."""
-    return graph.node("Reshape", X, graph.weight(numpy.array(shape)))
+    return graph.node("Reshape", X, graph.weight(np.array(shape)))

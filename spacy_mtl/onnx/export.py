@@ -11,8 +11,8 @@ from spacy.util import load_model, replace_model_node
 from spacy.vocab import Vocab
 from thinc.api import Model
 
-from ..encoders.hash_embed_cnn.forward import Tok2VecT
 from ..encoders.hash_embed_cnn.thinc_nodes import find_network
+from ..protocols.arrays import Tok2VecT
 from .cnn_graphs import encoder_graphs
 from .onnx_encoder import make_onnx_encoder_v1
 

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy
+import numpy as np
 from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d
 
-from ..encoders.hash_embed_cnn.forward import Part, Tok2VecT, split_docs
+from ..encoders.hash_embed_cnn.forward import Part, split_docs
+from ..layers.ragged_rows import bounds
+from ..protocols.arrays import Tok2VecT
 from ..threads.parallel import run_parts
 from .runtime import OnnxState, import_onnxruntime
 
@@ -36,8 +38,8 @@ def forward(
             "OnnxEncoder: it can't be trained; train the pipeline that it was exported from and export that again, or "
             "name its pipe in both training.frozen_components and training.annotating_components"
         )
-    ends = numpy.cumsum([0, *map(len, docs)]).tolist()
-    tokvecs: Any = numpy.empty((ends[-1], model.get_dim("nO")), dtype="float32")
+    ends = bounds([len(doc) for doc in docs]).tolist()
+    tokvecs: Any = np.empty((ends[-1], model.get_dim("nO")), dtype="float32")
     if ends[-1]:
         encode_into(model, split_docs(docs, ends, side_by_side=True), tokvecs)
     tokvecs = model.ops.asarray2f(tokvecs)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 from spacy.tokens import Doc
 from thinc.api import NumpyOps
 from thinc.compat import has_torch
@@ -77,7 +77,7 @@ class OnnxNetwork:
         n_taps = 2 * settings.window + 1
         widths = [settings.width, n_taps * settings.n_out]
         rows, (vectors, products) = cache.look_up(words.keys, compute, widths=widths, ops=OPS)
-        word_of_row = numpy.concatenate([[0], rows[words.of_token]])
+        word_of_row = np.concatenate([[0], rows[words.of_token]])
         inputs = self._window_inputs([len(doc) for doc in docs], word_of_row)
         inputs |= {"vectors": vectors, "products": products.reshape(-1, settings.n_out)}
         return self.tokens.run(None, inputs)[0]
@@ -87,7 +87,7 @@ class OnnxNetwork:
             features = hide_unseen(features, self.settings.columns[: len(self.settings.sizes)], self.word_counts)
         tables = zip(self.settings.seeds, self.settings.sizes, strict=True)
         rows = [table_rows(features[:, i], seed, size) for i, (seed, size) in enumerate(tables)]
-        inputs = {"rows": numpy.stack(rows, axis=1).astype("int64")}
+        inputs = {"rows": np.stack(rows, axis=1).astype("int64")}
         if self.settings.static:
             V, found = static_vectors(doc.vocab.vectors, features[:, -1])
             inputs["static"] = OPS.asarray2f(V if found is None else V * found[:, None])
@@ -97,7 +97,7 @@ class OnnxNetwork:
         window, tiles = self.settings.window, self.settings.tiles
         plan = plan_windows(lengths, window=window, tiles=tiles, padded=self.settings.padded)
         words = word_of_row[plan.windows[0]]
-        taps = numpy.arange(len(words))[:, None]
+        taps = np.arange(len(words))[:, None]
         later = {f"windows_{i}": index for i, index in enumerate(plan.windows[1:], start=1)}
         return {"rows": words * len(words) + taps, "centers": words[window], "tokens": plan.tokens, **later}
 

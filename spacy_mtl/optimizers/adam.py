@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy
+import numpy as np
 from thinc.api import Optimizer
 from thinc.compat import has_torch, torch
 from thinc.optimizers import FloatOrSeq, KeyT
@@ -142,7 +142,7 @@ def can_fuse(weights: ArrayT, gradient: ArrayT) -> bool:
         return False
     arrays = (weights, gradient)
     return hasattr(torch, "_fused_adamw_") and all(
-        type(array) is numpy.ndarray and array.dtype == "float32" and array.flags.c_contiguous for array in arrays
+        type(array) is np.ndarray and array.dtype == "float32" and array.flags.c_contiguous for array in arrays
     )
 
 
@@ -158,7 +158,7 @@ def _averaged(n_steps: int) -> float:
 
 
 def _zeros(shape: int | tuple[int, ...]) -> ArrayT:
-    return numpy.zeros(shape, dtype="float32")
+    return np.zeros(shape, dtype="float32")
 
 
 def _tensor(array: ArrayT) -> Any:

@@ -81,7 +81,7 @@ def make_optimizer_v1(
 
 
 @dataclass(frozen=True)
-class Place:
+class ParameterSettings:
     """What the optimizer knows of a parameter: its group, None for the default one; the factor of its learning rate;
     whether L2 is 0.
     """
@@ -117,7 +117,7 @@ class GroupedAdam(Adam):
         self._nlp: Language | None = None
         self._names: dict[KeyT, str] = {}
         self._shapes: dict[KeyT, tuple[int, ...]] = {}
-        self._places: dict[KeyT, Place] = {}
+        self._by_key: dict[KeyT, ParameterSettings] = {}
 
     def bind(self, nlp: Language) -> None:
         """Tell the optimizer where in the pipeline a parameter hangs, before its first step. Raises a ValueError for
@@ -129,7 +129,7 @@ class GroupedAdam(Adam):
 
     def find_grown(self) -> None:
         """Read the pipeline's parameters again. Those that `add_label` has put larger ones in the place of hand on
-        their group, moments and averages. Without a pipeline (see `bind`) nothing is known of places.
+        their group, moments and averages. Without a pipeline (see `bind`) no parameter has a group.
         """
         if self._nlp is None:
             return
@@ -137,7 +137,7 @@ class GroupedAdam(Adam):
         parameters = find_parameters(self._nlp)
         self._names = {parameter.key: name for name, parameter in parameters.items()}
         self._shapes = {parameter.key: parameter.weights.shape for parameter in parameters.values()}
-        self._places = {key: self._find_place(key) for key in self._names}
+        self._by_key = {key: self._find_settings(key) for key in self._names}
         for new, name in self._names.items():
             old = keys.get(name, new)
             if old != new:
@@ -145,21 +145,21 @@ class GroupedAdam(Adam):
 
     def __call__(self, key: KeyT, weights: ArrayT, gradient: ArrayT, *, lr_scale: float = 1.0) -> tuple[ArrayT, ArrayT]:
         """Change the weights in place and set the gradient to zero. RETURNS: both."""
-        place = self._place_of(key)
-        if place.is_frozen(self.step):
+        settings = self._settings_for(key)
+        if settings.is_frozen(self.step):
             gradient[...] = 0.0
             return weights, gradient
-        with self._settings_of(place):
+        with self._apply(settings):
             return super().__call__(key, weights, gradient, lr_scale=lr_scale)
 
     def step_together(self, params: Mapping[KeyT, TensorT]) -> None:
         """Change parameters of torch, which lie on one device. Their gradients are used up."""
-        by_place: dict[Place, dict[KeyT, TensorT]] = {}
+        by_settings: dict[ParameterSettings, dict[KeyT, TensorT]] = {}
         for key, param in params.items():
-            by_place.setdefault(self._place_of(key), {})[key] = param
-        for place, same in by_place.items():
-            if not place.is_frozen(self.step):
-                with self._settings_of(place):
+            by_settings.setdefault(self._settings_for(key), {})[key] = param
+        for settings, same in by_settings.items():
+            if not settings.is_frozen(self.step):
+                with self._apply(settings):
                     super().step_together(same)
 
     def step_schedules(self) -> None:
@@ -177,27 +177,28 @@ class GroupedAdam(Adam):
             self.step += 1
 
     @contextmanager
-    def _settings_of(self, place: Place) -> Iterator[None]:
+    def _apply(self, settings: ParameterSettings) -> Iterator[None]:
+        """Step with the settings of one parameter, then with the common ones again."""
         learn_rate, L2 = self.learn_rate, self.L2
-        if place.group is not None:
-            own = place.group
-            self.learn_rate = (learn_rate if own.learn_rate is None else own.learn_rate.value) * place.factor
+        if settings.group is not None:
+            own = settings.group
+            self.learn_rate = (learn_rate if own.learn_rate is None else own.learn_rate.value) * settings.factor
             self.L2 = L2 if own.L2 is None else own.L2.value
-        if place.exempt:
+        if settings.exempt:
             self.L2 = 0.0
         try:
             yield
         finally:
             self.learn_rate, self.L2 = learn_rate, L2
 
-    def _place_of(self, key: KeyT) -> Place:
-        if key not in self._places:
+    def _settings_for(self, key: KeyT) -> ParameterSettings:
+        if key not in self._by_key:
             self.find_grown()
-        if key not in self._places:
-            self._places[key] = self._find_place(key)
-        return self._places[key]
+        if key not in self._by_key:
+            self._by_key[key] = self._find_settings(key)
+        return self._by_key[key]
 
-    def _find_place(self, key: KeyT) -> Place:
+    def _find_settings(self, key: KeyT) -> ParameterSettings:
         name = self._names.get(key, key[1])
         found = [group for group in self.groups.values() if group.pattern.search(name)]
         if len(found) > 1:
@@ -206,12 +207,14 @@ class GroupedAdam(Adam):
                 "change their patterns so that one of them matches it"
             )
         exempt = self._exempt is not None and self._exempt.search(key[1]) is not None
-        return Place(found[0], found[0].factor(key[1]), exempt) if found else Place(None, 1.0, exempt)
+        if not found:
+            return ParameterSettings(None, 1.0, exempt)
+        return ParameterSettings(found[0], found[0].factor(key[1]), exempt)
 
     def _check_groups(self) -> None:
-        matched = {place.group.name for place in self._places.values() if place.group is not None}
+        matched = {settings.group.name for settings in self._by_key.values() if settings.group is not None}
         for name in sorted(set(self.groups) - matched):
-            names = sorted({self._names.get(key, key[1]) for key in self._places})
+            names = sorted({self._names.get(key, key[1]) for key in self._by_key})
             some = names[:: math.ceil(len(names) / 5)] if names else []
             raise ValueError(
                 f"Optimizer: group {name!r}: its pattern {self.groups[name].pattern.pattern!r} matches none of the "

@@ -34,7 +34,7 @@ def trainable_pipes(nlp: Language) -> dict[str, Any]:
 
 
 def find_parameters(nlp: Language) -> dict[str, Parameter]:
-    """All parameters by name: component, head if it belongs to one, layer with its place in the network, own name; such
+    """All parameters by name: component, head if it belongs to one, layer with its index in the network, own name; such
     as "tok2vec/maxout.5/W", "multitask/slots/linear.3/b".
     """
     found: dict[str, Parameter] = {}
@@ -48,11 +48,11 @@ def find_parameters(nlp: Language) -> dict[str, Parameter]:
 
 
 def find_resumables(nlp: Language) -> dict[str, Resumable]:
-    """What layers keep for the training alone, by component, layer with its place in the network, and own name."""
+    """What layers keep for the training alone, by component, layer with its index in the network, and own name."""
     return {
-        f"{pipe_name}/{node.name}.{place}/{name}": value
+        f"{pipe_name}/{node.name}.{index}/{name}": value
         for pipe_name, pipe in trainable_pipes(nlp).items()
-        for place, node in enumerate(pipe.model.walk())
+        for index, node in enumerate(pipe.model.walk())
         for name, value in node.attrs.items()
         if isinstance(value, Resumable)
     }
@@ -60,11 +60,11 @@ def find_resumables(nlp: Language) -> dict[str, Resumable]:
 
 def _walk(model: Model[Any, Any], prefix: str, seen: set[int]) -> Iterator[tuple[str, Parameter]]:
     """The parameters of the nodes that were not seen before."""
-    for place, node in enumerate(model.walk()):
+    for index, node in enumerate(model.walk()):
         if node.id in seen:
             continue
         seen.add(node.id)
-        layer = f"{prefix}/{node.name}.{place}"
+        layer = f"{prefix}/{node.name}.{index}"
         for name in node.param_names:
             if node.has_param(name):
                 gradient = node.get_grad(name) if node.has_grad(name) else None

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from spacy.training import Example
 
 from ..gold import unannotated
@@ -36,12 +38,18 @@ class HeadViews:
 
 def by_corpus(examples: Iterable[Example]) -> dict[str, list[Example]]:
     """The examples by the name of their corpus, without those that have none."""
-    groups: dict[str, list[Example]] = {}
-    for eg in examples:
+    examples = list(examples)
+    return {corpus: [examples[row] for row in rows] for corpus, rows in rows_by_corpus(examples).items()}
+
+
+def rows_by_corpus(examples: Sequence[Example]) -> dict[str, NDArray[np.int64]]:
+    """The indices of the examples by the name of their corpus, without those that have none."""
+    rows: dict[str, list[int]] = {}
+    for row, eg in enumerate(examples):
         name = corpus_of(eg.reference)
         if name is not None:
-            groups.setdefault(name, []).append(eg)
-    return groups
+            rows.setdefault(name, []).append(row)
+    return {name: np.array(own) for name, own in rows.items()}
 
 
 def check_head_names(heads: Mapping[str, Head], examples: Sequence[Example]) -> None:

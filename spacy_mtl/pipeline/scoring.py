@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from spacy.training import Example
 
-from ..protocols.head import Head
-from .head_views import HeadViews, by_corpus
+from ..protocols.head import GivesVerdicts, Head, Verdicts
+from .head_views import HeadViews, rows_by_corpus
 
 # Keys of the predicted docs' `user_data`, under which each component leaves its part of the joint scores for those
 # that are scored after it: spaCy scores components one by one.
 MAIN, EXACT = "spacy_mtl.main_scores", "spacy_mtl.exact"
-CorpusScoresT = dict[str, dict[str, dict[str, Any]]]
 
 
 @dataclass
@@ -27,17 +29,20 @@ class ComponentScores:
 
 
 def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name: str) -> ComponentScores:
-    """Score all heads of a component.
+    """Score all heads of a component on the docs that carry their annotation, of corpora that they may learn from. Each
+    head that can (Protocol `GivesVerdicts`) compares each doc with its gold once.
 
     name (str): The component's name.
     """
-    own = score_heads(heads, examples)
-    corpora = score_corpora(heads, examples, own)
+    views = HeadViews(examples)
+    verdicts = {key: verdicts_of(head, views.of(key)) for key, head in heads.items()}
+    own = {key: found.scores() for key, found in verdicts.items()}
+    corpora = score_corpora(heads, verdicts, rows_by_corpus(examples), own, n_docs=len(examples))
     names = {key: head.main_score for key, head in heads.items() if head.main_score is not None}
     main = {key: own[key][metric] for key, metric in names.items()}
     scores = {f"{key}_{metric}": value for key, found in own.items() for metric, value in found.items()}
     scores |= standard_scores(heads, own)
-    scores |= joint_scores(heads, examples, main, name)
+    scores |= joint_scores([verdicts[key] for key in names], examples, main, name)
     for corpus, by_head in corpora.items():
         for key, found in by_head.items():
             scores.update({f"{corpus}/{key}_{metric}": value for metric, value in found.items()})
@@ -48,10 +53,27 @@ def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name
     return ComponentScores(scores, main, by_corpus)
 
 
-def score_heads(heads: Mapping[str, Head], examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
-    """Head -> metric -> value, from the docs that carry the head's annotation, of corpora that it may learn from."""
-    views = HeadViews(examples)
-    return {key: head.score(views.of(key)) for key, head in heads.items()}
+def verdicts_of(head: Head, examples: Sequence[Example]) -> Verdicts:
+    """The head's verdicts on the docs, one by one."""
+    return head.verdicts(examples) if isinstance(head, GivesVerdicts) else FromScore(head, examples)
+
+
+class FromScore:
+    """The verdicts of a head that only has `score` and `is_correct`."""
+
+    def __init__(self, head: Head, examples: Sequence[Example]) -> None:
+        self._head = head
+        self._examples = examples
+
+    @cached_property
+    def correct(self) -> NDArray[np.float64]:
+        """Whether the whole gold annotation of each doc is predicted, (n_docs,); NaN without gold."""
+        found = [self._head.is_correct(eg) for eg in self._examples]
+        return np.array([np.nan if value is None else value for value in found], dtype="d")
+
+    def scores(self, rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
+        """The head's metrics on these docs."""
+        return self._head.score(self._examples if rows is None else [self._examples[row] for row in rows])
 
 
 def standard_scores(heads: Mapping[str, Head], own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -68,15 +90,23 @@ def standard_scores(heads: Mapping[str, Head], own: Mapping[str, Mapping[str, An
 
 
 def score_corpora(
-    heads: Mapping[str, Head], examples: Sequence[Example], own: Mapping[str, dict[str, Any]]
-) -> CorpusScoresT:
+    heads: Mapping[str, Head],
+    verdicts: Mapping[str, Verdicts],
+    corpora: Mapping[str, NDArray[np.int64]],
+    own: Mapping[str, dict[str, Any]],
+    *,
+    n_docs: int,
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Corpus -> head -> the head's metrics on the docs of this corpus, for the heads that the corpus has gold for.
 
-    own (Mapping[str, dict[str, Any]]): The metrics on all examples, which are those of a corpus that has them all.
+    verdicts (Mapping[str, Verdicts]): Of all docs, by head.
+    corpora (Mapping[str, NDArray[np.int64]]): The indices of each corpus's docs.
+    own (Mapping[str, dict[str, Any]]): The metrics on all docs, which are those of a corpus that has them all.
+    n_docs (int): The number of all docs.
     """
-    result: CorpusScoresT = {}
-    for corpus, group in by_corpus(examples).items():
-        scores = own if len(group) == len(examples) else score_heads(heads, group)
+    result: dict[str, dict[str, dict[str, Any]]] = {}
+    for corpus, rows in corpora.items():
+        scores = own if len(rows) == n_docs else {key: found.scores(rows) for key, found in verdicts.items()}
         result[corpus] = {key: found for key, found in scores.items() if is_scored(heads[key], found)}
     return result
 
@@ -88,31 +118,32 @@ def is_scored(head: Head, scores: Mapping[str, Any]) -> bool:
 
 
 def joint_scores(
-    heads: Mapping[str, Head], examples: Sequence[Example], main: Mapping[str, float | None], name: str
+    verdicts: Sequence[Verdicts], examples: Sequence[Example], main: Mapping[str, float | None], name: str
 ) -> dict[str, float | None]:
-    """`multitask_score` and `multitask_exact` over this component and those that were scored before it. Heads without a
-    main score enter neither.
+    """`multitask_score` and `multitask_exact` over this component and those that were scored before it.
+
+    verdicts (Sequence[Verdicts]): Of the heads that have a main score; the others enter neither.
     """
     if not examples:
         return {"multitask_score": None, "multitask_exact": None}
     scored: dict[str, list[float]] = examples[0].predicted.user_data.setdefault(MAIN, {})
     scored[name] = [value for value in main.values() if value is not None]
     values = [value for one in scored.values() for value in one]
-    exact = [value for eg in judge(heads, examples, name) if (value := all_right(eg)) is not None]
+    note_exact(verdicts, examples, name)
+    exact = [value for eg in examples if (value := all_right(eg)) is not None]
     return {
         "multitask_score": sum(values) / len(values) if values else None,
         "multitask_exact": sum(exact) / len(exact) if exact else None,
     }
 
 
-def judge(heads: Mapping[str, Head], examples: Sequence[Example], name: str) -> Sequence[Example]:
+def note_exact(verdicts: Sequence[Verdicts], examples: Sequence[Example], name: str) -> None:
     """Note on each predicted doc whether every head that has gold is right; None if none has any."""
-    views = HeadViews(examples)
-    judged = [[head.is_correct(eg) for eg in views.of(key)] for key, head in heads.items() if head.main_score]
-    for eg, *found in zip(examples, *judged, strict=True):
-        known = [correct for correct in found if correct is not None]
-        eg.predicted.user_data.setdefault(EXACT, {})[name] = all(known) if known else None
-    return examples
+    correct = np.array([found.correct for found in verdicts]).reshape(-1, len(examples))
+    has_gold = ~np.isnan(correct).all(axis=0)
+    is_exact = (correct != 0).all(axis=0)
+    for eg, known, exact in zip(examples, has_gold.tolist(), is_exact.tolist(), strict=True):
+        eg.predicted.user_data.setdefault(EXACT, {})[name] = exact if known else None
 
 
 def all_right(example: Example) -> bool | None:

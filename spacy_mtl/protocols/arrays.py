@@ -1,13 +1,23 @@
 """Arrays and what the parts hand each other: each alias once."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
-# a numpy or cupy array: thinc's own types leave out much of what these can do
+# a numpy or cupy array (thinc's own types leave out much of what these can do), or a tensor of torch in its kernels
 ArrayT = Any
+# numpy arrays, where the CPU does the work
+IntsT = NDArray[np.int64]
+FloatsT = NDArray[np.float64]
+BoolsT = NDArray[np.bool_]
+# docs -> the token vectors of each doc, (n_tokens, width), and its backprop
+Tok2VecT = Model[list[Doc], list[Floats2d]]
+Tok2VecBackpropT = Callable[[list[Floats2d]], list[Doc]]
 # docs -> token vectors of all docs end to end, (n_tokens, width), with one length a doc
 EncoderT = Model[list[Doc], Ragged]
 # what a head's network returns: an array, or a dataclass of arrays; it can be scaled by a float and added to its like

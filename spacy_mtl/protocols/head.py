@@ -5,6 +5,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model
@@ -93,6 +95,53 @@ class Head(Protocol):
 
     def is_correct(self, example: Example) -> bool | None:
         """Whether the doc's whole gold annotation is predicted; None if the doc carries none."""
+
+
+@runtime_checkable
+class CountsDocs(Protocol):
+    """A head that counts what is right and wrong in each doc, so that the main score of any group of docs follows from
+    a sum. Statistical tests use it to resample docs. The main score must be a function of such sums: accuracy and F1
+    are, an area under a curve is not.
+    """
+
+    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Count what is right and wrong in each doc, (n_docs, n_counts). The counts add up over docs; the row of a doc
+        without gold is zero. The columns depend on the head alone, not on the examples.
+        """
+
+    def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Compute the main score of groups of docs.
+
+        counts (NDArray[np.float64]): (..., n_counts): the rows of `judge`, summed over the docs of each group.
+        RETURNS (NDArray[np.float64]): (...): NaN where no doc of the group has gold.
+        """
+
+
+class Verdicts(Protocol):
+    """What a head predicted for docs, compared with their gold.
+
+    correct (NDArray[np.float64]): (n_docs,): what `is_correct` says of each doc: 1.0, 0.0, or NaN for None.
+    """
+
+    @property
+    def correct(self) -> NDArray[np.float64]:
+        """Whether the whole gold annotation of each doc is predicted."""
+
+    def scores(self, rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
+        """Compute what `Head.score` returns for some of the docs.
+
+        rows (NDArray[np.int64] | None): Their indices; None for all.
+        """
+
+
+@runtime_checkable
+class GivesVerdicts(Protocol):
+    """A head that looks at each doc once for all scores: of all docs, of each corpus, and whether each doc is right.
+    Heads without it are asked for `score` for all docs and each corpus, and for `is_correct` for each doc.
+    """
+
+    def verdicts(self, examples: Sequence[Example]) -> Verdicts:
+        """Compare predictions with gold. Examples without gold are passed over."""
 
 
 @runtime_checkable

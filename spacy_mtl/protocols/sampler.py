@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 
 @dataclass
-class Mix:
+class SamplingState:
     """What a sampler knows when it chooses the corpus of the next doc. Everything is by the corpus's name.
 
     weights (dict[str, float]): The corpora's weights, in the order of the config.
@@ -45,7 +45,7 @@ class Sampler(Protocol):
 
     changes: bool
 
-    def probabilities(self, mix: Mix) -> Mapping[str, float]:
+    def probabilities(self, state: SamplingState) -> Mapping[str, float]:
         """How likely each corpus is to give the next doc, up to a common factor; at least one is above 0."""
 
 

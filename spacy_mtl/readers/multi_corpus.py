@@ -9,7 +9,7 @@ from spacy.training import Example
 from spacy.util import logger
 
 from ..origin import corpus_of
-from ..protocols.sampler import Mix, Sampler
+from ..protocols.sampler import Sampler, SamplingState
 from .shuffle import shuffled
 from .source import Source, make_source
 from .survey import Survey, survey
@@ -38,6 +38,7 @@ def make_multi_corpus_v1(
         label_map (dict[str, str | None]): New names of labels, by the old ones; null drops a label, whose annotation is
             then missing. For entities, spans, `cats` and tags.
         augmenter (Callable[[Language, Example], Iterable[Example]]): A spaCy augmenter.
+        only_gold (bool): Leave out docs without gold of a head that learns from the corpus, by default false.
     sampler (Sampler | None): How to draw, from the registry `mtl_samplers`. Null reads one corpus after the other, for
         dev and test sets.
     seed (int): Seed of the draw and of the shuffling.
@@ -135,26 +136,26 @@ class MultiCorpus:
         if nlp is not self._nlp:
             self._nlp, self._streams = nlp, {}
         self.n_passes += 1
-        mix = self._make_mix()
+        state = self._make_state()
         nlp.meta.setdefault("spacy_mtl", {})["mix"] = self._drawn
         names = list(self.sources)
-        while not self._is_over(mix):
+        while not self._is_over(state):
             if sampler.changes:
-                mix.scores = scores_of(nlp, self.sources)
-            chances = sampler.probabilities(mix)
+                state.scores = scores_of(nlp, self.sources)
+            chances = sampler.probabilities(state)
             name = self._rng.choices(names, [chances[name] for name in names])[0]
-            eg = self._next(name, nlp, mix)
+            eg = self._next(name, nlp, state)
             if eg is not None:
-                mix.drawn[name] += 1
-                mix.total += 1
+                state.drawn[name] += 1
+                state.total += 1
                 self._drawn[name] += 1
                 yield eg
-        logger.info("%s, pass %d: %s", READER, self.n_passes, describe(mix.drawn))
+        logger.info("%s, pass %d: %s", READER, self.n_passes, describe(state.drawn))
 
-    def _make_mix(self) -> Mix:
+    def _make_state(self) -> SamplingState:
         known = [size for size in self._sizes.values() if size is not None]
         epoch_size = sum(known) if self.epoch_size is None and len(known) == len(self._sizes) else self.epoch_size
-        return Mix(
+        return SamplingState(
             weights={name: source.weight for name, source in self.sources.items()},
             sizes=self._sizes,
             drawn=dict.fromkeys(self.sources, 0),
@@ -162,19 +163,19 @@ class MultiCorpus:
             epoch_size=epoch_size,
         )
 
-    def _is_over(self, mix: Mix) -> bool:
-        if mix.epoch_size is None:
-            return len(mix.ended) == len(self.sources)
-        return sum(mix.drawn.values()) >= mix.epoch_size
+    def _is_over(self, state: SamplingState) -> bool:
+        if state.epoch_size is None:
+            return len(state.ended) == len(self.sources)
+        return sum(state.drawn.values()) >= state.epoch_size
 
-    def _next(self, name: str, nlp: Language, mix: Mix) -> Example | None:
+    def _next(self, name: str, nlp: Language, state: SamplingState) -> Example | None:
         """The corpus's next example. None at its end, if the sampler may then want another corpus."""
         if name not in self._streams:
             self._streams[name] = self._stream(self.sources[name], nlp)
         eg = next(self._streams[name])
         if eg is None:
-            mix.ended.add(name)
-            return None if mix.epoch_size is None else next(self._streams[name])
+            state.ended.add(name)
+            return None if state.epoch_size is None else next(self._streams[name])
         return eg
 
     def _stream(self, source: Source, nlp: Language) -> Iterator[Example | None]:
@@ -213,13 +214,13 @@ class MultiCorpus:
 
     def _draws_each_once(self, sampler: Sampler) -> bool:
         """Whether a pass has each doc exactly once."""
-        mix = self._make_mix()
+        state = self._make_state()
         if len(self.sources) == 1 and self.epoch_size is None:
             return True
-        sizes = {name: mix.size_of(name) for name in mix.weights}
-        chances = sampler.probabilities(mix)
+        sizes = {name: state.size_of(name) for name in state.weights}
+        chances = sampler.probabilities(state)
         exact = all(abs(chances[name] - sizes[name]) < 1e-3 for name in sizes)
-        return exact and mix.epoch_size == sum(sizes.values())
+        return exact and state.epoch_size == sum(sizes.values())
 
 
 def one_of_each_first(examples: Sequence[Example]) -> list[Example]:
@@ -230,6 +231,6 @@ def one_of_each_first(examples: Sequence[Example]) -> list[Example]:
 
 
 def describe(drawn: Mapping[str, int]) -> str:
-    """The mix in words."""
+    """The shares that were drawn, in words."""
     total = max(sum(drawn.values()), 1)
     return ", ".join(f"{name} {count} ({100 * count / total:.1f} %)" for name, count in drawn.items())

@@ -13,6 +13,7 @@ from spacy.training import Example
 from ..origin import mark, name_corpus
 from ..protocols.head import Head
 from .label_map import LabelMapT, with_labels
+from .only_gold import carries_gold
 from .pipeline_heads import heads_of
 
 ReaderT = Callable[[Language], Iterable[Example]]
@@ -29,6 +30,7 @@ class Source:
     limit (int): At most so many examples of the reader; 0 for all.
     label_map (Mapping[str, str | None] | None): Labels to rename, or to drop (None).
     augmenter (Callable[[Language, Example], Iterator[Example]] | None): A spaCy augmenter.
+    only_gold (bool): Leave out docs that carry no gold of a head that learns from the corpus.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Source:
     limit: int = 0
     label_map: LabelMapT | None = None
     augmenter: Callable[[Language, Example], Iterable[Example]] | None = None
+    only_gold: bool = False
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """The corpus from beginning to end. Raises a ValueError that names the corpus, and the file where there is
@@ -60,6 +63,8 @@ class Source:
         examples = iter(self.reader(nlp))
         for eg in islice(examples, self.limit) if self.limit else examples:
             mapped = eg if self.label_map is None else self._mapped(eg, nlp)
+            if self.only_gold and not carries_gold(mapped, self.learners(nlp)):
+                continue
             for changed in [mapped] if self.augmenter is None else self.augmenter(nlp, mapped):
                 predicted = name_corpus(changed.predicted, self.name)
                 reference = mark(changed.reference, self.name, self.heads)

@@ -1,16 +1,16 @@
 """The data of a report on a comparison: read from its folder, nothing is trained or predicted again."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from spacy.tokens import Doc
 from spacy.util import load_config, load_model, registry
 from spacy.vocab import Vocab
 
 from ..comparison.result import Comparison, RunSummary, read_comparison
+from ..experiments.run import JUDGED
+from ..experiments.run_folder import CONFIG, MODEL, read_steps
 from ..protocols.head import Head
 from ..readers.pipeline_heads import heads_of
 from .report_data import ReportData, Side, TrainedRun
@@ -18,8 +18,6 @@ from .sample import count_docs, evenly, read_docs_at
 from .templating import count
 
 REPORT = "report.json"
-JUDGED = {"dev": "judged_dev", "test": "judged_test"}
-CONFIG, MODEL = "config.cfg", "model"
 JOINT = "joint"
 # docs to build over all runs: what a browser shows of them is a few hundred
 MAX_DOCS = 100_000
@@ -142,8 +140,3 @@ def _trained(folder: Path, run: RunSummary, split: str, places: Sequence[int], v
         read_steps(own),
         partial(read_docs_at, own / f"{split}.spacy", places, vocab),
     )
-
-
-def read_steps(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "steps.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()] if path.exists() else []

@@ -1,6 +1,6 @@
 """From proportional towards uniform in the course of the training (Stickland and Murray 2019)."""
 
-from ..protocols.sampler import Mix
+from ..protocols.sampler import SamplingState
 
 
 def make_annealed_v1(n_docs: int, start: float = 1.0, end: float = 5.0) -> "Annealed":
@@ -34,8 +34,8 @@ class Annealed:
         share = min(n_drawn / self.n_docs, 1.0)
         return (1 - share) / self.start + share / self.end
 
-    def probabilities(self, mix: Mix) -> dict[str, float]:
+    def probabilities(self, state: SamplingState) -> dict[str, float]:
         """weight * (size / largest size) ** alpha."""
-        alpha = self.alpha(mix.total)
-        largest = max(mix.size_of(name) for name in mix.weights)
-        return {name: weight * (mix.size_of(name) / largest) ** alpha for name, weight in mix.weights.items()}
+        alpha = self.alpha(state.total)
+        largest = max(state.size_of(name) for name in state.weights)
+        return {name: weight * (state.size_of(name) / largest) ** alpha for name, weight in state.weights.items()}

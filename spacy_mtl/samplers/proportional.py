@@ -1,6 +1,6 @@
 """Each corpus in proportion to its size."""
 
-from ..protocols.sampler import Mix
+from ..protocols.sampler import SamplingState
 
 
 def make_proportional_v1() -> "Proportional":
@@ -18,12 +18,12 @@ class Proportional:
 
     changes = False
 
-    def probabilities(self, mix: Mix) -> dict[str, float]:
+    def probabilities(self, state: SamplingState) -> dict[str, float]:
         """In proportion to what is left of weight times size, as a share of `epoch_size`."""
-        if mix.epoch_size is None:
-            return {name: 0.0 if name in mix.ended else weight for name, weight in mix.weights.items()}
-        masses = {name: weight * mix.size_of(name) for name, weight in mix.weights.items()}
+        if state.epoch_size is None:
+            return {name: 0.0 if name in state.ended else weight for name, weight in state.weights.items()}
+        masses = {name: weight * state.size_of(name) for name, weight in state.weights.items()}
         total = sum(masses.values())
-        left = {name: mix.epoch_size * mass / total - mix.drawn[name] for name, mass in masses.items()}
+        left = {name: state.epoch_size * mass / total - state.drawn[name] for name, mass in masses.items()}
         # The shares need not be whole numbers: what rounding leaves over would be drawn once too often.
         return {name: max(round(value, 6), 0.0) for name, value in left.items()}

@@ -1,6 +1,6 @@
 """The corpora in turn."""
 
-from ..protocols.sampler import Mix
+from ..protocols.sampler import SamplingState
 
 
 def make_round_robin_v1() -> "RoundRobin":
@@ -15,7 +15,7 @@ class RoundRobin:
 
     changes = False
 
-    def probabilities(self, mix: Mix) -> dict[str, float]:
+    def probabilities(self, state: SamplingState) -> dict[str, float]:
         """All for the corpus with the fewest docs for its weight, the first one if several have."""
-        name = min(mix.weights, key=lambda name: mix.drawn[name] / mix.weights[name])
-        return {other: float(other == name) for other in mix.weights}
+        name = min(state.weights, key=lambda name: state.drawn[name] / state.weights[name])
+        return {other: float(other == name) for other in state.weights}

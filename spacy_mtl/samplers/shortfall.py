@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ..protocols.sampler import Mix
+from ..protocols.sampler import SamplingState
 
 # A corpus that lags by nothing still has a share beside others that do, also without the floor.
 EPSILON = 0.01
@@ -58,19 +58,20 @@ class Shortfall:
         self.lags: dict[str, float] = {}
         self._seen: dict[str, dict[str, float]] = {}
 
-    def probabilities(self, mix: Mix) -> dict[str, float]:
+    def probabilities(self, state: SamplingState) -> dict[str, float]:
         """The formula above."""
-        if mix.scores != self._seen:
-            self._seen = mix.scores
-            self._update(mix.scores)
+        if state.scores != self._seen:
+            self._seen = state.scores
+            self._update(state.scores)
         usual = sum(self.lags.values()) / len(self.lags) if self.lags else 0.0
         masses = {
-            name: weight * (EPSILON + self.lags.get(name, usual)) ** self.power for name, weight in mix.weights.items()
+            name: weight * (EPSILON + self.lags.get(name, usual)) ** self.power
+            for name, weight in state.weights.items()
         }
-        all_weights, all_masses = sum(mix.weights.values()), sum(masses.values())
+        all_weights, all_masses = sum(state.weights.values()), sum(masses.values())
         return {
             name: self.floor * weight / all_weights + (1 - self.floor) * masses[name] / all_masses
-            for name, weight in mix.weights.items()
+            for name, weight in state.weights.items()
         }
 
     def _update(self, scores: Mapping[str, Mapping[str, float]]) -> None:

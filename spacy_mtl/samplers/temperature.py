@@ -1,6 +1,6 @@
 """Between proportional and uniform: sizes to the power 1 / tau."""
 
-from ..protocols.sampler import Mix
+from ..protocols.sampler import SamplingState
 
 
 def make_temperature_v1(tau: float = 2.0) -> "Temperature":
@@ -23,7 +23,9 @@ class Temperature:
     def __init__(self, tau: float) -> None:
         self.tau = tau
 
-    def probabilities(self, mix: Mix) -> dict[str, float]:
+    def probabilities(self, state: SamplingState) -> dict[str, float]:
         """weight * (size / largest size) ** (1 / tau)."""
-        largest = max(mix.size_of(name) for name in mix.weights)
-        return {name: weight * (mix.size_of(name) / largest) ** (1 / self.tau) for name, weight in mix.weights.items()}
+        largest = max(state.size_of(name) for name in state.weights)
+        return {
+            name: weight * (state.size_of(name) / largest) ** (1 / self.tau) for name, weight in state.weights.items()
+        }

@@ -1,6 +1,6 @@
 """Each corpus equally often."""
 
-from ..protocols.sampler import Mix
+from ..protocols.sampler import SamplingState
 
 
 def make_uniform_v1() -> "Uniform":
@@ -13,6 +13,6 @@ class Uniform:
 
     changes = False
 
-    def probabilities(self, mix: Mix) -> dict[str, float]:
+    def probabilities(self, state: SamplingState) -> dict[str, float]:
         """The weights."""
-        return mix.weights
+        return state.weights

@@ -106,10 +106,10 @@ def rows_by_corpus(X: SharingInput, known: list[str], bypass: float) -> dict[str
     names = [corpus_of(doc) for doc in X.docs]
     if bypass:
         names = [None if out else name for out, name in zip(np.random.random(len(names)) < bypass, names, strict=True)]
-    places = {name: place for place, name in enumerate(known)}
-    of_doc = np.array([places.get(name, -1) for name in names], dtype="int64")  # type: ignore[arg-type]
+    indices = {name: index for index, name in enumerate(known)}
+    of_doc = np.array([indices.get(name, -1) for name in names], dtype="int64")  # type: ignore[arg-type]
     of_token = np.repeat(of_doc, [len(doc) for doc in X.docs])
-    return {known[place]: np.flatnonzero(of_token == place) for place in np.unique(of_doc[of_doc >= 0]).tolist()}
+    return {known[index]: np.flatnonzero(of_token == index) for index in np.unique(of_doc[of_doc >= 0]).tolist()}
 
 
 def init(model: SharingT, X: SharingInput | None = None, Y: Any = None) -> None:

@@ -3,14 +3,14 @@
 import random
 from typing import Any
 
-import numpy
+import numpy as np
 from thinc.compat import has_torch, torch
 
 
 def read_generators() -> dict[str, Any]:
     """The state of the generators, for msgpack. On a GPU torch's is among them, cupy's is not."""
     version, numbers, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = numpy.random.get_state()
+    name, keys, position, has_gauss, cached = np.random.get_state()
     state: dict[str, Any] = {
         "python": [version, list(numbers), gauss],
         "numpy": [name, keys, position, has_gauss, cached],
@@ -25,7 +25,7 @@ def set_generators(state: dict[str, Any]) -> None:
     """Go on with the numbers that came after `read_generators`."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
-    numpy.random.set_state(tuple(state["numpy"]))
+    np.random.set_state(tuple(state["numpy"]))
     if has_torch and "torch" in state:
         torch.set_rng_state(torch.from_numpy(state["torch"].copy()))
         if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():

@@ -8,7 +8,7 @@ from spacy.language import Language
 from spacy.util import registry
 
 import spacy_mtl.registry  # noqa: F401
-from spacy_mtl.protocols.sampler import Mix, Sampler
+from spacy_mtl.protocols.sampler import Sampler, SamplingState
 
 SIZES = {"big": 800, "mid": 150, "small": 50}
 OPTIONS = {"spacy_mtl.Annealed.v1": {"n_docs": 1000}}
@@ -23,7 +23,8 @@ def make(kind, **settings):
 def mix_of(sizes=SIZES, **settings):
     known = [size for size in sizes.values() if size is not None]
     given = {"epoch_size": sum(known) if len(known) == len(sizes) else None} | settings
-    return Mix(**{"weights": dict.fromkeys(sizes, 1.0), "sizes": sizes, "drawn": dict.fromkeys(sizes, 0)} | given)
+    even = {"weights": dict.fromkeys(sizes, 1.0), "sizes": sizes, "drawn": dict.fromkeys(sizes, 0)}
+    return SamplingState(**even | given)
 
 
 def shares(chances):
@@ -154,11 +155,11 @@ def test_a_stream_of_unknown_size_ends_when_each_corpus_has_been_read(kind):
 
 def lags(sampler, *evaluations):
     """The shares of the draw after these evaluations, which say corpus -> score of its head."""
-    mix = mix_of()
+    state = mix_of()
     for scores in evaluations:
-        mix.scores = {name: {f"head_of_{name}": score} for name, score in scores.items()}
-        sampler.probabilities(mix)
-    return shares(sampler.probabilities(mix))
+        state.scores = {name: {f"head_of_{name}": score} for name, score in scores.items()}
+        sampler.probabilities(state)
+    return shares(sampler.probabilities(state))
 
 
 def test_shortfall_by_hand():

@@ -7,7 +7,8 @@ from typing import Any
 from thinc.api import NumpyOps, Ops
 
 from ...layers.dropout import draw_mask, make_generator
-from .kernels import ArrayT, IndexT
+from ...protocols.arrays import ArrayT
+from .kernels import IndexT
 
 EPSILON = 1e-8
 

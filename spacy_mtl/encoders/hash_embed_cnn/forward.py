@@ -4,15 +4,17 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 from spacy.tokens import Doc
-from thinc.api import Model, Ops
+from thinc.api import Ops
 from thinc.types import Floats1d, Floats2d
 from thinc.util import get_array_module
 
 from ...layers.last_layer import LAST_LAYER, LastLayer
+from ...layers.ragged_rows import bounds
+from ...protocols.arrays import ArrayT, Tok2VecBackpropT, Tok2VecT
 from ...threads.parallel import run_parts, split_evenly
-from .kernels import ArrayT, Kernels, kernels_for
+from .kernels import Kernels, kernels_for
 from .maxout_block import GradsT
 from .rare_words import drop_rare, hide_unseen
 from .tap_products import word_products
@@ -22,8 +24,6 @@ from .word_cache import WordCache
 from .word_dropout import drop_words
 from .word_vectors import TableGrad, begin_embed, distinct_words, embed
 
-Tok2VecT = Model[list[Doc], list[Floats2d]]
-BackpropT = Callable[[list[Floats2d]], list[Doc]]
 # gradient of the vectors of a part's tokens -> gradients of the parameters
 PartBackpropT = Callable[[Floats2d], tuple[GradsT, list[TableGrad]]]
 # the same for the parameters of the last layer
@@ -37,15 +37,15 @@ class Part(NamedTuple):
     tokens: slice
 
 
-def forward(model: Tok2VecT, docs: Sequence[Doc], is_train: bool) -> tuple[list[Floats2d], BackpropT]:
+def forward(model: Tok2VecT, docs: Sequence[Doc], is_train: bool) -> tuple[list[Floats2d], Tok2VecBackpropT]:
     """RETURNS: For each doc its token vectors (n_tokens, width), slices of one array, and backprop."""
-    ends = numpy.cumsum([0, *map(len, docs)]).tolist()
+    ends = bounds([len(doc) for doc in docs]).tolist()
     tokvecs = model.ops.xp.empty((ends[-1], model.get_dim("nO")), dtype="float32")
-    backprop: BackpropT = _empty_backprop
+    backprop: Tok2VecBackpropT = _empty_backprop
     if ends[-1]:
         cache: WordCache = model.attrs["words"]
         network = cache.read_network(model, find_network)
-        parts = split_docs(docs, ends, side_by_side=model.ops.xp is numpy)
+        parts = split_docs(docs, ends, side_by_side=model.ops.xp is np)
         if is_train:
             _count_words(network, cache, docs)
             backprop = _train(network, parts, tokvecs)
@@ -70,7 +70,7 @@ def _count_words(network: Network, cache: WordCache, docs: Sequence[Doc]) -> Non
         cache.clear()
 
 
-def _predict(network: Network, cache: WordCache, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
+def _predict(network: Network, cache: WordCache, parts: list[Part], tokvecs: Floats2d) -> Tok2VecBackpropT:
     params = [node.get_param(name) for node, name in network.params]
     weights = cache.read_weights(
         params, lambda: network_weights(network, look_up=True), ops=network.ops, width=tokvecs.shape[1]
@@ -103,16 +103,16 @@ def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: Wor
     n_taps, width, n_out = taps.shape
     rows, tables = cache.look_up(words.keys, compute, widths=[width, n_taps * n_out], ops=network.ops)
     plan = network.encoder.plan([len(doc) for doc in docs], look_up=True)
-    word_of_row = numpy.concatenate([[0], rows[words.of_token]])
+    word_of_row = np.concatenate([[0], rows[words.of_token]])
     plan = plan._replace(windows=[word_of_row[plan.windows[0]], *plan.windows[1:]])
     vectors, products = map(kernels.share, tables)
     return kernels.unshare(encode(vectors, products, plan, network.encoder, weights.layers, kernels=kernels))
 
 
-def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> BackpropT:
+def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> Tok2VecBackpropT:
     weights = network_weights(network, look_up=False)
     # Dropout masks drawn from a generator of each part do not depend on which thread comes first.
-    seeds = numpy.random.randint(2**31, size=len(parts)).tolist()
+    seeds = np.random.randint(2**31, size=len(parts)).tolist()
 
     def begin_part(job: tuple[Part, int]) -> tuple[PartBackpropT, LastBackpropT]:
         part, seed = job
@@ -191,7 +191,7 @@ def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], ops: Ops, kernels: K
         node.inc_grad("E", kernels.unshare(dE))
 
     tables = list(zip(*(table_grads for _, table_grads in parts), strict=True))
-    if ops.xp is numpy:
+    if ops.xp is np:
         run_parts(add_table, tables)
         return
     for table_grads in tables:

@@ -11,7 +11,8 @@ from spacy.attrs import intify_attr
 from spacy.ml.models.tok2vec import MaxoutWindowEncoder, MultiHashEmbed, build_Tok2Vec_model
 
 from ...layers.last_layer import LAST_LAYER, LastLayer
-from .forward import Tok2VecT, forward
+from ...protocols.arrays import Tok2VecT
+from .forward import forward
 from .rare_words import WordCounts, place_of_word
 from .word_cache import WordCache
 

@@ -2,12 +2,12 @@
 
 from typing import Any, Protocol
 
-import numpy
+import numpy as np
 from thinc.api import Ops
 from thinc.compat import has_torch
 
-# an array of the kernels' own library, float32
-ArrayT = Any
+from ...protocols.arrays import ArrayT
+
 # row numbers in the kernels' own library
 IndexT = Any
 # an array of the model's ops
@@ -78,7 +78,7 @@ def kernels_for(ops: Ops, n_tokens: int, *, seed: int | None = None) -> Kernels:
 
     seed (int | None): Of the dropout masks, so that they do not depend on which thread comes first; None in prediction.
     """
-    if n_tokens >= FEW_TOKENS and ops.xp is numpy and has_torch:
+    if n_tokens >= FEW_TOKENS and ops.xp is np and has_torch:
         from .torch_kernels import TorchKernels
 
         return TorchKernels(seed)

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from thinc.api import Model
 
-from .kernels import ArrayT, Kernels, ModelArrayT
-from .tap_products import backprop_minimal_taps, minimal_taps
+from ...protocols.arrays import ArrayT
+from .kernels import Kernels, ModelArrayT
+from .tap_products import backprop_winograd_taps, winograd_taps
 
 NodeT = Model[Any, Any]
 # gradients, each with the node and the name of its parameter
@@ -39,9 +40,9 @@ class BlockWeights(NamedTuple):
     gain: ArrayT
     shift: ArrayT
 
-    def minimal(self) -> "BlockWeights":
-        """The same for `minimal_products`."""
-        return self._replace(taps=minimal_taps(self.taps))
+    def winograd(self) -> "BlockWeights":
+        """The same for `winograd_products`."""
+        return self._replace(taps=winograd_taps(self.taps))
 
     def share(self, kernels: Kernels) -> "BlockWeights":
         """The kernels' view of them."""
@@ -59,11 +60,13 @@ def read_weights(block: Block, n_taps: int) -> BlockWeights:
     return BlockWeights(taps, as_contig(b.T).reshape(-1), block.norm.get_param("G"), block.norm.get_param("b"))
 
 
-def weight_grads(block: Block, d_weights: BlockWeights, *, minimal: bool, kernels: Kernels) -> GradsT:
-    """The gradients in the shapes of the nodes' parameters. With `minimal`, those given are for `minimal_products`."""
+def weight_grads(block: Block, d_weights: BlockWeights, *, winograd: bool, kernels: Kernels) -> GradsT:
+    """The gradients in the shapes of the nodes' parameters. With `winograd`, `d_weights` are those of
+    `winograd_products`.
+    """
     d_taps, d_bias, d_gain, d_shift = map(kernels.unshare, d_weights)
-    if minimal:
-        d_taps = backprop_minimal_taps(d_taps)
+    if winograd:
+        d_taps = backprop_winograd_taps(d_taps)
     n_out, pieces = block.maxout.get_dim("nO"), block.maxout.get_dim("nP")
     n_taps, width = d_taps.shape[:2]
     dW = d_taps.reshape(n_taps, width, pieces, n_out).transpose(3, 2, 0, 1).reshape(n_out, pieces, n_taps * width)

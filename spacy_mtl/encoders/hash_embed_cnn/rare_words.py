@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
-import numpy
+import numpy as np
 import srsly
 from spacy.tokens import Doc
 from thinc.api import Model
@@ -56,27 +56,27 @@ class WordCounts:
 
     def of(self, words: Any) -> Any:
         """The counts of the words, (n_words,)."""
-        return numpy.array([self.counts.get(word, 0) for word in words.tolist()], dtype="int64")
+        return np.array([self.counts.get(word, 0) for word in words.tolist()], dtype="int64")
 
     def training_state(self) -> bytes:
         """Return which texts were counted, eight bytes for each."""
-        return bytes(numpy.array(sorted(self.texts), dtype="<u8").tobytes())
+        return bytes(np.array(sorted(self.texts), dtype="<u8").tobytes())
 
     def resume(self, state: bytes) -> None:
         """Do not count these texts again."""
-        self.texts = set(numpy.frombuffer(state, dtype="<u8").tolist())
+        self.texts = set(np.frombuffer(state, dtype="<u8").tolist())
 
 
 @serialize_attr.register
 def _(attr: WordCounts, value: WordCounts, name: str, model: Model[Any, Any]) -> bytes:
-    words = numpy.array(list(value.counts.items()), dtype="uint64").reshape(-1, 2)
+    words = np.array(list(value.counts.items()), dtype="uint64").reshape(-1, 2)
     # as msgpack, since a model without counts that loads the weights, such as spaCy's layer, reads it as that
     return bytes(srsly.msgpack_dumps(words.astype("<u8").tobytes()))
 
 
 @deserialize_attr.register
 def _(attr: WordCounts, value: bytes, name: str, model: Model[Any, Any]) -> WordCounts:
-    return WordCounts(dict(numpy.frombuffer(srsly.msgpack_loads(value), dtype="<u8").reshape(-1, 2).tolist()))
+    return WordCounts(dict(np.frombuffer(srsly.msgpack_loads(value), dtype="<u8").reshape(-1, 2).tolist()))
 
 
 def _text_key(words: Any) -> int:
@@ -100,7 +100,7 @@ def hide_unseen(features: Any, columns: Sequence[int], counts: WordCounts) -> An
     columns (Sequence[int]): The attributes of the first features; any that follow stay.
     """
     unseen = counts.of(features[:, place_of_word(columns)]) == 0
-    return numpy.where(unseen[:, None], _unknown(features, columns), features)
+    return np.where(unseen[:, None], _unknown(features, columns), features)
 
 
 def drop_rare(
@@ -115,11 +115,11 @@ def drop_rare(
     """
     seen = counts.of(words.features[:, place_of_word(columns)])
     rates = alpha / (alpha + seen.astype("float64") ** power)
-    generator = numpy.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     dropped = generator.random(len(words.of_token)) < rates[words.of_token]
-    features = numpy.concatenate([words.features, _unknown(words.features, columns)])
-    of_token = numpy.where(dropped, words.of_token + len(words.features), words.of_token)
-    used, of_token = numpy.unique(of_token, return_inverse=True)
+    features = np.concatenate([words.features, _unknown(words.features, columns)])
+    of_token = np.where(dropped, words.of_token + len(words.features), words.of_token)
+    used, of_token = np.unique(of_token, return_inverse=True)
     return Words(features[used], words.keys, of_token.reshape(-1))
 
 

@@ -6,17 +6,18 @@ word made once, to be looked up.
 
 from collections.abc import Callable
 
-import numpy
+import numpy as np
 from thinc.types import Floats3d
 from thinc.util import get_array_module
 
-from .kernels import ArrayT, Kernels
+from ...protocols.arrays import ArrayT
+from .kernels import Kernels
 
 # gradient of the products -> gradients of the input, the taps and the bias
-BackpropT = Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]
+ProductsBackpropT = Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]
 
 
-def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, BackpropT]:
+def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackpropT]:
     """Whole windows at once.
 
     X (Floats3d): Windows, (n, n_taps, width).
@@ -33,12 +34,12 @@ def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) 
     return kernels.affine(windows, W, bias, out=kernels.empty(len(X), n_out)), backprop
 
 
-def minimal_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, BackpropT]:
+def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackpropT]:
     """Windows of three, two neighbours at a time, in four products instead of six: the minimal filter F(2, 3) of
     Winograd 1980 (https://doi.org/10.1137/1.9781611970364), as in Lavin and Gray 2016 (https://arxiv.org/abs/1509.09308).
 
     X (Floats3d): (4, n, width), the vectors before, at the two neighbours, and after. The outer two are overwritten.
-    taps (Floats3d): (4, width, n_out), as from `minimal_taps`.
+    taps (Floats3d): (4, width, n_out), as from `winograd_taps`.
     bias (Floats1d): (n_out,).
     RETURNS: (2 * n, n_out), all first neighbours before all second, and the backprop.
     """
@@ -87,19 +88,19 @@ def looked_up_products(products: ArrayT, index: ArrayT, bias: ArrayT, *, kernels
     RETURNS: (n, n_out).
     """
     n_taps = index.shape[1]
-    rows = index * n_taps + kernels.index(numpy.arange(n_taps))
+    rows = index * n_taps + kernels.index(np.arange(n_taps))
     Y = kernels.take_sum(products.reshape(-1, len(bias)), rows)
     Y += bias
     return Y
 
 
-def minimal_taps(taps: Floats3d) -> Floats3d:
-    """The four matrices of `minimal_products` for three taps, (3, width, n_out) -> (4, width, n_out)."""
+def winograd_taps(taps: Floats3d) -> Floats3d:
+    """The four matrices of `winograd_products` for three taps, (3, width, n_out) -> (4, width, n_out)."""
     outer, middle = (taps[0] + taps[2]) * 0.5, taps[1] * 0.5
     return get_array_module(taps).stack([taps[0], outer + middle, outer - middle, taps[2]])
 
 
-def backprop_minimal_taps(dU: Floats3d) -> Floats3d:
+def backprop_winograd_taps(dU: Floats3d) -> Floats3d:
     """Gradient of the three taps."""
     outer, middle = (dU[1] + dU[2]) * 0.5, (dU[1] - dU[2]) * 0.5
     return get_array_module(dU).stack([dU[0] + outer, middle, dU[3] + outer])

@@ -55,8 +55,8 @@ def network_weights(network: Network, *, look_up: bool) -> Weights:
     """Copy the weights. With `look_up`, those of the first layer are for products that are looked up."""
     embedding, encoder = network.embedding, network.encoder
     layers = [read_weights(block, encoder.n_taps) for block in encoder.blocks]
-    if encoder.minimal:
-        layers = [layer if look_up and i == 0 else layer.minimal() for i, layer in enumerate(layers)]
+    if encoder.winograd:
+        layers = [layer if look_up and i == 0 else layer.winograd() for i, layer in enumerate(layers)]
     return Weights(read_weights(embedding.mix, embedding.n_taps), layers)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from .kernels import ArrayT, Kernels
+from ...protocols.arrays import ArrayT
+from .kernels import Kernels
 from .maxout_block import Block, BlockWeights, GradsT, NodeT, begin_maxout_norm, maxout_norm, weight_grads
-from .tap_products import direct_products, looked_up_products, minimal_products
+from .tap_products import direct_products, looked_up_products, winograd_products
 from .window_rows import WindowPlan, plan_windows
 
 
@@ -38,8 +39,8 @@ class WindowEncoder(NamedTuple):
         return 2 * self.window + 1
 
     @property
-    def minimal(self) -> bool:
-        """Whether windows are of the three vectors that `minimal_products` takes."""
+    def winograd(self) -> bool:
+        """Whether windows are of the three vectors that `winograd_products` takes."""
         return self.window == 1
 
     def plan(self, lengths: Sequence[int], *, look_up: bool) -> WindowPlan:
@@ -48,7 +49,7 @@ class WindowEncoder(NamedTuple):
 
     def tiles(self, *, look_up: bool) -> list[int]:
         """How many neighbouring positions each layer computes at a time."""
-        tiles = [2 if self.minimal else 1] * len(self.blocks)
+        tiles = [2 if self.winograd else 1] * len(self.blocks)
         return [1, *tiles[1:]] if look_up else tiles
 
 
@@ -68,11 +69,11 @@ def encode(
     Y = looked_up_products(products, windows[0].T, weights[0].bias, kernels=kernels)
     X = maxout_norm(Y, weights[0], kernels=kernels)
     X += kernels.take(vectors, windows[0][encoder.window])
-    multiply = minimal_products if encoder.minimal else direct_products
+    multiply = winograd_products if encoder.winograd else direct_products
     for index, layer in zip(windows[1:], weights[1:], strict=True):
         if not encoder.padded:
             X[-1] = 0.0
-        D = kernels.take(X, index if encoder.minimal else index.T)
+        D = kernels.take(X, index if encoder.winograd else index.T)
         Y, _ = multiply(D, layer.taps, layer.bias, kernels=kernels)
         X = maxout_norm(Y, layer, kernels=kernels)
         X += _centers(D, encoder)
@@ -124,9 +125,9 @@ def _begin_layer(
     weights: BlockWeights,
     kernels: Kernels,
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]]]:
-    rows = index if encoder.minimal else index.T
+    rows = index if encoder.winograd else index.T
     D = kernels.take(X, rows)
-    multiply = minimal_products if encoder.minimal else direct_products
+    multiply = winograd_products if encoder.winograd else direct_products
     Y, backprop_products = multiply(D, weights.taps, weights.bias, kernels=kernels)
     H, backprop_norm = begin_maxout_norm(Y, weights, kernels=kernels)
     mask = kernels.dropout_mask(H.shape, block.dropout_rate) if block.dropout_rate else None
@@ -146,11 +147,11 @@ def _begin_layer(
         d_centers += dH
         d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
         dX = kernels.scatter_add(kernels.zeros(*shape), dD.reshape(-1, shape[1]), rows.reshape(-1, 1))
-        return dX, weight_grads(block, d_weights, minimal=encoder.minimal, kernels=kernels)
+        return dX, weight_grads(block, d_weights, winograd=encoder.winograd, kernels=kernels)
 
     return H, backprop
 
 
 def _centers(windows: ArrayT, encoder: WindowEncoder) -> ArrayT:
     """A view of the vectors that the windows are around, (n, width)."""
-    return windows[1:3].reshape(-1, windows.shape[2]) if encoder.minimal else windows[:, encoder.window]
+    return windows[1:3].reshape(-1, windows.shape[2]) if encoder.winograd else windows[:, encoder.window]

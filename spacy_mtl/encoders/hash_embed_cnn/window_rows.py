@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
+
+from ...layers.ragged_rows import first_rows, row_ranges
 
 # numpy integers
 IndexT = Any
@@ -52,7 +54,7 @@ def plan_windows(lengths: Sequence[int], *, window: int, tiles: Sequence[int], p
 
 def _plan(lengths: tuple[int, ...], window: int, tiles: tuple[int, ...], padded: bool) -> WindowPlan:
     depth = len(tiles)
-    rows = _Rows(numpy.arange(1, sum(lengths) + 1), numpy.array(lengths), pad=0, rest=0)
+    rows = _Rows(np.arange(1, sum(lengths) + 1), np.array(lengths), pad=0, rest=0)
     windows = []
     for i, tile in enumerate(tiles, start=1):
         # Layer i sees a doc from i * window positions away, and what lies farther than (depth - i) * window from it
@@ -73,21 +75,12 @@ def _window_rows(source: _Rows, *, pad: int, window: int, tile: int) -> tuple[In
     # Each doc gets a margin of rest rows, so that no window has to be cut.
     margin = pad - source.pad + window
     spaced = source.lengths + 2 * margin + tile - 1
-    spaced_starts = _starts(spaced)
-    spread = numpy.full(spaced.sum(), source.rest)
-    spread[_positions(source.lengths, spaced_starts + margin)] = source.rows
+    spaced_starts = first_rows(spaced)
+    spread = np.full(spaced.sum(), source.rest)
+    spread[row_ranges(spaced_starts + margin, source.lengths)] = source.rows
     n_tiles = int(tiles.sum())
-    index = numpy.full((2 * window + tile, n_tiles + 1), source.rest)
-    index[:, :-1] = spread[_positions(tiles, spaced_starts, step=tile) + numpy.arange(len(index))[:, None]]
-    position = _positions(lengths, 0)
-    rows = position % tile * (n_tiles + 1) + position // tile + numpy.repeat(_starts(tiles), lengths)
+    index = np.full((2 * window + tile, n_tiles + 1), source.rest)
+    index[:, :-1] = spread[row_ranges(spaced_starts, tiles, step=tile) + np.arange(len(index))[:, None]]
+    position = row_ranges(np.zeros_like(lengths), lengths)
+    rows = position % tile * (n_tiles + 1) + position // tile + np.repeat(first_rows(tiles), lengths)
     return index, _Rows(rows, lengths, pad, rest=tile * (n_tiles + 1) - 1)
-
-
-def _starts(lengths: IndexT) -> IndexT:
-    return numpy.cumsum(lengths) - lengths
-
-
-def _positions(lengths: IndexT, starts: IndexT, *, step: int = 1) -> IndexT:
-    """For each doc: start, start + step, … as many as its length."""
-    return numpy.arange(lengths.sum()) * step + numpy.repeat(starts - _starts(lengths) * step, lengths)

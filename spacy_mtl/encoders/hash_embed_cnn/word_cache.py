@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
-import numpy
+import numpy as np
 from thinc.api import Model, Ops
 
 from .kernels import ModelArrayT
@@ -81,12 +81,12 @@ class WordCache:
                 self.tables = [ops.xp.empty((max(capacity, len(keys)) + 1, n), dtype="float32") for n in widths]
                 for table in self.tables:
                     table[0] = 0.0
-            rows = numpy.array([self.rows.get(key, 0) for key in keys.tolist()])
-            missing = numpy.flatnonzero(rows == 0)
+            rows = np.array([self.rows.get(key, 0) for key in keys.tolist()])
+            missing = np.flatnonzero(rows == 0)
             if len(missing):
                 start = len(self.rows) + 1
                 end = start + len(missing)
-                rows[missing] = numpy.arange(start, end)
+                rows[missing] = np.arange(start, end)
                 for table, values in zip(self.tables, compute(missing), strict=True):
                     table[start:end] = values
                 self.rows.update(zip(keys[missing].tolist(), range(start, end), strict=True))

@@ -7,7 +7,7 @@ dropped token is not set to zero, but to one drawn at random, which looks to the
 
 from collections.abc import Sequence
 
-import numpy
+import numpy as np
 
 from .word_vectors import IDENTITY, Words
 
@@ -21,8 +21,8 @@ def drop_words(words: Words, columns: Sequence[int], n_tables: int, rate: float,
     rate (float): The probability that a token is dropped.
     RETURNS (Words): The words and one more for each dropped token. Their keys are not set.
     """
-    generator = numpy.random.default_rng(seed)
-    dropped = numpy.flatnonzero(generator.random(len(words.of_token)) < rate)
+    generator = np.random.default_rng(seed)
+    dropped = np.flatnonzero(generator.random(len(words.of_token)) < rate)
     features = words.features[words.of_token[dropped]]
     for i, column in enumerate(columns):
         if i >= n_tables:
@@ -30,5 +30,5 @@ def drop_words(words: Words, columns: Sequence[int], n_tables: int, rate: float,
         elif column in IDENTITY:
             features[:, i] = generator.integers(1, 2**64, size=len(dropped), dtype="uint64")
     of_token = words.of_token.copy()
-    of_token[dropped] = len(words.features) + numpy.arange(len(dropped))
-    return Words(numpy.concatenate([words.features, features]), words.keys, of_token)
+    of_token[dropped] = len(words.features) + np.arange(len(dropped))
+    return Words(np.concatenate([words.features, features]), words.keys, of_token)

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy
+import numpy as np
 from spacy.attrs import LEMMA, LOWER, NORM, ORTH, intify_attr
 from spacy.tokens import Doc
 from spacy.vectors import Mode, Vectors
 from spacy.vocab import Vocab
 from thinc.api import NumpyOps
 
-from .kernels import ArrayT, IndexT, Kernels
+from ...protocols.arrays import ArrayT
+from .kernels import IndexT, Kernels
 from .maxout_block import Block, BlockWeights, GradsT, NodeT, begin_maxout_norm, maxout_norm, weight_grads
 from .tap_products import direct_products
 
@@ -18,7 +19,7 @@ NUMPY_OPS = NumpyOps()
 # the attributes that say which word it is; the others, such as SHAPE and SUFFIX, are shared by many words
 IDENTITY = (ORTH, LOWER, NORM, LEMMA)
 # an odd number without pattern, to make one 64-bit hash of the hashes of a word's features
-MIXER = numpy.uint64(0x9E3779B97F4A7C15)
+MIXER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Embedding(NamedTuple):
@@ -78,11 +79,11 @@ def distinct_words(docs: Sequence[Doc], columns: Sequence[int]) -> Words:
 
     columns (Sequence[int]): As from `Embedding.columns`.
     """
-    features = numpy.concatenate([doc.to_array(list(columns)).reshape(len(doc), -1) for doc in docs])
+    features = np.concatenate([doc.to_array(list(columns)).reshape(len(doc), -1) for doc in docs])
     keys = features[:, 0]
     for column in range(1, features.shape[1]):
         keys = (keys * MIXER) ^ features[:, column]
-    keys, first, of_token = numpy.unique(keys, return_index=True, return_inverse=True)
+    keys, first, of_token = np.unique(keys, return_index=True, return_inverse=True)
     return Words(features[first], keys, of_token.reshape(-1))
 
 
@@ -115,7 +116,7 @@ def begin_embed(
         dX, d_taps, d_bias = backprop_products(dY)
         d_vectors = [dX[:, i] if mask is None else dX[:, i] * mask for i, mask in enumerate(masks)]
         d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
-        grads = weight_grads(embedding.mix, d_weights, minimal=False, kernels=kernels)
+        grads = weight_grads(embedding.mix, d_weights, winograd=False, kernels=kernels)
         if embedding.static is not None:
             # As in spaCy's layer, a word without a vector counts here with the table's last one.
             grads.append((embedding.static, "W", kernels.unshare(d_vectors[-1].T @ V)))
@@ -144,7 +145,7 @@ def _mask_dimensions(vectors: ArrayT, node: NodeT, kernels: Kernels) -> ArrayT |
 
 def table_rows(ids: Any, seed: int, n_rows: int) -> Any:
     """The rows of a hash table whose sum is the vector of a feature, (n_words,) -> (n_words, 4)."""
-    return NUMPY_OPS.hash(numpy.ascontiguousarray(ids), seed) % n_rows
+    return NUMPY_OPS.hash(np.ascontiguousarray(ids), seed) % n_rows
 
 
 def static_vectors(vectors: Any, keys: Any) -> tuple[Any, Any]:

@@ -5,9 +5,9 @@ apart.
 from bisect import bisect_left, insort
 from typing import NamedTuple
 
-import numpy
+import numpy as np
 
-from ...layers.ranges import ranges
+from ...layers.ragged_rows import bounds, row_owners, row_ranges
 from ...protocols.arrays import ArrayT
 from .piece_windows import Windows
 
@@ -32,7 +32,7 @@ class SpecialPieces(NamedTuple):
         return len(self.prefix) + len(self.suffix)
 
 
-class Places(NamedTuple):
+class RowLayout(NamedTuple):
     """Where the windows of a batch lie.
 
     windows (Ints1d): Their numbers, (n_windows,).
@@ -50,8 +50,8 @@ class WindowBatch(NamedTuple):
 
     ids (Ints2d): (n_rows, n_positions), with special tokens and padding.
     texts (Ints2d): Which of the batch's windows each piece is of, from 1; 0 where there is padding; of the same shape.
-    positions (Ints2d): The place of each piece in its window, of the same shape.
-    places (Ints1d): Of the own words' pieces in the flat rectangle, (n_pieces,).
+    positions (Ints2d): The index of each piece in its window, of the same shape.
+    own_positions (Ints1d): Of the own words' pieces in the flat rectangle, (n_pieces,).
     words (Ints1d): The own words, in the order of the windows, (n_words,).
     counts (Ints1d): How many pieces each of them has, (n_words,).
     """
@@ -59,7 +59,7 @@ class WindowBatch(NamedTuple):
     ids: ArrayT
     texts: ArrayT
     positions: ArrayT
-    places: ArrayT
+    own_positions: ArrayT
     words: ArrayT
     counts: ArrayT
 
@@ -70,48 +70,50 @@ def batch_windows(
     *,
     n_added: int,
     max_batch: int,
-    share_rows: bool = False,
+    pack_sequences: bool = False,
     batch_cost: int = BATCH_COST,
-) -> list[Places]:
+) -> list[RowLayout]:
     """Windows of like length together, in the batches that cost least: padding costs as much as text, each batch as
     much as `batch_cost` pieces more, and long rows more than short ones.
 
     n_added (int): Special pieces of each window.
     max_batch (int): Pieces of a batch with its padding, at most; a longer window is a batch by itself.
-    share_rows (bool): Whether windows may stand in one row, which leaves less padding.
-    RETURNS (list[Places]): The windows of each batch, the longest first.
+    pack_sequences (bool): Whether several windows may share a row (sequence packing), which leaves less padding.
+    RETURNS (list[RowLayout]): The windows of each batch, the longest first.
     """
-    pieces = numpy.concatenate([[0], numpy.cumsum(counts)])
+    pieces = bounds(counts)
     sizes = pieces[windows.ends] - pieces[windows.starts] + n_added
-    order = numpy.argsort(-sizes, kind="stable")
-    batches: list[Places] = []
-    for start, end in cheapest_cuts(sizes[order], share_rows=share_rows, batch_cost=batch_cost):
+    order = np.argsort(-sizes, kind="stable")
+    batches: list[RowLayout] = []
+    for start, end in cheapest_cuts(sizes[order], pack_sequences=pack_sequences, batch_cost=batch_cost):
         chosen = order[start:end]
         width = max(int(sizes[chosen[0]]), 1)
-        rows, offsets = fill_rows(sizes[chosen], width) if share_rows else (numpy.arange(end - start), 0 * chosen)
+        rows, offsets = fill_rows(sizes[chosen], width) if pack_sequences else (np.arange(end - start), 0 * chosen)
         n_rows = max(1, max_batch // width)
         for first in range(0, int(rows.max()) + 1, n_rows):
             part = (rows >= first) & (rows < first + n_rows)
-            batches.append(Places(chosen[part], rows[part] - first, offsets[part]))
+            batches.append(RowLayout(chosen[part], rows[part] - first, offsets[part]))
     return batches
 
 
-def cheapest_cuts(sizes: ArrayT, *, share_rows: bool = False, batch_cost: int = BATCH_COST) -> list[tuple[int, int]]:
+def cheapest_cuts(
+    sizes: ArrayT, *, pack_sequences: bool = False, batch_cost: int = BATCH_COST
+) -> list[tuple[int, int]]:
     """Cut windows that are sorted by size, the longest first, into batches: the best of all ways to do so.
 
     sizes (Ints1d): Pieces of each window, (n_windows,).
-    share_rows (bool): Whether windows may stand in one row. Then no padding is counted.
+    pack_sequences (bool): Whether several windows may share a row. Then no padding is counted.
     RETURNS: Start and end of each batch.
     """
     if not len(sizes):
         return []
-    widths, starts = numpy.unique(-sizes, return_index=True)
+    widths, starts = np.unique(-sizes, return_index=True)
     widths = -widths
     ends = [*starts[1:].tolist(), len(sizes)]
-    before = numpy.concatenate([[0], numpy.cumsum(sizes)])
-    costs, froms = numpy.zeros(len(widths) + 1), [0] * (len(widths) + 1)
+    before = bounds(sizes)
+    costs, froms = np.zeros(len(widths) + 1), [0] * (len(widths) + 1)
     for last, end in enumerate(ends, 1):
-        n_pieces = before[end] - before[starts[:last]] if share_rows else (end - starts[:last]) * widths[:last]
+        n_pieces = before[end] - before[starts[:last]] if pack_sequences else (end - starts[:last]) * widths[:last]
         totals = costs[:last] + n_pieces * (1 + ATTENTION_COST * widths[:last]) + batch_cost
         froms[last] = int(totals.argmin())
         costs[last] = totals[froms[last]]
@@ -132,24 +134,24 @@ def fill_rows(sizes: ArrayT, width: int) -> tuple[ArrayT, ArrayT]:
     room: list[tuple[int, int]] = []
     n_rows = 0
     for size in sizes.tolist():
-        place = bisect_left(room, (size, -1))
-        if place == len(room):
+        fullest = bisect_left(room, (size, -1))
+        if fullest == len(room):
             left, row = width, n_rows
             n_rows += 1
         else:
-            left, row = room.pop(place)
+            left, row = room.pop(fullest)
         rows.append(row)
         offsets.append(width - left)
         insort(room, (left - size, row))
-    return numpy.array(rows, dtype="int64"), numpy.array(offsets, dtype="int64")
+    return np.array(rows, dtype="int64"), np.array(offsets, dtype="int64")
 
 
-def fill_batch(windows: Windows, chosen: Places, ids: ArrayT, counts: ArrayT, special: SpecialPieces) -> WindowBatch:
+def fill_batch(windows: Windows, chosen: RowLayout, ids: ArrayT, counts: ArrayT, special: SpecialPieces) -> WindowBatch:
     """The batch of the chosen windows.
 
     ids (Ints1d): Pieces of all words, (n_pieces,). counts (Ints1d): Pieces of each word, (n_words,).
     """
-    pieces = numpy.concatenate([[0], numpy.cumsum(counts)])
+    pieces = bounds(counts)
     starts, stops = windows.starts[chosen.windows], windows.ends[chosen.windows]
     sizes = pieces[stops] - pieces[starts]
     totals = sizes + special.n_added
@@ -157,18 +159,18 @@ def fill_batch(windows: Windows, chosen: Places, ids: ArrayT, counts: ArrayT, sp
     shape = (int(chosen.rows.max()) + 1, width)
     corners = chosen.rows * width + chosen.offsets
     text_starts = corners + len(special.prefix)
-    whole = ranges(corners, totals)
-    texts, positions = (numpy.zeros(shape, dtype="int64") for _ in range(2))
-    texts.reshape(-1)[whole] = numpy.repeat(numpy.arange(1, len(totals) + 1), totals)
-    positions.reshape(-1)[whole] = whole - numpy.repeat(corners, totals)
-    rectangle = numpy.full(shape, special.pad, dtype="int64")
+    whole = row_ranges(corners, totals)
+    texts, positions = (np.zeros(shape, dtype="int64") for _ in range(2))
+    texts.reshape(-1)[whole] = 1 + row_owners(totals)
+    positions.reshape(-1)[whole] = whole - np.repeat(corners, totals)
+    rectangle = np.full(shape, special.pad, dtype="int64")
     flat = rectangle.reshape(-1)
-    flat[ranges(text_starts, sizes)] = ids[ranges(pieces[starts], sizes)]
+    flat[row_ranges(text_starts, sizes)] = ids[row_ranges(pieces[starts], sizes)]
     for i, piece in enumerate(special.prefix):
         flat[corners + i] = piece
     for i, piece in enumerate(special.suffix):
         flat[text_starts + sizes + i] = piece
     own_starts, own_ends = windows.own_starts[chosen.windows], windows.own_ends[chosen.windows]
-    words = ranges(own_starts, own_ends - own_starts)
-    places = ranges(text_starts + pieces[own_starts] - pieces[starts], pieces[own_ends] - pieces[own_starts])
-    return WindowBatch(rectangle, texts, positions, places, words, counts[words])
+    words = row_ranges(own_starts, own_ends - own_starts)
+    own_positions = row_ranges(text_starts + pieces[own_starts] - pieces[starts], pieces[own_ends] - pieces[own_starts])
+    return WindowBatch(rectangle, texts, positions, own_positions, words, counts[words])

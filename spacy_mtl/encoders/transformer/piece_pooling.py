@@ -7,7 +7,7 @@ import transformers
 from packaging import version
 from torch import Tensor, nn
 
-PoolingT = Literal["mean", "first", "last", "max"]
+PiecePoolingT = Literal["mean", "first", "last", "max"]
 # types of Hugging Face's models that can be told which pieces see each other (a mask for each pair), where each piece
 # stands, and the vectors of the pieces; and the place that the first piece of a text has, behind the padding's or not
 BEHIND_PADDING = {"bert": False, "electra": False, "roberta": True, "xlm-roberta": True, "camembert": True}
@@ -19,7 +19,7 @@ class PieceInput(NamedTuple):
     ids: Tensor
     texts: Tensor
     positions: Tensor
-    places: Tensor
+    own_positions: Tensor
     counts: Tensor
 
 
@@ -43,7 +43,7 @@ class WordTransformer(nn.Module):
     all_layers (bool): Give the outputs of the embedding and of all layers side by side, not only the last.
     """
 
-    def __init__(self, transformer: Any, *, pooling: PoolingT, all_layers: bool) -> None:
+    def __init__(self, transformer: Any, *, pooling: PiecePoolingT, all_layers: bool) -> None:
         super().__init__()
         self.transformer = transformer
         self.pooling = pooling
@@ -57,7 +57,7 @@ class WordTransformer(nn.Module):
         return int(config.hidden_size * (config.num_hidden_layers + 1 if self.all_layers else 1))
 
     @property
-    def shares_rows(self) -> bool:
+    def can_pack(self) -> bool:
         """Whether several texts may stand in a row without seeing each other."""
         config = self.transformer.config
         absolute = getattr(config, "position_embedding_type", "absolute") == "absolute"
@@ -76,14 +76,14 @@ class WordTransformer(nn.Module):
     def forward(self, X: PieceInput, vectors: Tensor | None = None) -> Tensor:
         """vectors (n_rows, n_positions, width): Of the pieces; None to look them up. RETURNS: (n_words, width)."""
         inputs = {"input_ids": X.ids} if vectors is None else {"inputs_embeds": vectors}
-        if self.shares_rows:
+        if self.can_pack:
             inputs["attention_mask"] = pair_mask(X.texts)
             inputs["position_ids"] = X.positions + self.first_position
         else:
             inputs["attention_mask"] = (X.texts > 0).long()
         output = self.transformer(**inputs, output_hidden_states=self.all_layers)
         hidden = torch.cat(output.hidden_states, dim=-1) if self.all_layers else output.last_hidden_state
-        return self._pool(hidden.flatten(0, 1).float()[X.places], X.counts)
+        return self._pool(hidden.flatten(0, 1).float()[X.own_positions], X.counts)
 
     def _pool(self, pieces: Tensor, counts: Tensor) -> Tensor:
         ends = counts.cumsum(0)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy
+import numpy as np
 
+from ...layers.ragged_rows import bounds
 from ...protocols.arrays import ArrayT
 
 
@@ -20,15 +21,15 @@ class Windows(NamedTuple):
     own_ends: ArrayT
 
 
-def plan_windows(lengths: Sequence[int], counts: ArrayT, *, max_pieces: int, overlap: int) -> Windows:
+def plan_piece_windows(lengths: Sequence[int], counts: ArrayT, *, max_pieces: int, overlap: int) -> Windows:
     """One window a doc, several for a doc with more than `max_pieces`.
 
     lengths (Sequence[int]): Words of each doc. Docs without words get no window.
     counts (Ints1d): Pieces of each word, none more than `max_pieces`, (n_words,).
     overlap (int): Pieces that neighbouring windows share, at most. Less than `max_pieces`.
     """
-    pieces = numpy.concatenate([[0], numpy.cumsum(counts)])
-    ends = numpy.cumsum([0, *lengths])
+    pieces = bounds(counts)
+    ends = bounds(lengths)
     starts, ends = ends[:-1], ends[1:]
     filled = starts < ends
     starts, ends = starts[filled], ends[filled]
@@ -37,7 +38,7 @@ def plan_windows(lengths: Sequence[int], counts: ArrayT, *, max_pieces: int, ove
     rows: list[tuple[int, int, int, int]] = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         rows.extend(_windows_of_doc(start, end, pieces, max_pieces, overlap))
-    return Windows(*numpy.array(rows, dtype="int64").reshape(-1, 4).T)
+    return Windows(*np.array(rows, dtype="int64").reshape(-1, 4).T)
 
 
 def _windows_of_doc(
@@ -45,9 +46,9 @@ def _windows_of_doc(
 ) -> list[tuple[int, int, int, int]]:
     spans = []
     while pieces[end] - pieces[start] > max_pieces:
-        stop = int(numpy.searchsorted(pieces, pieces[start] + max_pieces, side="right")) - 1
+        stop = int(np.searchsorted(pieces, pieces[start] + max_pieces, side="right")) - 1
         spans.append((start, stop))
-        again = int(numpy.searchsorted(pieces, pieces[stop] - overlap, side="left"))
+        again = int(np.searchsorted(pieces, pieces[stop] - overlap, side="left"))
         start = max(again, start + 1)
     spans.append((start, end))
     middles = [(one[1] + other[0]) // 2 for one, other in pairwise(spans)]

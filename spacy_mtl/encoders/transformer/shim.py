@@ -126,7 +126,7 @@ class TransformerShim(PyTorchShim):
                 "mixed_precision = false"
             )
         self._set_mode(is_train=is_train)
-        vectors = self._model.piece_vectors(inputs.ids) if is_train and self._model.shares_rows else None
+        vectors = self._model.piece_vectors(inputs.ids) if is_train and self._model.can_pack else None
         with torch.inference_mode(not is_train), torch.autocast("cuda", enabled=self._mixed_precision and on_gpu):
             output: torch.Tensor = self._model(inputs, vectors)
         return Reading(output, inputs.ids, vectors)

@@ -1,21 +1,20 @@
 """A pretrained transformer as an encoder: for a `tok2vec` pipe that others listen to, or inside `multitask`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy
+import numpy as np
 from spacy.tokens import Doc
 from thinc.api import Model, torch2xp, xp2torch
 from thinc.compat import torch
 from thinc.types import Floats2d
 
 from ...layers.slices import Slices, join
+from ...protocols.arrays import Tok2VecBackpropT, Tok2VecT
 from .piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
-from .piece_windows import plan_windows
+from .piece_windows import plan_piece_windows
 
-Tok2VecT = Model[list[Doc], list[Floats2d]]
-BackpropT = Callable[[list[Floats2d]], list[Doc]]
 POOLINGS = ("mean", "first", "last", "max")
 LAYERS = ("last", "all")
 
@@ -84,7 +83,7 @@ def init(model: Tok2VecT, X: Any = None, Y: Any = None) -> None:
     model.set_dim("nO", shim.module.width, force=True)
 
 
-def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floats2d], BackpropT]:
+def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floats2d], Tok2VecBackpropT]:
     """RETURNS: For each doc its word vectors, (n_words, width), slices of one array, and backprop."""
     shim: Any = model.shims[0]
     lengths = list(map(len, docs))
@@ -117,13 +116,13 @@ def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
     room = shim.max_length - shim.special.n_added
     ids, counts = shim.pieces.read(docs, max_pieces=room)
     overlap = min(model.attrs["overlap"], room // 2)
-    windows = plan_windows([len(doc) for doc in docs], counts, max_pieces=room, overlap=overlap)
+    windows = plan_piece_windows([len(doc) for doc in docs], counts, max_pieces=room, overlap=overlap)
     chosen = batch_windows(
         windows,
         counts,
         n_added=shim.special.n_added,
         max_batch=model.attrs["max_batch"],
-        share_rows=shim.module.shares_rows,
+        pack_sequences=shim.module.can_pack,
         batch_cost=GPU_BATCH_COST if shim.device.type == "cuda" else BATCH_COST,
     )
     return [fill_batch(windows, part, ids, counts, shim.special) for part in chosen]
@@ -133,8 +132,8 @@ def to_torch(batch: WindowBatch, device: Any) -> tuple[Any, Any]:
     """RETURNS: the module's input and the batch's words, copied to the device at once."""
     from .piece_pooling import PieceInput
 
-    arrays = (batch.ids, batch.texts, batch.positions, batch.places, batch.counts, batch.words)
-    flat = torch.from_numpy(numpy.concatenate([array.reshape(-1) for array in arrays])).to(device)
+    arrays = (batch.ids, batch.texts, batch.positions, batch.own_positions, batch.counts, batch.words)
+    flat = torch.from_numpy(np.concatenate([array.reshape(-1) for array in arrays])).to(device)
     parts = torch.split(flat, [array.size for array in arrays])
     *inputs, words = (part.view(array.shape) for part, array in zip(parts, arrays, strict=True))
     return PieceInput(*inputs), words

@@ -28,8 +28,10 @@ class Matrix:
 
 @dataclass
 class Cell:
-    """number (float): Mean over the seeds. share (float): Of the decisions with its gold label. key (str): "right" on the
-    diagonal, else "wrong"; "mixed" where many labels meet.
+    """A number of decisions, mean over the seeds.
+
+    share (float): Of all decisions with its gold label. key (str): "right" on the diagonal, else "wrong"; "mixed" where
+        many labels meet.
     """
 
     number: float

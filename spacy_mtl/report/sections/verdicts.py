@@ -73,10 +73,8 @@ def verdict_of(found: Difference, comparison: Comparison) -> Verdict:
     if found.difference is None or scores is None or baseline is None:
         return Verdict(KEYS[found.verdict], HEADLINES[found.verdict].format(found.head), found.reason)
     metric = metric_name(found.metric, found.head)
-    parts = [
-        f"{metric[0].upper()}{metric[1:]} {percent(scores)} instead of {percent(baseline)} {alone} ({points(found.difference)} points, "
-        f"95 % interval {points(found.low)} to {points(found.high)})."
-    ]
+    change = f"{points(found.difference)} points, 95 % interval {points(found.low)} to {points(found.high)}"
+    parts = [f"{metric[0].upper()}{metric[1:]} {percent(scores)} instead of {percent(baseline)} {alone} ({change})."]
     if found.verdict == "no difference shown" and found.detectable is not None:
         parts.append(
             f"This {found.split} set could have shown a difference of {percent(found.detectable)} points or more."

@@ -27,7 +27,7 @@ from spacy_mtl.encoders.transformer.piece_batches import (
     fill_batch,
     fill_rows,
 )
-from spacy_mtl.encoders.transformer.piece_windows import plan_windows
+from spacy_mtl.encoders.transformer.piece_windows import plan_piece_windows
 from spacy_mtl.encoders.transformer.transformer_encoder import POOLINGS, make_transformer_encoder_v1, plan_batches
 from spacy_mtl.layers.slices import Slices, slices2ragged
 
@@ -81,7 +81,7 @@ DISTILBERT = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "dropout
 
 
 @pytest.mark.parametrize(
-    ("model_type", "settings", "shares_rows"),
+    ("model_type", "settings", "can_pack"),
     [
         ("roberta", {}, True),
         ("electra", {"embedding_size": 16}, True),
@@ -90,12 +90,12 @@ DISTILBERT = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "dropout
     ],
 )
 def test_vectors_of_other_types_equal_hugging_face(
-    model_type: str, settings: dict[str, Any], shares_rows: bool, tmp_path: Path
+    model_type: str, settings: dict[str, Any], can_pack: bool, tmp_path: Path
 ) -> None:
     name = write_bert(tmp_path, model_type=model_type, **settings)
     docs = [doc for doc in make_docs() if len(doc)]
     encoder = make_encoder(name)
-    assert encoder.shims[0].module.shares_rows == shares_rows
+    assert encoder.shims[0].module.can_pack == can_pack
     Y, backprop = encoder.begin_update(docs)
     for doc, trained, vectors in zip(docs, Y, encoder.predict(docs), strict=True):
         assert_allclose(trained, word_vectors(name, doc, "mean"), atol=1e-5)
@@ -182,7 +182,7 @@ def test_windows_cover_each_word_once_and_stay_within_their_size() -> None:
         lengths = rng.integers(0, 40, size=5).tolist()
         counts = rng.integers(0, 8, size=sum(lengths))
         max_pieces, overlap = int(rng.integers(8, 30)), int(rng.integers(0, 4))
-        windows = plan_windows(lengths, counts, max_pieces=max_pieces, overlap=overlap)
+        windows = plan_piece_windows(lengths, counts, max_pieces=max_pieces, overlap=overlap)
         own = [
             word for start, end in zip(windows.own_starts, windows.own_ends, strict=True) for word in range(start, end)
         ]
@@ -193,21 +193,21 @@ def test_windows_cover_each_word_once_and_stay_within_their_size() -> None:
         assert max(sizes, default=0) <= max_pieces
 
 
-@pytest.mark.parametrize("share_rows", [False, True])
-def test_batches_are_the_cheapest_of_all_cuts(share_rows: bool) -> None:
+@pytest.mark.parametrize("pack_sequences", [False, True])
+def test_batches_are_the_cheapest_of_all_cuts(pack_sequences: bool) -> None:
     rng = numpy.random.default_rng(0)
     for _ in range(50):
         sizes = -numpy.sort(-rng.integers(1, 60, size=int(rng.integers(1, 9))))
 
         def cost(cuts: list[tuple[int, int]], sizes: Any = sizes) -> float:
-            pieces = [sum(sizes[start:end]) if share_rows else (end - start) * sizes[start] for start, end in cuts]
+            pieces = [sum(sizes[start:end]) if pack_sequences else (end - start) * sizes[start] for start, end in cuts]
             each = [1 + ATTENTION_COST * sizes[start] for start, _ in cuts]
             return sum(n * factor + BATCH_COST for n, factor in zip(pieces, each, strict=True))
 
         places = range(1, len(sizes))
         choices = [c for n in range(len(sizes)) for c in itertools.combinations(places, n)]
         best = min(cost(list(itertools.pairwise((0, *choice, len(sizes))))) for choice in choices)
-        found = cheapest_cuts(sizes, share_rows=share_rows)
+        found = cheapest_cuts(sizes, pack_sequences=pack_sequences)
         assert [place for cut in found for place in range(*cut)] == list(range(len(sizes)))
         assert cost(found) == pytest.approx(best)
 
@@ -220,13 +220,13 @@ def test_where_a_batch_costs_much_all_is_read_at_once() -> None:
 
 def test_a_batch_has_its_windows_special_pieces_and_padding() -> None:
     counts = numpy.ones(61, dtype="int64")
-    windows = plan_windows([1, 20, 3, 19, 1, 17], counts, max_pieces=64, overlap=8)
+    windows = plan_piece_windows([1, 20, 3, 19, 1, 17], counts, max_pieces=64, overlap=8)
     batches = batch_windows(windows, counts, n_added=2, max_batch=44)
     assert [batch.windows.tolist() for batch in batches] == [[1, 3], [5], [2, 0, 4]]
     batch = fill_batch(windows, batches[2], numpy.arange(100, 161), counts, SpecialPieces((1,), (2,), 0))
     assert batch.ids.tolist() == [[1, 121, 122, 123, 2], [1, 100, 2, 0, 0], [1, 143, 2, 0, 0]]
     assert batch.texts.tolist() == [[1, 1, 1, 1, 1], [2, 2, 2, 0, 0], [3, 3, 3, 0, 0]]
-    assert_array_equal(batch.ids.reshape(-1)[batch.places] - 100, batch.words)
+    assert_array_equal(batch.ids.reshape(-1)[batch.own_positions] - 100, batch.words)
 
 
 def test_windows_share_rows_and_do_not_overlap() -> None:
@@ -245,8 +245,8 @@ def test_windows_share_rows_and_do_not_overlap() -> None:
 
 def test_a_batch_with_two_windows_in_a_row() -> None:
     counts = numpy.ones(11, dtype="int64")
-    windows = plan_windows([1, 6, 1, 3], counts, max_pieces=64, overlap=8)
-    (chosen,) = batch_windows(windows, counts, n_added=2, max_batch=64, share_rows=True)
+    windows = plan_piece_windows([1, 6, 1, 3], counts, max_pieces=64, overlap=8)
+    (chosen,) = batch_windows(windows, counts, n_added=2, max_batch=64, pack_sequences=True)
     batch = fill_batch(windows, chosen, numpy.arange(100, 111), counts, SpecialPieces((1,), (2,), 0))
     assert batch.ids.tolist() == [
         [1, 101, 102, 103, 104, 105, 106, 2],
@@ -255,7 +255,7 @@ def test_a_batch_with_two_windows_in_a_row() -> None:
     ]
     assert batch.texts.tolist() == [8 * [1], 5 * [2] + 3 * [3], 3 * [4] + 5 * [0]]
     assert batch.positions.tolist() == [[*range(8)], [0, 1, 2, 3, 4, 0, 1, 2], [0, 1, 2] + 5 * [0]]
-    assert_array_equal(batch.ids.reshape(-1)[batch.places] - 100, batch.words)
+    assert_array_equal(batch.ids.reshape(-1)[batch.own_positions] - 100, batch.words)
 
 
 def assert_same_annotations(docs: list[Doc], others: list[Doc]) -> None:

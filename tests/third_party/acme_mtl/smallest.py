@@ -11,6 +11,6 @@ class Smallest:
 
     changes = False
 
-    def probabilities(self, mix):
-        least = min(mix.drawn.values())
-        return {name: float(drawn == least) for name, drawn in mix.drawn.items()}
+    def probabilities(self, state):
+        least = min(state.drawn.values())
+        return {name: float(drawn == least) for name, drawn in state.drawn.items()}

@@ -1,0 +1,86 @@
+"""`python -m spacy mtl compare`: whether sharing an encoder helps each head."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show_validation_error
+from spacy.util import load_config
+from wasabi import msg
+
+from ..comparison.compare import REPORT, Running, compare
+from ..comparison.planning import Settings
+from ..comparison.result import Comparison
+from ..experiments.budget import Budget
+
+
+def compare_cli(
+    ctx: typer.Context,
+    config_path: Annotated[
+        Path, typer.Argument(help="Training config with several heads", exists=True, dir_okay=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for runs and report", file_okay=False)],
+    seeds: Annotated[int, typer.Option("--seeds", "-s", min=1, help="Number of seeds of each system")] = 3,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of runs at once, each with a thread")] = 1,
+    budget: Annotated[Budget, typer.Option("--budget", help="What all systems get the same of")] = Budget.steps,
+    test: Annotated[
+        str | None, typer.Option("--test", help=".spacy file or folder, or a reader of the config: corpora.test")
+    ] = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Also train each two heads together")] = False,
+    leave_one_out: Annotated[bool, typer.Option("--leave-one-out", help="Also train all heads but one")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Cut heads off from those that they are conditioned on or decoded with")
+    ] = False,
+    engine: Annotated[str, typer.Option("--engine", help="Engine that carries out the runs")] = "local",
+    code: Annotated[
+        Path | None, typer.Option("--code", "-c", help="Python file with functions that the config registers")
+    ] = None,
+    use_gpu: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU ID, or -1 for CPU")] = -1,
+) -> None:
+    """Find out for each head whether joint training helps or hurts it.
+
+    Trains the config, and for each head the same config with this head alone, with several seeds. Judges all models on
+    dev and test, and compares them head by head.
+
+    A head stays with the heads that it is conditioned on, decoded with or depends on. Corpora and docs without its gold
+    are left out of its training.
+
+    --budget steps: as many steps for each system (default); words: as many words; passes: as many passes over its own
+    training docs.
+
+    OUTPUT gets report.json and a folder for each run. If OUTPUT is there from an earlier start, finished runs of the
+    same config, data, seed and versions are not repeated. Ctrl-C ends the runs that are going on, and keeps the others.
+
+    Values of the config can be overridden, as in spacy train: --paths.train train.spacy
+
+    The exit code is 0 if all runs have finished, 1 if nothing was trained or a run has failed, 130 after ctrl-C.
+
+    \b
+    Examples (each after: python -m spacy mtl compare):
+      config.cfg --output report --paths.train train.spacy --paths.dev dev.spacy --test test.spacy
+      config.cfg --output report --seeds 5 --jobs 4 --leave-one-out
+    """
+    overrides = parse_config_overrides(ctx.args)
+    import_code(code)
+    with show_validation_error(config_path):
+        config = load_config(config_path, overrides=overrides, interpolate=False)
+        try:
+            setup_gpu(use_gpu, silent=True)
+            settings = Settings(seeds, budget, pairs, leave_one_out, detach, test, code)
+            result = compare(config, output, settings, Running(engine, jobs, use_gpu), name=config_path.name)
+        except (ValueError, OSError) as error:
+            msg.fail("Nothing was compared", str(error), exits=1)
+        except KeyboardInterrupt:
+            msg.warn("Stopped", f"Finished runs are kept in {output}; the same command goes on with the others")
+            raise typer.Exit(130) from None
+    print_comparison(result)
+    msg.good("Wrote the result", str(output / REPORT))
+    if result.failures:
+        raise typer.Exit(1)
+
+
+def print_comparison(result: Comparison) -> None:
+    """The tables and failures."""
+    for failure in result.failures:
+        msg.fail(f"{failure.run} failed; the end of its log:")
+        print(failure.message)

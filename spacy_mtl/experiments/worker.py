@@ -1,0 +1,115 @@
+"""The process of one run: python -m spacy_mtl.experiments.worker FOLDER [--gpu-id N] [--code FILE]
+
+FOLDER has the `run.json` and the `config.cfg` of the run. It gets the model, the predictions, and last the result. The
+process ends when its standard input does, so that it does not outlive the one that has started it.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from spacy.cli._util import import_code, setup_gpu
+from spacy.language import Language
+from spacy.util import load_config, load_model, registry
+from thinc.api import Config, Model
+
+from .. import registry as registries  # noqa: F401  (the config's registries)
+from .predictions import annotate, save_predictions, score
+from .run import JUDGED
+from .run_folder import CONFIG, MODEL, RESULT, read_steps, write_json
+from .train_pipeline import train_pipeline
+
+TRAINING = "training"
+# Exit code of a process whose parent is gone.
+ORPHANED = 75
+
+
+def main() -> None:
+    """Train, evaluate, and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--gpu-id", type=int, default=-1)
+    parser.add_argument("--code", type=Path)
+    args = parser.parse_args()
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    import_code(args.code)
+    setup_gpu(args.gpu_id)
+    carry_out(args.folder, use_gpu=args.gpu_id)
+
+
+def end_with_parent() -> None:
+    """End this process at the end of its standard input: the parent holds the other side of the pipe."""
+    while os.read(0, 1):  # not sys.stdin: its lock would be held when the interpreter shuts down
+        pass
+    os._exit(ORPHANED)
+
+
+def carry_out(folder: Path, *, use_gpu: int = -1) -> None:
+    """Train the config of the folder and evaluate the best model."""
+    config = load_config(folder / CONFIG, interpolate=False)
+    start = time.perf_counter()
+    best = train_pipeline(config, folder / TRAINING, use_gpu=use_gpu, stdout=sys.stdout)
+    seconds = time.perf_counter() - start
+    os.replace(best, folder / MODEL)
+    shutil.rmtree(folder / TRAINING)
+    nlp = load_model(folder / MODEL)
+    scores = {split: evaluate_split(nlp, config, folder, split) for split in splits_of(config)}
+    cost = {"train_seconds": seconds, **size_of(nlp, folder / MODEL), **effort(folder)}
+    write_json(folder / RESULT, {"scores": scores, "cost": cost})
+
+
+def splits_of(config: Config) -> list[str]:
+    """The splits that the config has a reader to judge on for."""
+    return [split for split, section in JUDGED.items() if section in config["corpora"]]
+
+
+def evaluate_split(nlp: Language, config: Config, folder: Path, split: str) -> dict[str, Any]:
+    """Predict and score a split, and save the predictions."""
+    reader = registry.resolve(config.interpolate()["corpora"])[JUDGED[split]]
+    examples = annotate(nlp, reader)
+    scores: dict[str, Any] = plain(score(nlp, examples))
+    save_predictions(nlp, examples, folder, split)
+    return scores
+
+
+def plain(value: Any) -> Any:
+    """The value with Python's numbers in the place of numpy's."""
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def size_of(nlp: Language, path: Path) -> dict[str, int]:
+    """Number of weights, and bytes on disk."""
+    parameters = sum(count_weights(pipe.model) for _, pipe in nlp.pipeline if hasattr(pipe, "model"))
+    return {"parameters": parameters, "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file())}
+
+
+def count_weights(network: Any) -> int:
+    """Number of weights of a network, those of torch included."""
+    if not isinstance(network, Model):
+        return 0
+    own = sum(node.get_param(name).size for node in network.walk() for name in node.param_names if node.has_param(name))
+    modules: list[Any] = [getattr(shim, "_model", None) for node in network.walk() for shim in node.shims]
+    return int(own) + sum(
+        weights.numel() for module in modules if hasattr(module, "parameters") for weights in module.parameters()
+    )
+
+
+def effort(folder: Path) -> dict[str, float]:
+    """Steps and words of the training, and the step of the best evaluation."""
+    steps = read_steps(folder)
+    if not steps:
+        return {}
+    best = max(steps, key=lambda step: step["score"])
+    return {"steps": steps[-1]["step"], "train_words": steps[-1]["words"], "best_step": best["step"]}
+
+
+if __name__ == "__main__":
+    main()
