@@ -302,9 +302,10 @@ class DocClassifier:
         return Decisions.from_rows("docs", ((index, 0, lengths[index], *row) for index, row in rows))
 
     def _exclusive_row(self, example: Example) -> Iterable[tuple[str | None, str | None]]:
-        gold, predicted = self._own(self._cats(example), self.keys), example.predicted.cats
+        cats, predicted = self._cats(example), example.predicted.cats
+        gold = self._own(cats, self.keys)
         best = max(gold, key=lambda key: gold[key], default="")
-        if not best or gold[best] <= 0:
+        if frozenset(self.keys).isdisjoint(cats) or gold[best] <= 0:
             return
         found = max(self.keys, key=lambda key: predicted.get(key, 0.0))
         yield best[len(self.label_prefix) :], found[len(self.label_prefix) :]

@@ -30,7 +30,7 @@ from ..layers.linear import grown, linear
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.prf_counts import as_flag
-from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
+from ..metrics.span_metrics import SpanVerdicts, compared_spans, judge_spans, main_score_of_spans
 from ..protocols.arrays import ArrayT
 from ..protocols.decisions import Decisions
 from ..protocols.head import FoundSpans, HeadInput, HeadModelT
@@ -380,10 +380,10 @@ class EntityRecognizer:
         """The gold spans and the predicted ones; two at the same place are one row."""
         rows = []
         for index, eg in enumerate(examples):
-            if not eg.reference.has_annotation("ENT_IOB"):
-                continue
-            gold, found = ({span[:2]: span[2] for span in spans} for spans in self._compared_spans(eg))
-            rows += [(index, *place, gold.get(place), found.get(place)) for place in sorted(gold | found)]
+            if eg.reference.has_annotation("ENT_IOB"):
+                compared = compared_spans(eg, self._found(eg.predicted))
+                gold, found = ({span[:2]: span[2] for span in spans} for spans in compared)
+                rows += [(index, *place, gold.get(place), found.get(place)) for place in sorted(gold | found)]
         return Decisions.from_rows("spans", rows)
 
     @property

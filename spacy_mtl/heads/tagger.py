@@ -22,9 +22,10 @@ from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
 from ..metrics.prf_counts import as_flag
 from ..metrics.sentence_metrics import SentenceVerdicts, judge_sentences, main_score_of_sentences
+from ..metrics.token_decisions import decisions_of_tokens
 from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ..protocols.arrays import ArrayT
-from ..protocols.decisions import NOTHING, Decisions
+from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
 
 AttrT = Literal["tag", "pos", "morph", "sent_start"]
@@ -32,7 +33,6 @@ AttrT = Literal["tag", "pos", "morph", "sent_start"]
 ATTR_IDS = {"tag": TAG, "pos": POS, "morph": MORPH, "sent_start": SENT_START}
 # As spaCy's senter: I goes on with a sentence, S starts one.
 SENT_STARTS = {"I": -1, "S": 1}
-EMPTY: NDArray[np.uint64] = np.zeros(0, dtype="uint64")
 STANDARD_SCORES: dict[str, dict[str, str]] = {
     "tag": {"tag_acc": "acc"},
     "pos": {"pos_acc": "acc"},
@@ -268,26 +268,11 @@ class Tagger:
 
     def decisions(self, examples: Sequence[Example]) -> Decisions:
         """The value of each token that has gold."""
-        attr_id = ATTR_IDS[self.attr]
-        gold = [token_values(eg, self.attr.upper(), attr_id) for eg in examples]
-        found = [cast(NDArray[np.uint64], eg.predicted.to_array(attr_id)) for eg in examples]
-        lengths = np.array([len(values) for values in gold], dtype="int64")
-        known = np.flatnonzero(np.concatenate([*gold, EMPTY]))
-        both = np.concatenate([*gold, *found, EMPTY]).reshape(2, -1)[:, known]
-        values, places = np.unique(both, return_inverse=True)
-        names = [self._value_name(value, examples) for value in values.tolist()]
-        order = {name: place for place, name in enumerate(sorted(set(names) - {""}))} | {"": NOTHING}
-        right, mine = np.array([order[name] for name in names], dtype="int64")[places.reshape(both.shape)]
-        starts = known - np.repeat(np.cumsum(lengths) - lengths, lengths)[known]
-        docs = np.repeat(np.arange(len(lengths)), lengths)[known]
-        return Decisions("tokens", docs, starts, starts + 1, right, mine, tuple(sorted(set(names) - {""})))
-
-    def _value_name(self, value: int, examples: Sequence[Example]) -> str:
-        """The label of a stored value, "" if it is unset."""
+        strings: list[Any] = [doc.vocab.strings for eg in examples[:1] for doc in (eg.reference, eg.predicted)]
         if self.attr == "sent_start":
-            return {np.uint64(stored % 2**64).item(): label for label, stored in SENT_STARTS.items()}.get(value, "")
-        strings: Iterable[Any] = (doc.vocab.strings for eg in examples[:1] for doc in (eg.reference, eg.predicted))
-        return next(str(found[value]) for found in strings if value in found) if value else ""
+            codes = {int(np.uint64(code % 2**64)): label for label, code in SENT_STARTS.items()}
+            return decisions_of_tokens(examples, self.attr, codes.__getitem__)
+        return decisions_of_tokens(examples, self.attr, lambda value: next(s[value] for s in strings if value in s))
 
     @property
     def learns_from(self) -> frozenset[str]:
