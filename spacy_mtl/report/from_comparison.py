@@ -9,6 +9,7 @@ from spacy.util import load_config, load_model, registry
 from spacy.vocab import Vocab
 
 from ..comparison.result import Comparison, RunSummary, read_comparison
+from ..comparison.systems import JOINT
 from ..experiments.run import JUDGED
 from ..experiments.run_folder import CONFIG, MODEL, read_steps
 from ..protocols.head import Head
@@ -18,7 +19,6 @@ from .sample import count_docs, evenly, read_docs_at
 from .templating import count
 
 REPORT = "report.json"
-JOINT = "joint"
 # docs to build over all runs: what a browser shows of them is a few hundred
 MAX_DOCS = 100_000
 MIN_SAMPLE = 1000

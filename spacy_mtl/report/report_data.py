@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..comparison.result import Comparison
+from ..pipeline.head_views import HeadViews
 from ..protocols.decisions import Decisions
 from ..protocols.head import Head, ShowsDecisions
 
@@ -63,8 +64,9 @@ class ReportData:
     title (str): Title of the page.
     facts (dict[str, str]): What was measured on what, shown under the title.
     lang (str): Language of the texts.
-    heads (dict[str, Head]): The heads, in the order of the config.
-    metrics (dict[str, str]): The score that each head is judged by, such as "intent_acc".
+    heads (dict[str, Head]): The heads that were trained.
+    metrics (dict[str, str]): All heads in the order of the config, with the score that each is judged by, such as
+        "intent_acc".
     sides (dict[str, list[Side]]): For each head the systems to show: joint training first, then training alone.
     split (str): The split whose docs are shown: "test" or "dev".
     gold (list[Doc]): The gold docs that labels, confusions and errors are taken from.
@@ -97,7 +99,8 @@ class ReportData:
         """The head's decisions in a run, made once. None if the head does not show any, or the docs are not there."""
         key = head, run.name
         if key not in self._decisions:
-            self._decisions[key] = decide(self.heads[head], self.gold, run.predicted)
+            own = self.heads.get(head)
+            self._decisions[key] = None if own is None else decide(own, head, self.gold, run.predicted)
         return self._decisions[key]
 
     def all_decisions(self, head: str) -> list[tuple[Side, list[Decisions]]]:
@@ -109,9 +112,9 @@ class ReportData:
         return [(side, made) for side, made in found if made]
 
 
-def decide(head: Head, gold: Sequence[Doc], predicted: Sequence[Doc]) -> Decisions | None:
-    """The head's decisions in these docs; None if it does not show any, or none has gold."""
+def decide(head: Head, name: str, gold: Sequence[Doc], predicted: Sequence[Doc]) -> Decisions | None:
+    """The head's decisions in these docs; None if it does not show any, or none has gold that it may learn from."""
     if not predicted or not isinstance(head, ShowsDecisions):
         return None
-    found = head.decisions([Example(*pair) for pair in zip(predicted, gold, strict=True)])
+    found = head.decisions(HeadViews([Example(*pair) for pair in zip(predicted, gold, strict=True)]).of(name))
     return found if len(found.docs) else None

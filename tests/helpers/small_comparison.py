@@ -32,11 +32,19 @@ METRICS = {"intent": "intent_acc", "slots": "slots_f"}
 MODEL = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": ENCODER}
 
 
-def make_comparison(folder: Path, *, seeds: int = 2, steps: int = 30, n_train: int = 40, n_test: int = 60) -> Path:
-    """Train joint and single pipelines on toy data, and write report.json and runs/. RETURNS: the folder."""
+def make_comparison(
+    folder: Path, *, seeds: int = 2, steps: int = 20, n_train: int = 40, n_test: int = 60, n_labels: int = 0
+) -> Path:
+    """Train joint and single pipelines on toy data, and write report.json and runs/. RETURNS: the folder.
+
+    n_labels (int): Number of intents that are dealt out without any sense; 0 keeps those of the toy data.
+    """
     data = {split: folder / "data" / f"{split}.spacy" for split in ("train", "dev", "test")}
     for number, (split, n_docs) in enumerate((("train", n_train), ("dev", 30), ("test", n_test))):
-        write(data[split], with_noise(make_docs(n_docs, number)) if split == "train" else make_docs(n_docs, number))
+        docs = make_docs(n_docs, number)
+        for index, doc in enumerate(docs if n_labels else ()):
+            doc.cats = {f"label{place:02}": float(place == index % n_labels) for place in range(n_labels)}
+        write(data[split], with_noise(docs) if split == "train" and not n_labels else docs)
     systems = {"joint": list(HEADS)} | {f"{head} alone": [head] for head in HEADS}
     runs = [
         train_run(folder, system, heads, seed, data, steps)

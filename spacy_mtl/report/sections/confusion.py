@@ -49,7 +49,7 @@ class Confusion:
     def render(self, data: ReportData) -> Markup | None:
         """Show the heads that show their decisions (`ShowsDecisions`) and make errors."""
         heads = []
-        for head in data.heads:
+        for head in data.metrics:
             found = [(side, confusions(runs)) for side, runs in data.all_decisions(head)]
             pairs = frequent_pairs([counts for _, counts in found])
             if pairs:

@@ -6,9 +6,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ..means import mean_of_known
 from ..report_data import ReportData, Side
 from ..templating import metric_name, render
-from .verdicts import mean
 
 
 @dataclass
@@ -32,7 +32,7 @@ class CorpusScores:
 
     def render(self, data: ReportData) -> Markup | None:
         """Show nothing where there is one corpus, or where the docs do not say which they are of."""
-        rows = [row for head in data.heads for row in rows_of(head, data.metrics[head], data.sides[head], data.split)]
+        rows = [row for head in data.metrics for row in rows_of(head, data.metrics[head], data.sides[head], data.split)]
         if len({row.corpus for row in rows}) < 2:
             return None
         rows.sort(key=lambda row: row.corpus)
@@ -54,7 +54,7 @@ def rows_of(head: str, metric: str, sides: Sequence[Side], split: str) -> list[C
             key.removesuffix(ending),
             head,
             metric_name(metric, head),
-            [mean([found.get(key) for found in side]) for side in scores],
+            [mean_of_known(found.get(key) for found in side) for side in scores],
         )
         for key in keys
     ]

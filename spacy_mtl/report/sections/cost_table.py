@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ...comparison.result import Cost
+from ...comparison.systems import JOINT
 from ..report_data import ReportData
 from ..templating import render
-from .verdicts import JOINT
 
 SINGLE = "single"
 

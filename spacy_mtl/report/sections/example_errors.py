@@ -52,7 +52,7 @@ class ExampleErrors:
         """Show the heads that show their decisions (`ShowsDecisions`) and make errors, of the first seed."""
         lengths = [len(doc) for doc in data.gold]
         heads = []
-        for head in data.heads:
+        for head in data.metrics:
             found = data.all_decisions(head)
             sides, systems = [side for side, _ in found], [runs[0] for _, runs in found]
             if not systems:

@@ -22,7 +22,7 @@ class LearningCurves:
         """Show nothing where no run has noted its evaluations."""
         heads = [
             {"name": head, "charts": charts}
-            for head in data.heads
+            for head in data.metrics
             if (charts := charts_of(head, data.metrics[head], data.sides[head]))
         ]
         if not heads:

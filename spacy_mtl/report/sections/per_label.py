@@ -31,7 +31,7 @@ class PerLabel:
     def render(self, data: ReportData) -> Markup | None:
         """Show the heads that show their decisions (`ShowsDecisions`) on docs with gold."""
         heads = []
-        for head in data.heads:
+        for head in data.metrics:
             found = data.all_decisions(head)
             if found:
                 rows = rows_of([label_scores(runs) for _, runs in found])

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ...comparison.result import Comparison, Difference
+from ...comparison.systems import JOINT
 from ..charts import Bar, interval_chart
+from ..means import mean_of_known
 from ..report_data import ReportData
 from ..templating import metric_name, percent, points, render
 
-JOINT = "joint"
 KEYS = {"helped": "helped", "hurt": "hurt", "no difference shown": "none", "not measured": "unknown"}
 HEADLINES = {
     "helped": "Sharing helped {}",
@@ -69,7 +70,7 @@ def verdict_of(found: Difference, comparison: Comparison) -> Verdict:
     """Say what was found of a head, and how certain it is."""
     together = {head.name: head.alone_with for head in comparison.heads}.get(found.head, [])
     alone = f"with {' and '.join(together)} only" if together else "alone"
-    scores, baseline = mean(found.scores), mean(found.baseline_scores)
+    scores, baseline = mean_of_known(found.scores), mean_of_known(found.baseline_scores)
     if found.difference is None or scores is None or baseline is None:
         return Verdict(KEYS[found.verdict], HEADLINES[found.verdict].format(found.head), found.reason)
     metric = metric_name(found.metric, found.head)
@@ -102,12 +103,6 @@ def summary_of(differences: list[Difference]) -> str:
     if len(parts) > 1:
         parts[-1] = f"and {parts[-1]}"
     return f"Of {heads}, sharing {(', ' if len(parts) > 2 else ' ').join(parts)}." if parts else ""
-
-
-def mean(values: list[float | None]) -> float | None:
-    """The mean of the values that are there."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _chart(differences: list[Difference]) -> Markup | None:
