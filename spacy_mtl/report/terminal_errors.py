@@ -61,4 +61,4 @@ def marked(doc: Doc, span: MarkedSpan) -> str:
 
 def one_line(text: str) -> str:
     """The text without line breaks."""
-    return " ".join(text.split("\n"))
+    return " ".join(text.split("\n")).rstrip()
