@@ -55,14 +55,14 @@ lint: $(DEPS)  ## check style (ruff) and types (mypy)
 
 bench: $(WHEEL)  ## measure speed beside spaCy's own pipelines; results and pictures go to docs/benchmarks
 	$(PIP) matplotlib
-	$(BIN)/python benchmarks/encoder.py --data $(DATA)/snips/train.spacy
-	$(BIN)/python benchmarks/onnx_encoder.py --data $(DATA)/snips/train.spacy
-	$(BIN)/python benchmarks/precision.py
-	$(BIN)/python benchmarks/crf_cost.py $(DATA)/snips/train.spacy
-	$(BIN)/python benchmarks/pipelines.py snips --data $(DATA)/snips
-	$(BIN)/python benchmarks/pipelines.py ewt --data $(DATA)/ewt
-	$(BIN)/python benchmarks/scaling.py --data $(DATA)/ewt/train.spacy
-	$(BIN)/python benchmarks/plot.py
+	$(BIN)/python benchmarks/speed/encoder.py --data $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/speed/onnx_encoder.py --data $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/speed/integer_products.py
+	$(BIN)/python benchmarks/speed/crf_cost.py $(DATA)/snips/train.spacy
+	$(BIN)/python benchmarks/speed/pipelines.py snips --data $(DATA)/snips
+	$(BIN)/python benchmarks/speed/pipelines.py ewt --data $(DATA)/ewt
+	$(BIN)/python benchmarks/speed/growth_of_cost.py --data $(DATA)/ewt/train.spacy
+	$(BIN)/python benchmarks/speed/pictures.py
 
 docs: $(DOCS_DEPS)  ## write docs/project.md and docs/reference, build the site in site/ (Python 3.11 or later)
 	$(BIN)/python -m spacy project document --no-emoji --output docs/project.md

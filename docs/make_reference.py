@@ -103,9 +103,13 @@ PAGES = (
     ),
     Page(
         "optimizers.md",
-        "Optimizers and callbacks",
-        "For `[training.optimizer]` and `[training.before_update]`.",
-        [Group("thinc_optimizers", "@optimizers"), Group("spacy_callbacks", "@callbacks")],
+        "Optimizers, callbacks and loggers",
+        "For `[training.optimizer]`, `[training.before_update]` and `[training.logger]`.",
+        [
+            Group("thinc_optimizers", "@optimizers"),
+            Group("spacy_callbacks", "@callbacks"),
+            Group("spacy_loggers", "@loggers"),
+        ],
     ),
     Page(
         "readers.md",

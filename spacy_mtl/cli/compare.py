@@ -1,5 +1,6 @@
 """`python -m spacy mtl compare`: whether sharing an encoder helps each head."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,10 @@ from wasabi import msg
 
 from ..comparison.compare import REPORT, Running, compare
 from ..comparison.planning import Settings
-from ..comparison.result import Comparison
+from ..comparison.result import Comparison, Cost, Difference, Interval
 from ..experiments.budget import Budget
+
+HEADER = ("head", "score", "together", "alone", "difference", "95 % interval", "verdict")
 
 
 def compare_cli(
@@ -29,8 +32,11 @@ def compare_cli(
     pairs: Annotated[bool, typer.Option("--pairs", help="Also train each two heads together")] = False,
     leave_one_out: Annotated[bool, typer.Option("--leave-one-out", help="Also train all heads but one")] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Cut heads off from those that they are conditioned on or decoded with")
+        bool, typer.Option("--detach", help="Cut heads off from those they are conditioned on or decoded with")
     ] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost/--no-cost", help="Measure speed and memory of the pipelines, too")
+    ] = True,
     engine: Annotated[str, typer.Option("--engine", help="Engine that carries out the runs")] = "local",
     code: Annotated[
         Path | None, typer.Option("--code", "-c", help="Python file with functions that the config registers")
@@ -67,7 +73,7 @@ def compare_cli(
         try:
             setup_gpu(use_gpu, silent=True)
             settings = Settings(seeds, budget, pairs, leave_one_out, detach, test, code)
-            result = compare(config, output, settings, Running(engine, jobs, use_gpu), name=config_path.name)
+            result = compare(config, output, settings, Running(engine, jobs, use_gpu, cost), name=config_path.name)
         except (ValueError, OSError) as error:
             msg.fail("Nothing was compared", str(error), exits=1)
         except KeyboardInterrupt:
@@ -80,7 +86,55 @@ def compare_cli(
 
 
 def print_comparison(result: Comparison) -> None:
-    """The tables and failures."""
+    """Print a table for each system, on test if there is one, and the failures."""
+    split = "test" if any(one.split == "test" for one in result.differences) else "dev"
+    shown = [one for one in result.differences if one.split == split]
+    for system in dict.fromkeys(one.system for one in shown):
+        msg.divider(f"{system} against each head alone, on {split}")
+        rows = [row_of(one) for one in shown if one.system == system]
+        msg.table(rows, header=HEADER, divider=True, aligns=("l", "l", "r", "r", "r", "r", "l"))
+    for reason in dict.fromkeys(one.reason for one in shown if one.reason):
+        msg.info(reason)
+    improvement = result.relative_improvement.get(split)
+    if improvement is not None and improvement.value is not None:
+        msg.text(f"Relative improvement over the heads: {signed(improvement.value)} {interval(improvement)} per cent")
+    for cost in result.costs:
+        if cost.system in ("joint", "single"):
+            msg.text(describe_cost(cost))
     for failure in result.failures:
         msg.fail(f"{failure.run} failed; the end of its log:")
         print(failure.message)
+
+
+def row_of(one: Difference) -> tuple[str, ...]:
+    """A line of the table, in per cent."""
+    means = [mean_of(scores) for scores in (one.scores, one.baseline_scores)]
+    return (one.head, one.metric.removeprefix(f"{one.head}_"), *means, signed(one.difference), interval(one), one.verdict)
+
+
+def mean_of(scores: Sequence[float | None]) -> str:
+    """The mean over the seeds that have a score."""
+    known = [score for score in scores if score is not None]
+    return f"{100 * sum(known) / len(known):.2f}" if known else "-"
+
+
+def signed(share: float | None) -> str:
+    """A difference, with its sign."""
+    return "-" if share is None else f"{100 * share:+.2f}"
+
+
+def interval(one: Difference | Interval) -> str:
+    """The bounds of an interval."""
+    return "" if one.low is None else f"{signed(one.low)} to {signed(one.high)}"
+
+
+def describe_cost(cost: Cost) -> str:
+    """The cost of the joint pipeline, or of all single ones, in a line."""
+    name = "one joint pipeline" if cost.system == "joint" else "single pipelines, all of them"
+    parts = [f"{cost.parameters:,} weights", f"{(cost.bytes or 0) / 2**20:.1f} MiB on disk"]
+    parts.append(f"{cost.train_seconds or 0:.0f} s of training")
+    if cost.words_per_second:
+        parts.append(f"{cost.words_per_second:,.0f} words/s")
+    if cost.memory_bytes:
+        parts.append(f"{cost.memory_bytes / 2**20:.0f} MiB of memory")
+    return f"{name}: {', '.join(parts)}"

@@ -1,7 +1,6 @@
 """Train the systems of a comparison, judge them, and write `report.json`."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,17 +10,18 @@ from typing import Any
 from spacy.util import registry
 from thinc.api import Config
 
-from .. import registry as registries  # noqa: F401  (the registry of engines)
-from ..experiments.engine import Engine, EngineSettings
+from ..experiments.engine import EngineSettings
+from ..experiments.finish_runs import finish_runs
 from ..experiments.gold_counts import GoldCounts, docs_with_gold
 from ..experiments.output_folder import check_output, claim
-from ..experiments.progress import RunProgress, steps_of_run
 from ..experiments.run_folder import RunFolder
 from ..experiments.versions import find_versions
 from .cost import measure
+from .judgement import Judgement
 from .planning import Plan, Settings, make_plan
 from .result import Comparison, Cost, Failure, HeadSummary, RunSummary, write_comparison
 from .systems import JOINT, find_tasks
+from .verdict import ALPHA
 
 MARKER = "compare.lock"
 RUNS, REPORT = "runs", "report.json"
@@ -56,21 +56,11 @@ def compare(config: Config, output: Path, settings: Settings, running: Running, 
     with claim(output, MARKER) as inherited:
         engine = make_engine(EngineSettings(running.jobs, running.use_gpu, settings.code, inherited))
         folders = [RunFolder(run, output / RUNS / run.name) for run in plan.runs]
-        carry_out(engine, folders, running.jobs)
+        finish_runs(engine, folders, jobs=running.jobs)
         costs = find_costs(plan, folders, output / JOB, running, settings.code)
         result = put_together(plan, folders, output, name=name, budget=settings.budget.value, costs=costs)
         write_comparison(result, output / REPORT)
     return result
-
-
-def carry_out(engine: Engine, folders: Sequence[RunFolder], jobs: int) -> None:
-    """Train and evaluate the runs that have no result yet."""
-    waiting = [folder for folder in folders if not folder.is_finished]
-    for folder in waiting:
-        folder.prepare()
-    if waiting:
-        with closing(RunProgress(len(waiting), sum(map(steps_of_run, waiting)), jobs=jobs)) as progress:
-            engine.run_all(waiting, progress)
 
 
 def put_together(
@@ -78,6 +68,7 @@ def put_together(
 ) -> Comparison:
     """The contents of the report."""
     runs = [summarize(folder, output) for folder in folders]
+    judgement = Judgement(plan, folders)
     return Comparison(
         title=Path(name).stem,
         config=name,
@@ -86,10 +77,10 @@ def put_together(
         corpora=summarize_corpora(plan),
         budget={"unit": budget, "steps": plan.steps},
         seeds=plan.seeds,
-        method="",
-        alpha=0.05,
-        differences=[],
-        relative_improvement={},
+        method=METHOD,
+        alpha=ALPHA,
+        differences=judgement.differences(),
+        relative_improvement=judgement.relative_improvements(),
         costs=costs,
         runs=runs,
         failures=[Failure(run.name, run.message) for run in runs if run.status == "failed"],

@@ -28,13 +28,14 @@ SpeedT = dict[str, float]
 def measure(
     pipelines: Mapping[str, Path], docs: Path, job: Path, *, use_gpu: int = -1, code: Path | None = None
 ) -> tuple[SpeedT, dict[str, float]]:
-    """Measure speed in one process, in which the pipelines take turns, and memory in a process for each.
+    """Measure speed in one process, in which the pipelines take turns, and memory in a process for the joint pipeline
+    and one for all single ones.
 
     pipelines (Mapping[str, Path]): Trained pipelines by the name of their system.
     docs (Path): A `.spacy` file, whose tokens are annotated.
     job (Path): Where to write what the processes have to do.
-    RETURNS: words per second of each pipeline, and the most memory that the process of each has held in bytes; under
-        "single" the same of all but the joint one, one after the other.
+    RETURNS: words per second of each pipeline, and under "single" of all but the joint one, one after the other; the
+        most memory in bytes that the process of "joint" and that of "single" have held.
     """
     singles = [name for name in pipelines if name != "joint"]
     groups = {name: [name] for name in pipelines} | {"single": singles}
@@ -42,8 +43,8 @@ def measure(
     seconds, n_words = run_job(job, common | {"pipelines": {name: str(path) for name, path in pipelines.items()}})
     speed = {name: n_words / sum(seconds[one] for one in group) for name, group in groups.items()}
     memory = {}
-    for name, group in groups.items():
-        parts = {one: str(pipelines[one]) for one in group}
+    for name in ("joint", "single"):
+        parts = {one: str(pipelines[one]) for one in groups[name]}
         memory[name] = run_job(job, common | {"pipelines": parts, "memory": True})
     job.unlink()
     return speed, memory

@@ -20,6 +20,7 @@ from ..protocols.head import Head
 from .systems import JOINT, System, alone, find_tasks, joint_system, leave_one_out, pairs
 
 FACTORY = "multitask"
+STATE = "spacy_mtl.TrainingState.v1"
 TEST_READER = {"@readers": "spacy_mtl.Corpus.v1", "gold_tokens": True}
 
 
@@ -79,6 +80,7 @@ def make_plan(config: Config, settings: Settings) -> Plan:
     nlp = load_model_from_config(config, auto_fill=True)
     pipe = find_multitask(nlp)
     check_others(nlp, pipe.name)
+    check_state(nlp.config)
     filled = nlp.config
     first = seed_of(filled)
     seeds = list(range(first, first + settings.seeds))
@@ -140,6 +142,21 @@ def check_others(nlp: Language, name: str) -> None:
             f"the components {others} are trained beside {name!r}, so that no head would be trained alone; take them "
             f"out of the pipeline, put them into training.frozen_components, or make them heads of {name!r}"
         )
+
+
+def check_state(config: Config) -> None:
+    """Raise a ValueError if all runs would write the state of their training to one folder."""
+    if any(name == STATE for name in values_of(config["training"].get("before_update"))):
+        raise ValueError(
+            "training.before_update saves the state of the training in a folder, which runs can't share; set "
+            "training.before_update to null and training.optimizer.state too (finished runs are kept in any case)"
+        )
+
+
+def values_of(section: Any) -> Iterator[Any]:
+    """All values under a section, at any depth."""
+    for value in section.values() if isinstance(section, Mapping) else ():
+        yield from values_of(value) if isinstance(value, Mapping) else [value]
 
 
 def is_encoder(pipe: Any) -> bool:

@@ -84,4 +84,4 @@ def name_of(folder: RunFolder) -> str:
 
 def steps_of_run(folder: RunFolder) -> int:
     """The steps that a run takes at most; 0 if its config does not say."""
-    return int(folder.run.config["training"]["max_steps"] or 0)
+    return int(folder.run.config["training"].get("max_steps") or 0)

@@ -19,7 +19,6 @@ from spacy.language import Language
 from spacy.util import load_config, load_model, registry
 from thinc.api import Config, Model
 
-from .. import registry as registries  # noqa: F401  (the config's registries)
 from .predictions import annotate, save_predictions, score
 from .run import JUDGED
 from .run_folder import CONFIG, MODEL, RESULT, read_steps, write_json

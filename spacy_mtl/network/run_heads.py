@@ -34,7 +34,7 @@ def build_multitask_model(encoder: EncoderT, heads: Mapping[str, Head], weightin
     extra: list[Model[Any, Any]] = [] if weighting.model is None else [weighting.model]
     layers: list[Model[Any, Any]] = [encoder, *(heads[name].model for name in sorted(heads)), *extra]
     model: MultitaskModelT = Model(
-        "multitask", partial(forward, heads=dict(heads)), layers=layers, refs={"encoder": encoder}
+        "multitask", partial(forward, heads=dict(heads)), init=refuse_init, layers=layers, refs={"encoder": encoder}
     )
     # where `spacy pretrain` and `spacy debug model` look for it
     model.set_ref("tok2vec", encoder.maybe_get_ref("tok2vec"))
@@ -50,6 +50,16 @@ def forward(
     tokvecs, bp_tokvecs = model.get_ref("encoder")(docs, is_train)
     run = run_heads(model, heads, docs, tokvecs, is_train=is_train, prepare=prepare_nothing)
     return run.scores, lambda d_scores: bp_tokvecs(Ragged(run.backprop(d_scores), tokvecs.lengths))
+
+
+def refuse_init(model: MultitaskModelT, X: Any = None, Y: Any = None) -> None:
+    """Raise an error: the component initializes the parts of the network itself, with labels and gold. `spacy pretrain`
+    gets here with `layer = ""`. It replaces a ValueError with one that names no fix, so this is another error.
+    """
+    raise RuntimeError(
+        "multitask: its network as a whole can't be initialized or pretrained on texts, only its encoder can; set "
+        'layer = "tok2vec" in [pretraining]'
+    )
 
 
 def prepare_nothing(name: str, scores: Mapping[str, ScoresT]) -> None:

@@ -1,7 +1,8 @@
 """What is refused about a component's heads, weighting and labels."""
 
 from collections.abc import Mapping
-from typing import Any
+from copy import copy, deepcopy
+from typing import Any, cast
 
 from ..protocols.head import GoldChecking, Head, Thresholded
 from ..protocols.weighting import MergesGradients, Weighting
@@ -20,6 +21,12 @@ def check_heads(heads: Mapping[str, Any], name: str) -> None:
             "with @mtl_heads"
         )
     for key, head in heads.items():
+        nested = [inner for inner, value in head.items() if isinstance(value, Head)] if isinstance(head, dict) else []
+        if nested:
+            raise ValueError(
+                f"component {name!r}: the head name '{key}.{nested[0]}' has a '.', which separates sections of the "
+                "config; rename the head, for example with '_' in its place"
+            )
         if not isinstance(head, Head):
             raise ValueError(f"component {name!r}: {key!r} under heads is {head!r}, which is no head; use @mtl_heads")
         reserved = [sign for sign in RESERVED if sign in key]
@@ -37,7 +44,7 @@ def check_score_keys(heads: Mapping[str, Head], name: str) -> None:
     """
     owners: dict[str, str] = {}
     for key, head in heads.items():
-        for metric in {*head.standard_scores.values(), head.main_score} - {None}:
+        for metric in sorted({*head.standard_scores.values(), head.main_score or ""} - {""}):
             other = owners.setdefault(f"{key}_{metric}", key)
             if other != key:
                 raise ValueError(
@@ -78,6 +85,14 @@ def check_label(label: Any, head: str) -> None:
     """Raise a ValueError if a label is no string, or empty."""
     if not isinstance(label, str) or not label:
         raise ValueError(f"head {head!r}: {label!r} is no label; a label is a string of at least one character")
+
+
+def with_label(head: Any, label: str) -> Head:
+    """A copy of the head, with a network of its own, that has one label more: a trial that leaves the head as it is."""
+    trial = copy(head)
+    trial.model = deepcopy(head.model)
+    trial.add_label(label)
+    return cast(Head, trial)
 
 
 def check_gold(heads: Mapping[str, Head], views: HeadViews) -> None:

@@ -30,13 +30,14 @@ from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
 from ..protocols.head import Adversarial, Confident, CountsGold, HasLabels, Head, LearnsFromTeacher
 from ..protocols.weighting import MergesGradients, Step
 from ..threads.blas_threads import one_blas_thread
-from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_threshold
+from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
 from .head_views import HeadViews, check_corpora, check_head_names
 from .initialization import initialize_networks, name_for_sharing, set_labels
 from .run_order import needed_heads, run_order, trained_heads
 from .saving import Parts, files_in
+from .score_weights import DEFAULT_WEIGHTS, warn_of_unnamed_weight
 from .scoring import score_component
 
 DEFAULT_MODEL = Config().from_str("""
@@ -73,7 +74,7 @@ N_STEPS = "n_steps"
         "heads": None,
         "weighting": {"@mtl_weightings": "spacy_mtl.Static.v1", "weights": {}},
     },
-    default_score_weights={"multitask_score": 1.0, "multitask_exact": 0.0},
+    default_score_weights=DEFAULT_WEIGHTS,
 )
 def make_multitask(
     nlp: Language, name: str, model: EncoderT, heads: dict[str, Any] | None, weighting: Any
@@ -149,9 +150,8 @@ class Multitask(TrainablePipe):
         grown = self.heads[head]
         if not isinstance(grown, HasLabels):
             raise ValueError(f"head {head!r}: a {type(grown).__name__} has no labels, so {label!r} can't be added")
-        added = grown.add_label(label)
-        check_overlap(self.heads)
-        return added
+        check_overlap(self.heads | {head: with_label(grown, label)})
+        return grown.add_label(label)
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Find the annotation of the docs by each head that writes any, by head name. The docs are not changed."""
@@ -276,6 +276,7 @@ class Multitask(TrainablePipe):
         validate_get_examples(get_examples, "Multitask.initialize")
         if nlp is not None:
             check_listeners(self.model, nlp, self.name)
+            warn_of_unnamed_weight(nlp)
         examples = list(get_examples())
         views = HeadViews(examples)
         check_head_names(self.heads, examples)

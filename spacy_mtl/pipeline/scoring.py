@@ -1,20 +1,24 @@
 """The component's scores: of each head, of all together, and of each corpus."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..protocols.head import GivesVerdicts, Head, Verdicts
 from .head_views import HeadViews, rows_by_corpus
 
-# Keys of the predicted docs' `user_data`, under which each component leaves its part of the joint scores for those
-# that are scored after it: spaCy scores components one by one.
-MAIN, EXACT = "spacy_mtl.main_scores", "spacy_mtl.exact"
+# What each component has found on a predicted doc, by the component's name, for those that are scored after it: spaCy
+# scores components one by one. It lasts as long as the doc, and is not in `user_data`, which users keep and save.
+# Main scores stand with the first doc of an evaluation.
+MAIN: WeakKeyDictionary[Doc, dict[str, list[float]]] = WeakKeyDictionary()
+EXACT: WeakKeyDictionary[Doc, dict[str, bool | None]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -126,27 +130,25 @@ def joint_scores(
     """
     if not examples:
         return {"multitask_score": None, "multitask_exact": None}
-    scored: dict[str, list[float]] = examples[0].predicted.user_data.setdefault(MAIN, {})
+    scored = MAIN.setdefault(examples[0].predicted, {})
     scored[name] = [value for value in main.values() if value is not None]
     values = [value for one in scored.values() for value in one]
-    note_exact(verdicts, examples, name)
-    exact = [value for eg in examples if (value := all_right(eg)) is not None]
+    exact = [value for value in all_exact(verdicts, examples, name) if value is not None]
     return {
         "multitask_score": sum(values) / len(values) if values else None,
         "multitask_exact": sum(exact) / len(exact) if exact else None,
     }
 
 
-def note_exact(verdicts: Sequence[Verdicts], examples: Sequence[Example], name: str) -> None:
-    """Note on each predicted doc whether every head that has gold is right; None if none has any."""
+def all_exact(verdicts: Sequence[Verdicts], examples: Sequence[Example], name: str) -> Iterator[bool | None]:
+    """Whether every head that has gold is right in each doc, of this component and of those that were scored before it;
+    None if none has any.
+    """
     correct = np.array([found.correct for found in verdicts]).reshape(-1, len(examples))
     has_gold = ~np.isnan(correct).all(axis=0)
     is_exact = (correct != 0).all(axis=0)
     for eg, known, exact in zip(examples, has_gold.tolist(), is_exact.tolist(), strict=True):
-        eg.predicted.user_data.setdefault(EXACT, {})[name] = exact if known else None
-
-
-def all_right(example: Example) -> bool | None:
-    """Whether all components that have gold are right in a doc."""
-    known = [value for value in example.predicted.user_data[EXACT].values() if value is not None]
-    return all(known) if known else None
+        noted = EXACT.setdefault(eg.predicted, {})
+        noted[name] = exact if known else None
+        values = [value for value in noted.values() if value is not None]
+        yield all(values) if values else None

@@ -27,13 +27,15 @@ class LogColumns:
     """The columns of a pipeline's log.
 
     scores (list[Column]): The main score of each head, then the other scores that the config names.
-    losses (list[Column]): The loss of each component that is trained.
     head_losses (list[Column]): The loss of each head.
+    other_losses (list[Column]): The loss of each component without heads.
+    totals (list[Column]): The loss of each component with heads: the weighted sum of theirs.
     """
 
     scores: list[Column]
-    losses: list[Column]
     head_losses: list[Column]
+    other_losses: list[Column]
+    totals: list[Column]
 
 
 def find_columns(nlp: Language) -> LogColumns:
@@ -53,9 +55,15 @@ def find_columns(nlp: Language) -> LogColumns:
     others = [key for key, weight in nlp.config["training"]["score_weights"].items() if weight is not None]
     return LogColumns(
         scores=[*scores, *(Column(key, tuple(key.rsplit("_", 1))) for key in others if key not in shown)],
-        losses=[Column(name, (name, "loss")) for name, pipe in pipes.items() if has_loss(pipe)],
         head_losses=[Column(f"{name}/{key}", (key, "loss")) for name, found in heads.items() for key in found],
+        other_losses=[loss_of(name) for name, pipe in pipes.items() if name not in heads and has_loss(pipe)],
+        totals=[loss_of(name) for name in heads],
     )
+
+
+def loss_of(component: str) -> Column:
+    """The column of a component's loss."""
+    return Column(component, (component, "loss"))
 
 
 def has_loss(pipe: Callable[..., Any]) -> bool:

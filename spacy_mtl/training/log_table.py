@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from .log_columns import Column, LogColumns
 
-TITLE_WIDTH, CELL_WIDTH = 11, 6
+TITLE_WIDTHS = (11, 7)
+CELL_WIDTH = 6
 FIXED = (("epoch",), ("step",), ("score",))
 FIXED_WIDTHS = (5, 7, 6)
 SPACE = "  "
@@ -23,8 +24,9 @@ class Cell:
 
 
 class LogTable:
-    """A table with one line an evaluation. If the columns do not fit, it leaves out the losses of the heads, then all
-    losses. If the scores alone do not fit, each evaluation takes several lines, and so does the header.
+    """A table with one line an evaluation. If the columns do not fit, it leaves out the totals of the losses, then the
+    losses of the heads, then all losses. If the scores alone do not fit, each evaluation takes several lines, and so
+    does the header.
 
     columns (LogColumns): What there is to show.
     width (int): Width of the terminal in characters.
@@ -57,14 +59,18 @@ class LogTable:
 
 
 def lay_out(columns: LogColumns, room: int) -> list[list[Cell]]:
-    """The columns, in one row if they fit `room` characters, with or without losses; else the scores in several."""
-    for losses in ([*columns.head_losses, *columns.losses], columns.losses, []):
-        for title_width in (TITLE_WIDTH, CELL_WIDTH + 1):
-            cells = [make_cell(column, title_width) for column in [*columns.scores, *losses]]
-            if sum(len(SPACE) + cell.width for cell in cells) <= room:
-                return [cells]
-    n_columns = max(1, room // (len(SPACE) + max(cell.width for cell in cells)))
-    equal = [Cell(cell.column, cell.title, max(cell.width for cell in cells)) for cell in cells]
+    """The columns in one row with as many losses as fit `room` characters; else the scores in several rows."""
+    heads, others, totals = columns.head_losses, columns.other_losses, columns.totals
+    choices: list[list[list[Column]]] = [[[*heads, *others, *totals], [*heads, *others]], [[*others, *totals]], [[]]]
+    for group in choices:
+        for title_width in TITLE_WIDTHS:
+            for losses in group:
+                cells = [make_cell(column, title_width) for column in [*columns.scores, *losses]]
+                if sum(len(SPACE) + cell.width for cell in cells) <= room:
+                    return [cells]
+    width = max(cell.width for cell in cells)
+    n_columns = max(1, room // (len(SPACE) + width))
+    equal = [Cell(cell.column, cell.title, width) for cell in cells]
     return [equal[start : start + n_columns] for start in range(0, len(equal), n_columns)]
 
 

@@ -37,8 +37,8 @@ def make_logger_v1(
 ) -> LoggerT:
     """Build a logger that prints a table with the main score of each head, in percent, and with the loss of each head,
     as the mean over the steps since the last evaluation. The table is as wide as the terminal, or as the environment
-    variable COLUMNS says, and 100 characters in a file. If it is too wide, it leaves out the losses of the heads, then
-    all losses; if the scores alone are too wide, each evaluation takes several lines.
+    variable COLUMNS says, and 100 characters in a file. If it is too wide, it leaves out totals of losses, then the
+    losses of the heads; if the scores alone are too wide, each evaluation takes several lines.
 
     Each line of the file is a JSON object: "epoch", "step", "words" and "seconds" since the start, "score", "losses" by
     component and by component/head (means, too), and all "scores" that are numbers, from 0 to 1.

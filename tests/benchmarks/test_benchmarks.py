@@ -14,11 +14,18 @@ from spacy.tokens import Doc, DocBin
 from toy import make_docs
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SPEED, SCORES = BENCHMARKS / "speed", BENCHMARKS / "scores"
+SCRIPTS = [
+    path
+    for folder in (SPEED, SCORES)
+    for path in sorted(folder.glob("*.py"))
+    if "from speed_options import" in path.read_text() or "from score_options import" in path.read_text()
+]
 
 
 @pytest.fixture
 def alternate(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.syspath_prepend(str(SPEED))monkeypatch.syspath_prepend(str(SCORES))
     import alternate
 
     return alternate
@@ -50,7 +57,7 @@ def test_guard(tmp_path, now, code):
         path.write_text(json.dumps({"machine": {}, "results": {"2 threads": {"train": rows}}}))
         return path
 
-    command = [sys.executable, BENCHMARKS / "guard.py", write("kept", 10.0), write("new", now)]
+    command = [sys.executable, SPEED / "compare_with_kept.py", write("kept", 10.0), write("new", now)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == code, result.stderr
     assert ("slower: /results/2 threads/train/ours" in result.stdout) == bool(code)
@@ -58,7 +65,7 @@ def test_guard(tmp_path, now, code):
 
 @pytest.fixture
 def cross_domain(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.syspath_prepend(str(SCORES))
     import cross_domain
 
     return cross_domain
@@ -109,7 +116,7 @@ def test_cross_domain_scores_and_table(cross_domain):
 
 def test_cross_domain_does_not_run_again_what_is_finished(cross_domain, genres, tmp_path):
     output = tmp_path / "output"
-    command = [sys.executable, BENCHMARKS / "cross_domain.py", "ewt", "--data", genres, "--output", output]
+    command = [sys.executable, SCORES / "cross_domain.py", "ewt", "--data", genres, "--output", output]
     command += ["--seeds", 0, "--steps", 2, "--genres", "b", "--methods", "adversary"]
     printed = []
     for _ in range(2):
@@ -125,7 +132,7 @@ def test_cross_domain_does_not_run_again_what_is_finished(cross_domain, genres, 
 
 @pytest.fixture
 def co_training(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.syspath_prepend(str(SCORES))
     import co_training
 
     return co_training
@@ -135,12 +142,12 @@ def test_a_share_keeps_its_labels_and_the_rest_is_raw(co_training, tmp_path):
     docs = [doc for doc in make_docs(60, 0) if doc.ents]
     write(tmp_path / "train.spacy", docs)
     drawn = [co_training.split(tmp_path, tmp_path / name, share=0.25, seed=seed) for name, seed in (("a", 1), ("b", 2))]
-    gold, raw = (co_training.read_docs(path, limit=None) for path in drawn[0])
+    gold, raw = (co_training.read_docs(path, spacy.blank("en")) for path in drawn[0])
     assert len(gold) == round(0.25 * len(docs))
     assert all(doc.ents and doc.cats for doc in gold)
     assert not any(doc.has_annotation("ENT_IOB") or doc.cats for doc in raw)
     assert sorted(doc.text for doc in gold + raw) == sorted(doc.text for doc in docs)
-    assert [doc.text for doc in gold] != [doc.text for doc in co_training.read_docs(drawn[1][0], limit=None)]
+    assert [doc.text for doc in gold] != [doc.text for doc in co_training.read_docs(drawn[1][0], spacy.blank("en"))]
 
 
 def test_labels_are_compared_with_what_was_dropped(co_training, tmp_path):
@@ -160,7 +167,7 @@ def test_labels_are_compared_with_what_was_dropped(co_training, tmp_path):
 @pytest.fixture
 def benchmark_module(monkeypatch):
     """A function that imports a module of the benchmarks."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.syspath_prepend(str(SCORES))
     return importlib.import_module
 
 
@@ -246,3 +253,10 @@ def test_a_larger_dev_overwrites_no_data(benchmark_module, tmp_path, monkeypatch
     with pytest.raises(SystemExit):
         larger_dev.main()
     assert "name another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_each_script_starts_and_tells_its_options(path):
+    done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"benchmarks/{path.parent.name}/{path.name}" in done.stdout

@@ -1,6 +1,6 @@
 """The fast encoder in torch, in numpy and in onnxruntime, and there with products in 8-bit integers, on one thread.
 
-    python benchmarks/onnx_encoder.py --data ../shared/data/snips/train.spacy
+    python benchmarks/speed/onnx_encoder.py --data ../shared/data/snips/train.spacy
 
 Each row is a mode: prediction with the words of earlier batches known (warm) or forgotten before each round (cold), and
 one doc at a time. The first column is words per second of CPU time in torch; the others are torch's time over
@@ -8,13 +8,10 @@ theirs, so that more than 1 is faster, in turns on the same batches, as medians 
 greatest.
 """
 
-import argparse
 import io
 import logging
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -24,24 +21,21 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from spacy.lang.en import English
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import create_vocab
+from speed_options import DATA, make_parser
 
 from spacy_mtl.encoders.hash_embed_cnn import kernels
 from spacy_mtl.encoders.hash_embed_cnn.hash_embed_cnn import make_hash_embed_cnn_v1
 from spacy_mtl.onnx.export import to_onnx
 from spacy_mtl.threads import parallel
 
-DATA = Path(os.environ.get("SPACY_MTL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 SETTINGS = {"width": 96, "depth": 4, "embed_size": 2000, "window_size": 1, "maxout_pieces": 3}
 ModesT = dict[str, tuple[list[list[Doc]], bool]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA / "snips" / "train.spacy")
-    parser.add_argument("--docs", type=int, default=256 * 4)
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--boundary", choices=["padded", "zero"], default="padded")
+    parser = make_parser(
+        __doc__, data=DATA / "snips" / "train.spacy", docs=256 * 4, batch_size=256, rounds=15, boundary="padded"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     vocab = create_vocab("en", English.Defaults)

@@ -1,9 +1,9 @@
 """Three corpora in one pipeline: SNIPS (intents, slots), WNUT-17 (entities) and cooking (tags of questions).
 
-    python benchmarks/three_corpora.py --data ../shared/data
+    python benchmarks/scores/three_corpora.py --data ../shared/data
 
-Trains `benchmarks/three_corpora.cfg` on all of them, then each head alone, on as many passes over its corpus as it
-gets together with the others, and spaCy's own ner and textcat_multilabel on the three corpora merged, in the same
+Trains `benchmarks/configs/three_corpora.cfg` on all of them, then each head alone, on as many passes over its corpus as
+it gets together with the others, and spaCy's own ner and textcat_multilabel on the three corpora merged, in the same
 proportions and for the same number of steps. Each is chosen on dev and scored on test, on gold tokens; half of
 cooking's dev set stands for its test set.
 """
@@ -15,16 +15,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import spacy
-from alternate import DATA
 from half_labels import best, spans_of
 from runs import Run, annotated, load_config, merge_alone, read_docs, run_all, set_steps, table, write_docs
+from score_options import DATA, ROOT, SEEDS, make_parser
 from spacy.language import Language
 from spacy.scorer import Scorer
 from spacy.training import Example
 from thinc.api import Config
 
-ROOT = Path(__file__).parents[1]
-OURS, NATIVE = ROOT / "benchmarks" / "three_corpora.cfg", ROOT / "benchmarks" / "native_joint.cfg"
+OURS, NATIVE = (
+    ROOT / "benchmarks" / "configs" / "three_corpora.cfg",
+    ROOT / "benchmarks" / "configs" / "native_joint.cfg",
+)
 CORPORA = {"intent": "snips", "slots": "snips", "names": "wnut17", "tags": "cooking"}
 # passes over each corpus in the time of one pass over cooking, as in the config
 WEIGHTS = {"snips": 2, "wnut17": 3, "cooking": 1}
@@ -33,17 +35,19 @@ SCORES = ("intent_acc", "slots_f", "names_f", "tags_macro_auc", "tags_micro_f")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with snips, wnut17 and cooking")
-    parser.add_argument("--output", type=Path, default=ROOT / "training" / "three_corpora")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--systems", nargs="+", default=["together", "alone", "spaCy"])
-    parser.add_argument("--steps", type=int, default=4000, help="of the training on all corpora")
-    parser.add_argument("--part", default="1/1", help="1/2: the first of two halves of the work")
+    parser = make_parser(
+        __doc__,
+        data=DATA,
+        output=ROOT / "training" / "three_corpora",
+        seeds=SEEDS,
+        systems=["together", "alone", "spaCy"],
+        steps=4000,
+        jobs=1,
+    )
     args = parser.parse_args()
     data = args.output / "data"
     words = copy_corpora(args.data, data)
-    rows = run_all(plan(args, data, words), args.output, part=args.part)
+    rows = run_all(plan(args, data, words), args.output, jobs=args.jobs)
     print(table([merge_alone(row) for row in rows], "system", SCORES))
 
 

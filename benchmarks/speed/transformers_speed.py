@@ -1,24 +1,23 @@
 """Speed on a pretrained transformer, beside a plain hand-written PyTorch loop and beside spaCy's own components.
 
-    python benchmarks/transformer.py --model sentence-transformers/all-MiniLM-L6-v2
+    python benchmarks/speed/transformers_speed.py --model sentence-transformers/all-MiniLM-L6-v2
 
 Intents and slots on SNIPS. In turn, on the same docs in one process: spacy-transformers with ner and textcat; the loop
-of `hand_written.py`; `configs/transformer.cfg` (multitask on spacy-transformers); `configs/transformer_fast.cfg`. The
-ratios are medians over rounds, with the least and the greatest. Then the peak memory of each, in a process of its own.
-With `--gpu-id 0` all of it on that GPU, and multitask with 16 bits, with torch.compile and with a larger max_batch.
+of `hand_written_joint_bert.py`; `configs/transformer.cfg` (multitask on spacy-transformers); and
+`configs/transformer_fast.cfg`. The ratios are medians over rounds, with the least and the greatest. Then the peak
+memory of each, in its own process. With `--gpu-id 0` all of it on that GPU, and multitask with 16 bits, torch.compile
+and with a larger max_batch.
 """
 
 import argparse
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import spacy
 import torch
 from alternate import (
-    DATA,
     annotator,
     compare,
     in_turn,
@@ -28,19 +27,19 @@ from alternate import (
     run_with_threads,
     write_results,
 )
-from hand_written import HandWritten
+from hand_written_joint_bert import HandWritten
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import load_config, minibatch
+from speed_options import DATA, REQUIRED, ROOT, make_parser
 from thinc.api import require_gpu, set_gpu_allocator
 
 from spacy_mtl.gold import unannotated
 
-ROOT = Path(__file__).parents[1]
 NATIVE, HAND, FAST = "spaCy", "hand-written loop", "multitask on TransformerEncoder"
 CONFIGS = {
-    NATIVE: ROOT / "benchmarks" / "native_transformer.cfg",
+    NATIVE: ROOT / "benchmarks" / "configs" / "native_transformer.cfg",
     "multitask on spacy-transformers": ROOT / "configs" / "transformer.cfg",
     FAST: ROOT / "configs" / "transformer_fast.cfg",
 }
@@ -55,14 +54,9 @@ SAMPLE = 2000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a folder, or a name on the Hugging Face hub")
-    parser.add_argument("--data", type=Path, default=DATA / "snips", help="folder with train.spacy")
-    parser.add_argument("--docs", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1])
-    parser.add_argument("--gpu-id", type=int, default=-1, help="-1 for the CPU")
-    parser.add_argument("--batches", type=int, nargs="+", default=[BATCH], help="docs of a batch in training")
+    parser = make_parser(
+        __doc__, model=REQUIRED, data=DATA / "snips", docs=512, rounds=3, threads=[1], gpu_id=-1, batches=[BATCH]
+    )
     parser.add_argument("--systems", nargs="+", default=[*CONFIGS, *ON_GPU], help="beside the hand-written loop")
     parser.add_argument("--child", choices=["speed", "memory"], help=argparse.SUPPRESS)
     parser.add_argument("--system", help=argparse.SUPPRESS)

@@ -1,32 +1,30 @@
 """Scores on a domain without labels: plain, with a domain adversary, with private adapters.
 
-    python benchmarks/cross_domain.py ewt --data ../shared/data/ewt
-    python benchmarks/cross_domain.py nlupp --data ../shared/data
+    python benchmarks/scores/cross_domain.py ewt --data ../shared/data/ewt
+    python benchmarks/scores/cross_domain.py nlupp --data ../shared/data
 
 ewt: each of five genres in turn is held out. nlupp: from banking to hotels, scored on the labels that both have. Models
-are chosen on dev docs of the other domains. A finished run is a line of JSON, and is not run again; `--part 1/2` and
-`--part 2/2` in two terminals share the work.
+are chosen on dev docs of the other domains. A finished run is not repeated.
 """
 
-import argparse
 import json
 import statistics
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import spacy
-from runs import spread, train
+from runs import spread, train_all
+from score_options import REQUIRED, ROOT, SEEDS, make_parser
 from spacy.tokens import Doc, DocBin
 from spacy.util import load_config
 
 from spacy_mtl.readers.corpus import Corpus
 from spacy_mtl.readers.multi_corpus import make_multi_corpus_v1
 
-CONFIG = Path(__file__).parents[1] / "configs" / "cross_domain.cfg"
+CONFIG = ROOT / "configs" / "cross_domain.cfg"
 SPLITS = ("train", "dev", "test")
 PREFIX = "genre="
 LEARNED = ["POS", "ENT_IOB", "ENT_TYPE"]
@@ -81,23 +79,16 @@ class Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, data=REQUIRED, output=Path("training/cross_domain"), seeds=SEEDS, steps=1200, jobs=1)
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("--data", type=Path, required=True, help="ewt: its folder; nlupp: where nlupp_banking is")
-    parser.add_argument("--output", type=Path, default=Path("training/cross_domain"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--genres", nargs="+", help="ewt: which to hold out, in turn; all five without")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time")
-    parser.add_argument("--part", default="1/1", help="1/2: every other run, from the first")
     args = parser.parse_args()
     domains = write_domains(args.task, args.data, args.output / args.task)
     targets = ["hotels"] if args.task == "nlupp" else args.genres or domains
     unknown = sorted(set(targets) - set(domains))
     if unknown:
         parser.error(f"--genres names {unknown}, but the genres are {domains}")
-    part, parts = map(int, args.part.split("/"))
     runs = [
         Run(args.task, target, method, seed, args.steps)
         for seed in args.seeds
@@ -105,19 +96,20 @@ def main() -> None:
         for method in args.methods
         if len(domains) > 2 or method != "adversary-sources"
     ]
-    own = args.output / f"runs-{args.task}-{part}of{parts}.jsonl"
-    waiting = [run for run in runs[part - 1 :: parts] if run.key not in finished(args.output)]
-    with ThreadPoolExecutor(args.jobs) as pool:
-        for result in pool.map(lambda run: train_and_test(run, domains, args), waiting):
-            with own.open("a", encoding="utf8") as file:
-                file.write(json.dumps(result) + "\n")
-            print(json.dumps(result), flush=True)
+    folder = args.output / args.task
+    waiting = [run for run in runs if run.key not in finished(args.output)]
+    configs = [(run.key, run.seed, make_config(run, domains, folder)) for run in waiting]
+    for run, trained in zip(waiting, train_all(configs, args.output / "models", args.jobs), strict=True):
+        result = test(run, trained.model, domains, folder)
+        with (args.output / f"runs-{args.task}.jsonl").open("a", encoding="utf8") as file:
+            file.write(json.dumps(result) + "\n")
+        print(json.dumps(result), flush=True)
     keys = {run.key for run in runs}
     print(table([row for key, row in finished(args.output).items() if key in keys], TASKS[args.task]))
 
 
 def finished(output: Path) -> dict[str, dict[str, Any]]:
-    """The results of all parts, by the key of the run."""
+    """The results so far, by the key of the run."""
     lines = [line for path in sorted(output.glob("runs-*.jsonl")) for line in path.read_text("utf8").splitlines()]
     return {row["key"]: row for row in map(json.loads, lines)}
 
@@ -155,13 +147,11 @@ def with_what_is_learned(doc: Doc) -> Doc:
     return Doc(doc.vocab, words=words, spaces=spaces).from_array(LEARNED, doc.to_array(LEARNED))
 
 
-def train_and_test(run: Run, domains: list[str], args: argparse.Namespace) -> dict[str, Any]:
+def test(run: Run, model: Path, domains: list[str], folder: Path) -> dict[str, Any]:
     """RETURNS: The run, and its scores on the test docs in per cent."""
-    folder = args.output / run.task
-    model = train(make_config(run, domains, folder), args.output / "models" / run.key)
-    test = test_ewt if run.task == "ewt" else test_nlupp
+    score = test_ewt if run.task == "ewt" else test_nlupp
     nlp = spacy.load(model)
-    scores = {name: round(100 * value, 2) for name, value in test(nlp, folder, domains, run.target).items()}
+    scores = {name: round(100 * value, 2) for name, value in score(nlp, folder, domains, run.target).items()}
     performance = nlp.meta["performance"]
     if "domain_acc" in performance:
         scores["dev_domain_acc"] = round(100 * performance["domain_acc"], 2)

@@ -1,11 +1,10 @@
 """What share of a training step the CRF's loss and gradient take, with 40 entity types (SNIPS, 500-word batches).
 
-    python benchmarks/crf_cost.py ../shared/data/snips/train.spacy
+    python benchmarks/speed/crf_cost.py ../shared/data/snips/train.spacy
 
 Prints the share in `nlp.update` of `configs/cpu.cfg`, with its median and range over the batches.
 """
 
-import argparse
 import statistics
 import time
 from pathlib import Path
@@ -14,8 +13,9 @@ import spacy
 from spacy.training import Corpus
 from spacy.training.batchers import minibatch_by_words
 from spacy.util import load_config, load_model_from_config
+from speed_options import ROOT, make_parser
 
-CONFIG = Path(__file__).parents[1] / "configs" / "cpu.cfg"
+CONFIG = ROOT / "configs" / "cpu.cfg"
 
 
 def measure(data: Path, *, n_batches: int, config: Path) -> tuple[list[float], int]:
@@ -44,10 +44,8 @@ def measure(data: Path, *, n_batches: int, config: Path) -> tuple[list[float], i
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, config=CONFIG, batches=60)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--config", type=Path, default=CONFIG)
-    parser.add_argument("--batches", type=int, default=60)
     args = parser.parse_args()
     spacy.util.fix_random_seed(0)
     shares, n_tags = measure(args.data, n_batches=args.batches, config=args.config)

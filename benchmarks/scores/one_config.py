@@ -1,6 +1,6 @@
 """Train a config with several seeds, choose on dev, and print mean and spread of its test scores as a table.
 
-    python benchmarks/seeds.py configs/cpu.cfg ../shared/data/snips --scores slots_f intent_acc multitask_exact
+    python benchmarks/scores/one_config.py configs/cpu.cfg ../shared/data/snips --scores slots_f intent_acc
 
 Other settings go to the config, such as `--training.dropout 0.1`. Gold tokens are used in the test. With
 `--encoders fast spaCy` the config is trained as it is, and with spaCy's layers for its fast encoder.
@@ -11,29 +11,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runs import Run, load_config, read_docs, run_all, table
+from score_options import REQUIRED, SEEDS, make_parser
 from spacy.cli._util import parse_config_overrides
 from spacy.language import Language
 from spacy.training import Example
-from thinc.api import Config
+from spacy_encoder import with_spacy_encoder
 
 from spacy_mtl.gold import unannotated
 
 ENCODERS = ("fast", "spaCy")
-# settings of the fast encoder that spaCy's does not have
-OWN_SETTINGS = ("boundary", "word_dropout", "rare_word_dropout", "rare_word_power")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, output=Path("training/seeds"), seeds=SEEDS, scores=REQUIRED, jobs=1)
     parser.add_argument("config", type=Path)
     parser.add_argument("data", type=Path, help="folder with train.spacy, dev.spacy and test.spacy")
-    parser.add_argument("--output", type=Path, default=Path("training/seeds"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=["fast"])
-    parser.add_argument("--scores", nargs="+", required=True)
-    parser.add_argument("--part", default="1/1", help="1/2: the first of two halves of the work")
     args, overrides = parser.parse_known_args()
-    rows = run_all(plan(args, overrides), args.output, part=args.part)
+    rows = run_all(plan(args, overrides), args.output, jobs=args.jobs)
     systems = {system(args, encoder, overrides) for encoder in args.encoders}
     print(table([row for row in rows if row["system"] in systems], "system", args.scores))
 
@@ -56,15 +51,6 @@ def system(args: argparse.Namespace, encoder: str, overrides: Sequence[str]) -> 
     changes = " ".join(override.removeprefix("--") for override in overrides)
     parts = [args.config.stem, args.data.name, "spaCy's encoder" if encoder == "spaCy" else "", changes]
     return ", ".join(part for part in parts if part)
-
-
-def with_spacy_encoder(config: Config) -> Config:
-    """A copy whose encoder, of the same settings, is computed by spaCy's layers."""
-    changed = config.copy()
-    encoder = changed["components"]["tok2vec"]["model"]
-    kept = {key: value for key, value in encoder.items() if key not in OWN_SETTINGS}
-    changed["components"]["tok2vec"]["model"] = kept | {"@architectures": "spacy.HashEmbedCNN.v2"}
-    return changed
 
 
 def evaluate(nlp: Language, data: Path, names: Sequence[str], *, raw: bool = False) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Speed of a pipeline beside spaCy's own components for the same tasks, on one encoder of the same size.
 
-    python benchmarks/pipelines.py snips
-    python benchmarks/pipelines.py ewt
+    python benchmarks/speed/pipelines.py snips
+    python benchmarks/speed/pipelines.py ewt
 
 Both configs are trained for some steps first (or taken from `--output`, if they are there). Then four systems run in
 turn on the same docs in one process: spaCy's joint pipeline; one spaCy pipeline a task; ours with spaCy's encoder;
@@ -21,7 +21,6 @@ from typing import Any
 
 import spacy
 from alternate import (
-    DATA,
     annotator,
     compare,
     in_turn,
@@ -31,20 +30,20 @@ from alternate import (
     run_with_threads,
     write_results,
 )
-from seeds import with_spacy_encoder as spacy_config
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.training.batchers import minibatch_by_words
 from spacy.util import registry
+from spacy_encoder import with_spacy_encoder as spacy_config
+from speed_options import DATA, ROOT, make_parser
 
 from spacy_mtl.gold import unannotated
 from spacy_mtl.onnx.export import export_pipeline
 
-ROOT = Path(__file__).parents[1]
 CONFIGS = {
-    "snips": (ROOT / "configs" / "cpu.cfg", ROOT / "benchmarks" / "native_joint.cfg"),
-    "ewt": (ROOT / "configs" / "tagging.cfg", ROOT / "benchmarks" / "native_tagging.cfg"),
+    "snips": (ROOT / "configs" / "cpu.cfg", ROOT / "benchmarks" / "configs" / "native_joint.cfg"),
+    "ewt": (ROOT / "configs" / "tagging.cfg", ROOT / "benchmarks" / "configs" / "native_tagging.cfg"),
 }
 NATIVE, SEPARATE, SLOW, OURS = "spaCy, joint", "spaCy, one pipeline a task", "ours, spaCy's encoder", "ours"
 EXPORTED = "ours, ONNX encoder"
@@ -55,15 +54,17 @@ SystemT = list[Language]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(
+        __doc__,
+        data=None,
+        output=ROOT / "training" / "bench",
+        steps=1500,
+        docs=2048,
+        batch_sizes=[32, 256, 1024],
+        rounds=5,
+        threads=sorted({1, os.cpu_count() or 1}),
+    )
     parser.add_argument("task", choices=CONFIGS)
-    parser.add_argument("--data", type=Path, help="folder with train.spacy and dev.spacy")
-    parser.add_argument("--output", type=Path, default=ROOT / "training" / "bench")
-    parser.add_argument("--steps", type=int, default=1500, help="of training, before the measurement")
-    parser.add_argument("--docs", type=int, default=2048)
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 256, 1024])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, os.cpu_count() or 1}))
     parser.add_argument("--child", choices=["speed", "footprint"], help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -15,11 +15,11 @@ from typing import Any
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
+from speed_options import ROOT
 
 from spacy_mtl.gold import unannotated
 
-DATA = Path(os.environ.get("SPACY_MTL_DATA") or Path(__file__).parents[2] / "shared" / "data")
-RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks"
+RESULTS = ROOT / "docs" / "benchmarks"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 

@@ -1,12 +1,9 @@
-"""What the benchmarks of scores share: trainings that can be taken up again, and tables of mean and spread."""
+"""What the benchmarks of scores share: runs of `spacy_mtl.experiments` in folders, and tables of mean and spread."""
 
 import copy
 import json
-import os
 import re
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +14,16 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import Config
 
+from spacy_mtl.experiments import run as experiments
+from spacy_mtl.experiments.engine import EngineSettings, make_local_engine
+from spacy_mtl.experiments.finish_runs import finish_runs
+from spacy_mtl.experiments.output_folder import claim
+from spacy_mtl.experiments.run_folder import RunFolder
 from spacy_mtl.gold import unannotated
 
 # the names and the values of one row of results: {"system": "alone", "seed": 0, "slots_f": 93.1}
 RowT = dict[str, Any]
+MARKER, RESULTS = "benchmark.lock", "results.jsonl"
 
 
 class Run(NamedTuple):
@@ -38,50 +41,57 @@ class Run(NamedTuple):
     @property
     def name(self) -> str:
         """A name for its folder."""
-        return "-".join(re.sub(r"[^\w.]+", "_", str(value)) for value in self.key.values())
+        return "-".join(re.sub(r"[^\w.]+", "_", str(value)) for name, value in self.key.items() if name != "seed")
 
 
-def run_all(runs: Iterable[Run], output: Path, *, part: str = "1/1") -> list[RowT]:
-    """Train and evaluate what `output/results*.jsonl` does not have yet.
+def run_all(runs: Iterable[Run], output: Path, *, jobs: int = 1, use_gpu: int = -1) -> list[RowT]:
+    """Train what is not finished yet, and evaluate what has no row in `output/results.jsonl`.
 
-    part (str): "1/2" for the first half of the runs, so that two processes can share them.
-    RETURNS: The rows of all parts.
+    jobs (int): Number of trainings at the same time.
+    RETURNS: The rows, in the order of the runs.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    mine, parts = map(int, part.split("/"))
-    log = output / f"results-{mine}.jsonl"
-    for run in list(runs)[mine - 1 :: parts]:
-        if any(run.key.items() <= row.items() for row in read_rows(output)):
-            continue
-        model = train(run.config, output / run.name)
-        row = run.key | run.evaluate(spacy.load(model))
-        with log.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
-    return read_rows(output)
+    wanted = list(runs)
+    folders = train_all([(run.name, int(run.key["seed"]), run.config) for run in wanted], output, jobs, use_gpu)
+    known = {row["run"]: row for row in read_rows(output)}
+    rows = []
+    for run, folder in zip(wanted, folders, strict=True):
+        row = known.get(folder.path.name)
+        if row is None:
+            row = {"run": folder.path.name} | run.key | run.evaluate(spacy.load(folder.model))
+            with (output / RESULTS).open("a", encoding="utf8") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
+        rows.append(row)
+    return rows
 
 
 def read_rows(output: Path) -> list[RowT]:
     """The rows that were written so far."""
-    files = sorted(output.glob("results-*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    path = output / RESULTS
+    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()] if path.exists() else []
 
 
-def train(config: Config, output: Path) -> Path:
-    """Run `spacy train`, on the GPU whose number is in the environment variable SPACY_MTL_GPU if there is one.
+def train_all(
+    configs: Sequence[tuple[str, int, Config]], output: Path, jobs: int = 1, use_gpu: int = -1
+) -> list[RunFolder]:
+    """Train configs, each with a name and its seed, in folders under `output/runs`. Stops the program if one fails."""
+    (output / "runs").mkdir(parents=True, exist_ok=True)
+    with claim(output / "runs", MARKER) as inherited:
+        engine = make_local_engine(EngineSettings(jobs, use_gpu, inherited=inherited))
+        runs = [experiments.Run(name, (), seed, config.interpolate()) for name, seed, config in configs]
+        folders = [RunFolder(run, output / "runs" / run.name) for run in runs]
+        finish_runs(engine, folders, jobs=jobs)
+    failed = [folder for folder in folders if not folder.is_finished]
+    if failed:
+        raise SystemExit(f"{failed[0].path.name}: training failed\n{failed[0].last_words()}")
+    return folders
 
-    RETURNS: the model that is best on dev. Stops the program if it fails.
-    """
-    output.mkdir(parents=True, exist_ok=True)
-    path = output / "config.cfg"
-    config.to_disk(path)
-    with (output / "train.log").open("w", encoding="utf8") as log:
-        command = [sys.executable, "-m", "spacy", "train", str(path), "--output", str(output)]
-        command += ["--gpu-id", os.environ.get("SPACY_MTL_GPU", "-1")]
-        code = subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT).returncode
-    if code:
-        raise SystemExit(f"{output.name}: training failed, see {output / 'train.log'}")
-    return output / "model-best"
+
+def train(config: Config, output: Path, name: str) -> Path:
+    """Train one config. RETURNS: the model that is best on dev."""
+    seed = config.interpolate()["training"]["seed"]
+    (folder,) = train_all([(name, int(seed), config)], output)
+    return folder.model
 
 
 def load_config(path: Path, overrides: Mapping[str, Any]) -> Config:

@@ -1,6 +1,6 @@
 """Chinese: tags and entities on characters from two corpora, `configs/zh.cfg`.
 
-    python benchmarks/chinese.py --data ../shared/data
+    python benchmarks/scores/chinese.py --data ../shared/data
 
 gsdsimp_ner has entities and no tags; of gsdsimp's dev set, which has both, 400 docs are trained on and 100 choose the
 model. Scored on gsdsimp's test set: raw text in, words and spans of the gold compared by their characters. A tag counts
@@ -12,20 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import spacy
-from alternate import DATA
 from runs import Run, load_config, read_docs, run_all, table, write_docs
+from score_options import DATA, ROOT, SEEDS, make_parser
 from spacy.language import Language
 from spacy.training import Corpus
 
-ROOT = Path(__file__).parents[1]
 N_TRAIN = 400
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with gsdsimp and gsdsimp_ner")
-    parser.add_argument("--output", type=Path, default=ROOT / "training" / "chinese")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = make_parser(__doc__, data=DATA, output=ROOT / "training" / "chinese", seeds=SEEDS, jobs=1)
     args = parser.parse_args()
     nlp = spacy.blank("zh")
     docs = read_docs(args.data / "gsdsimp" / "dev.spacy", nlp)
@@ -33,7 +29,7 @@ def main() -> None:
     write_docs(docs[:N_TRAIN], corpora / "tags" / "train.spacy")
     write_docs(docs[N_TRAIN:], corpora / "tags" / "dev.spacy")
     write_docs(read_docs(args.data / "gsdsimp_ner" / "train.spacy", nlp), corpora / "entities" / "train.spacy")
-    rows = run_all(plan(args, corpora), args.output)
+    rows = run_all(plan(args, corpora), args.output, jobs=args.jobs)
     print(table(rows, "system", ("tag_acc", "ents_p", "ents_r", "ents_f")))
 
 

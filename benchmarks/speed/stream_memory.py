@@ -1,4 +1,4 @@
-"""Memory of reading corpora of different size as a stream: python benchmarks/stream_memory.py [--files 1 4 16]
+"""Memory of reading corpora of different size as a stream: python benchmarks/speed/stream_memory.py [--files 1 4 16]
 
 Each corpus is a folder of .spacy files of 2,500 docs of 12 words, since spaCy loads a file at a time. Each size is
 read by a process of its own, two passes of `spacy_mtl.MultiCorpus.v1`; printed is the most memory it ever held.
@@ -15,6 +15,7 @@ from pathlib import Path
 import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus
+from speed_options import make_parser
 from wasabi import msg
 
 from spacy_mtl.readers.multi_corpus import make_multi_corpus_v1
@@ -41,7 +42,9 @@ def read(folder: Path) -> tuple[int, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Peak memory of a stream against the size of its corpus.")
+    parser = make_parser(
+        __doc__,
+    )
     parser.add_argument("--files", type=int, nargs="+", default=[1, 4, 16], help="sizes, in files of 2,500 docs")
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

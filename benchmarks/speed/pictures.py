@@ -1,6 +1,6 @@
 """One picture for each question, from the measurements in docs/benchmarks. Needs matplotlib.
 
-python benchmarks/plot.py
+python benchmarks/speed/pictures.py
 """
 
 import json
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+from speed_options import ROOT
 
-FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
+FOLDER = ROOT / "docs" / "benchmarks"
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """English Web Treebank on a pretrained transformer: five heads of `multitask`, and spaCy's own components.
 
-    python benchmarks/ewt.py --transformer sentence-transformers/all-MiniLM-L6-v2
+    python benchmarks/scores/ewt.py --transformer sentence-transformers/all-MiniLM-L6-v2
 
 Tags, parts of speech, morphology, entities and genre: the heads of `configs/tagging.cfg` with the encoder and the
 optimizer of `configs/transformer_fast.cfg`, and the components of `native_tagging.cfg` on those of
@@ -11,27 +11,28 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from alternate import DATA
+from one_config import evaluate
 from runs import Run, load_config, run_all, set_steps, table
-from seeds import evaluate
+from score_options import DATA, REQUIRED, ROOT, SEEDS, make_parser
 from thinc.api import Config
 
-ROOT = Path(__file__).parents[1]
 OURS, NATIVE = "spacy-mtl", "spaCy"
 SCORES = ("tag_acc", "pos_acc", "morph_acc", "ents_f", "cats_macro_f")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA / "ewt", help="folder with train, dev and test.spacy")
-    parser.add_argument("--output", type=Path, default=ROOT / "training" / "ewt")
-    parser.add_argument("--transformer", required=True, help="a Hugging Face model: a folder or a name")
+    parser = make_parser(
+        __doc__,
+        data=DATA / "ewt",
+        output=ROOT / "training" / "ewt",
+        transformer=REQUIRED,
+        seeds=SEEDS,
+        steps=1600,
+        jobs=1,
+    )
     parser.add_argument("--systems", nargs="+", default=[OURS, NATIVE], choices=[OURS, NATIVE])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1600)
-    parser.add_argument("--part", default="1/1", help="1/2: the first of two halves of the work")
     args = parser.parse_args()
-    print(table(run_all(plan(args), args.output, part=args.part), "system", SCORES))
+    print(table(run_all(plan(args), args.output, jobs=args.jobs), "system", SCORES))
 
 
 def plan(args: argparse.Namespace) -> Iterator[Run]:
@@ -60,8 +61,8 @@ def our_config(args: argparse.Namespace) -> Config:
 
 def native_config(args: argparse.Namespace) -> Config:
     """The transformer's config with the components and the scores of the CNN's, which listen to the transformer."""
-    config = load(args, ROOT / "benchmarks" / "native_transformer.cfg")
-    tasks = load_config(ROOT / "benchmarks" / "native_tagging.cfg", {})
+    config = load(args, ROOT / "benchmarks" / "configs" / "native_transformer.cfg")
+    tasks = load_config(ROOT / "benchmarks" / "configs" / "native_tagging.cfg", {})
     listener = config["components"]["ner"]["model"]["tok2vec"]
     names = [name for name in tasks["nlp"]["pipeline"] if name != "tok2vec"]
     components = {name: tasks["components"][name] for name in names}

@@ -1,6 +1,6 @@
 """Whether 8-bit integers or bfloat16 multiply faster than float32 at the shapes of the fast encoder and of the heads.
 
-    python benchmarks/precision.py
+    python benchmarks/speed/integer_products.py
 
 Each row is a shape: (rows, width) @ (width, outputs). The first column is what the encoder uses, float32 in torch; the
 others are its time over theirs, so that more than 1 is faster: CPU time of one thread, in turns, as medians over rounds
@@ -8,7 +8,6 @@ with the least and the greatest. Each variant takes and gives float32, since the
 need it: what it costs to convert counts.
 """
 
-import argparse
 import io
 import logging
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from statistics import median
 
 import torch
+from speed_options import make_parser
 from torch import Tensor
 
 # width and outputs of the products: a tap of a convolution (4 of them for two positions), a whole window of three, a
@@ -26,9 +26,8 @@ ProductT = Callable[[Tensor], object]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, rounds=21)
     parser.add_argument("--rows", type=int, nargs="+", default=[16, 256, 1024, 4096])
-    parser.add_argument("--rounds", type=int, default=21)
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")

@@ -1,6 +1,6 @@
 """What decoding class and entities together does to each set: the same weights without it, with it, and as a hard rule.
 
-    python benchmarks/consistency.py --data ../shared/data
+    python benchmarks/scores/consistency.py --data ../shared/data
 
 Trains `configs/cpu.cfg` with three seeds on each set, without `consistent_with`, so that dev chooses the model as if it
 did not exist. Each model then annotates dev and test three times: without; with the costs that training gives to
@@ -26,19 +26,18 @@ from pathlib import Path
 from typing import Any
 
 import spacy
-from alternate import DATA
 from hwu64 import make_config as make_hwu64_config
 from runs import annotated, load_config, read_docs, read_rows, set_steps, table, train, write_docs
+from score_options import DATA, ROOT, SEEDS, make_parser
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
-from spacy_mtl.layers.seen_types import Costs, SeenTypes, count_kinds, pair_counts, type_counts
-from spacy_mtl.pipeline.views import Views
 from thinc.api import Config
 
-from spacy_mtl.pipeline.consistency import observe_gold
+from spacy_mtl.crf.seen_types import Costs, SeenTypes, count_kinds, pair_counts, type_counts
+from spacy_mtl.pipeline.consistency import update_constraints
+from spacy_mtl.pipeline.head_views import HeadViews
 
-ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "assets"))
 CONFIG = ROOT / "configs" / "cpu.cfg"
 SPLITS = ("train", "dev", "test")
@@ -83,11 +82,8 @@ class Forbidding(SeenTypes):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with snips, snips_cased and hwu64")
-    parser.add_argument("--output", type=Path, default=ROOT / "training" / "consistency")
+    parser = make_parser(__doc__, data=DATA, output=ROOT / "training" / "consistency", seeds=SEEDS, jobs=1)
     parser.add_argument("--sets", nargs="+", help="only these")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
     sets = data_sets(args.data, args.output / "data")
     for seed in args.seeds:
@@ -100,14 +96,14 @@ def main() -> None:
 
 
 def decode_all(name: str, data: DataSet, seed: int, model: Path, output: Path) -> None:
-    """Add the rows of one model that are not there yet to `results-1.jsonl`."""
+    """Add the rows of one model that are not there yet to `results.jsonl`."""
     for classifier in data.classifiers:
         for decoding in DECODINGS:
             key = {"set": name, "with": classifier, "decoding": decoding, "seed": seed}
             if any(key.items() <= row.items() for row in read_rows(output)):
                 continue
             nlp = load(model, data, classifier, decoding)
-            with (output / "results-1.jsonl").open("a") as file:
+            with (output / "results.jsonl").open("a") as file:
                 for split in ("dev", "test"):
                     scores = evaluate(nlp, data.folder / f"{split}.spacy", data.entities, classifier)
                     row = key | {"system": f"{name}, {classifier}, {decoding}", "split": split} | scores
@@ -123,7 +119,7 @@ def load(model: Path, data: DataSet, classifier: str, decoding: str) -> Language
     seen_types = Forbidding() if decoding == "hard" else SeenTypes()
     heads[data.entities].model.attrs["seen_types"] = seen_types
     docs = read_docs(data.folder / "train.spacy", nlp)
-    observe_gold(heads, {data.entities: classifier}, Views([Example(doc, doc) for doc in docs]))
+    update_constraints(heads, {data.entities: classifier}, HeadViews([Example(doc, doc) for doc in docs]))
     return nlp
 
 
@@ -247,12 +243,7 @@ def train_once(data: DataSet, output: Path, seed: int) -> Path:
     """RETURNS: the model that is best on dev."""
     if data.make is not None and not (data.folder / "train.spacy").exists():
         data.make(data.folder)
-    # spaCy writes models from the first evaluation on
-    finished = output / "finished"
-    if not finished.exists():
-        train(data.make_config(data.folder, seed), output)
-        finished.touch()
-    return output / "model-best"
+    return train(data.make_config(data.folder, seed), output.parent, output.name)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """HWU64: scenario, action and entities on one encoder, and each alone on an encoder of the same size.
 
-    python benchmarks/hwu64.py --data ../shared/data/hwu64
-    python benchmarks/hwu64.py --data ../shared/data/hwu64 --encoder transformer --transformer all-MiniLM-L6-v2
+    python benchmarks/scores/hwu64.py --data ../shared/data/hwu64
+    python benchmarks/scores/hwu64.py --data ../shared/data/hwu64 --encoder transformer --transformer all-MiniLM-L6-v2
 
 The settings are those of `configs/cpu.cfg`, or of `configs/transformer_fast.cfg`, for as many steps. Each model is
 chosen on dev and scored on test, on gold tokens.
@@ -9,15 +9,13 @@ chosen on dev and scored on test, on gold tokens.
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from alternate import DATA
+from one_config import evaluate
 from runs import Run, load_config, merge_alone, run_all, set_steps, table
-from seeds import evaluate
+from score_options import DATA, ROOT, SEEDS, make_parser
 from thinc.api import Config
 
-ROOT = Path(__file__).parents[1]
 CONFIGS = {"CNN": ROOT / "configs" / "cpu.cfg", "transformer": ROOT / "configs" / "transformer_fast.cfg"}
 CLASSIFIER = {"@mtl_heads": "spacy_mtl.DocClassifier.v1"}
 HEADS: dict[str, dict[str, Any]] = {
@@ -30,17 +28,19 @@ WEIGHTS = {"scenario": 1.0, "action": 1.0, "entities": 4.0}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA / "hwu64", help="folder with train, dev and test.spacy")
-    parser.add_argument("--output", type=Path, default=ROOT / "training" / "hwu64")
+    parser = make_parser(
+        __doc__,
+        data=DATA / "hwu64",
+        output=ROOT / "training" / "hwu64",
+        transformer=None,
+        seeds=SEEDS,
+        steps=2400,
+        jobs=1,
+    )
     parser.add_argument("--encoder", choices=CONFIGS, default="CNN")
-    parser.add_argument("--transformer", help="a Hugging Face model: a folder or a name")
     parser.add_argument("--systems", nargs="+", default=["together", *HEADS], choices=["together", *HEADS])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=2400)
-    parser.add_argument("--part", default="1/1", help="1/2: the first of two halves of the work")
     args = parser.parse_args()
-    rows = run_all(plan(args), args.output, part=args.part)
+    rows = run_all(plan(args), args.output, jobs=args.jobs)
     print(table([merge_alone(row) for row in rows], "system", [*SCORES.values(), "multitask_exact"]))
 
 

@@ -1,21 +1,21 @@
 """Co-training with a share of a corpus's labels, the rest as raw text: test scores before, and after each round.
 
-    python benchmarks/co_training.py --data ../shared/data/snips --output training/co_training
+    python benchmarks/scores/co_training.py --data ../shared/data/snips --output training/co_training
 
 The round's best learner on dev is scored on test, on gold tokens. Other settings go to the config, such as
 --training.max_steps 600 (then also --training.optimizer.learn_rate.total_steps 600). A round has more docs than the one
 before, so with few steps the gold is hardly seen.
 """
 
-import argparse
 import json
 import random
 from pathlib import Path
 from typing import Any
 
 import spacy
-from alternate import read_docs
-from seeds import evaluate
+from one_config import evaluate
+from runs import read_docs
+from score_options import REQUIRED, ROOT, make_parser
 from spacy.cli._util import parse_config_overrides
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -26,13 +26,13 @@ from spacy_mtl.cotraining.report import Report, Round, markdown_table
 from spacy_mtl.cotraining.rounds import co_train
 from spacy_mtl.gold import unannotated
 
-CONFIG = Path(__file__).parents[1] / "configs" / "cpu.cfg"
+CONFIG = ROOT / "configs" / "cpu.cfg"
 
 
 def split(data: Path, folder: Path, *, share: float, seed: int) -> tuple[Path, Path]:
     """Draw the docs that keep their labels. RETURNS: their file, and that of the others, without annotation."""
     nlp = spacy.blank("en")
-    docs = read_docs(data / "train.spacy", limit=None)
+    docs = read_docs(data / "train.spacy", spacy.blank("en"))
     random.Random(seed).shuffle(docs)
     n_gold = round(share * len(docs))
     folder.mkdir(parents=True)
@@ -44,8 +44,8 @@ def split(data: Path, folder: Path, *, share: float, seed: int) -> tuple[Path, P
 
 def precision(model: Path, labelled: Path, data: Path) -> dict[str, float]:
     """The share of each head's labels that are those of the corpus, in per cent."""
-    gold = {words_of(doc): doc for doc in read_docs(data / "train.spacy", limit=None)}
-    docs = read_docs(labelled, limit=None)
+    gold = {words_of(doc): doc for doc in read_docs(data / "train.spacy", spacy.blank("en"))}
+    docs = read_docs(labelled, spacy.blank("en"))
     correct: dict[str, list[bool]] = {}
     for name, head in spacy.load(model).get_pipe("multitask").heads.items():
         own = [doc for doc in docs if head.is_correct(Example(doc, doc)) is not None]
@@ -80,17 +80,19 @@ def table(rows: list[dict[str, Any]], names: list[str]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train.spacy, dev.spacy and test.spacy")
-    parser.add_argument("--output", type=Path, default=Path("training/co_training"), help="new folder")
-    parser.add_argument("--config", type=Path, default=CONFIG)
+    parser = make_parser(
+        __doc__,
+        data=REQUIRED,
+        output=Path("training/co_training"),
+        config=CONFIG,
+        seed=0,
+        scores=["slots_f", "intent_acc", "multitask_exact"],
+    )
     parser.add_argument("--share", type=float, default=0.1, help="of the docs that keep their labels")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw, and of the first learner")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--patience", type=int, default=1)
     parser.add_argument("--threshold", nargs="+", default=[], help="N, or HEAD=N")
     parser.add_argument("--agreement", choices=("seeds", "views"), default="seeds")
-    parser.add_argument("--scores", nargs="+", default=["slots_f", "intent_acc", "multitask_exact"])
     args, others = parser.parse_known_args()
     gold, raw = split(args.data, args.output / "data", share=args.share, seed=args.seed)
     paths = {"paths.train": str(gold), "paths.dev": str(args.data / "dev.spacy"), "system.seed": args.seed}

@@ -1,10 +1,11 @@
 """What the thresholds for a GPU are measured by.
 
-    python benchmarks/gpu_thresholds.py --model sentence-transformers/all-MiniLM-L6-v2
+    python benchmarks/speed/gpu_thresholds.py --model sentence-transformers/all-MiniLM-L6-v2
 
-`GPU_BATCH_COST` (layers/piece_batches.py): a transformer's time by the pieces that it reads at once; what the calls
-cost, in pieces, is the time of the smallest batch over the time of each piece more. `FEW_NUMBERS` (layers/crf.py): the
-CRF's loss and gradient in main memory, with the way there and back, beside those on the GPU, by the numbers of a step.
+`GPU_BATCH_COST` (encoders/transformer/piece_batches.py): a transformer's time by the pieces that it reads at once; what
+the calls cost, in pieces, is the time of the smallest batch over the time of each piece more. `FEW_NUMBERS`
+(crf/linear_chain.py): the CRF's loss and gradient in main memory, with the way there and back, beside those on the GPU,
+by the numbers of a step.
 Milliseconds, medians.
 """
 
@@ -12,17 +13,17 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from alternate import DATA, read_docs
+from alternate import read_docs
+from speed_options import DATA, REQUIRED, make_parser
 from thinc.api import get_current_ops, require_gpu, set_gpu_allocator
 from thinc.util import to_numpy
-from transformer import FAST, load
+from transformers_speed import FAST, load
 
 from spacy_mtl.crf.linear_chain import CRFScores, constrain
 from spacy_mtl.crf.tag_scheme import make_tag_scheme
@@ -38,11 +39,7 @@ MAX_TOKENS = 30_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a folder, or a name on the Hugging Face hub")
-    parser.add_argument("--data", type=Path, default=DATA / "snips", help="folder with train.spacy")
-    parser.add_argument("--gpu-id", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = make_parser(__doc__, model=REQUIRED, data=DATA / "snips", gpu_id=0, rounds=5)
     args = parser.parse_args()
     set_gpu_allocator("pytorch")
     require_gpu(args.gpu_id)

@@ -1,6 +1,6 @@
 """Words per second of spaCy's HashEmbedCNN and of ours, turn by turn on the same batches.
 
-    python benchmarks/encoder.py --data ../shared/data/snips/train.spacy --threads 1 2
+    python benchmarks/speed/encoder.py --data ../shared/data/snips/train.spacy --threads 1 2
 
 Each row is a mode: prediction with the words of earlier batches known (warm) or forgotten before each round (cold), one
 doc at a time, and training without and with dropout. Ratios are medians over rounds, with the least and the greatest.
@@ -13,24 +13,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 import numpy
 import torch
+from speed_options import DATA, make_parser
 
-DATA = Path(os.environ.get("SPACY_MTL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 SETTINGS = {"width": 96, "depth": 4, "embed_size": 2000, "window_size": 1, "maxout_pieces": 3}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA / "snips" / "train.spacy")
-    parser.add_argument("--docs", type=int, default=256 * 12)
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--boundary", choices=["padded", "zero"], default="padded")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count()])
+    parser = make_parser(
+        __doc__,
+        data=DATA / "snips" / "train.spacy",
+        docs=256 * 12,
+        batch_size=256,
+        rounds=7,
+        boundary="padded",
+        threads=[1, os.cpu_count()],
+    )
     args = parser.parse_args()
     if len(args.threads) == 1:
         measure(args)

@@ -1,6 +1,6 @@
 """SNIPS with the slots removed from a random half of the docs and the intent removed from the other half.
 
-    python benchmarks/half_labels.py --data ../shared/data/snips
+    python benchmarks/scores/half_labels.py --data ../shared/data/snips
 
 Trains `configs/cpu.cfg` on all labels and on the halves, and spaCy's own joint pipeline on both, with three seeds. Each
 is chosen on dev and scored on test, on gold tokens. Other settings go to the config of spacy-mtl, such as
@@ -14,32 +14,33 @@ from pathlib import Path
 from typing import Any
 
 import spacy
-from alternate import DATA
 from runs import Run, annotated, load_config, read_docs, run_all, table, write_docs
+from score_options import DATA, ROOT, SEEDS, make_parser
 from spacy.cli._util import parse_config_overrides
 from spacy.language import Language
 from spacy.training import Example
 
-ROOT = Path(__file__).parents[1]
-NATIVE = ROOT / "benchmarks" / "native_joint.cfg"
+NATIVE = ROOT / "benchmarks" / "configs" / "native_joint.cfg"
 SYSTEMS = ("spacy-mtl", "spaCy")
 LABELS = ("all", "half")
 SCORES = ("slots_f", "intent_acc", "exact")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA / "snips", help="folder with train, dev and test.spacy")
-    parser.add_argument("--output", type=Path, default=ROOT / "training" / "half_labels")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = make_parser(
+        __doc__,
+        data=DATA / "snips",
+        output=ROOT / "training" / "half_labels",
+        seeds=SEEDS,
+        config=ROOT / "configs" / "cpu.cfg",
+        jobs=1,
+    )
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--labels", nargs="+", choices=LABELS, default=list(LABELS))
-    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "cpu.cfg", help="of spacy-mtl")
     parser.add_argument("--native-steps", type=int, default=2400, help="of the training of spaCy's pipeline")
-    parser.add_argument("--part", default="1/1", help="1/2: the first of two halves of the work")
     args, overrides = parser.parse_known_args()
     halves = write_halves(args.data / "train.spacy", args.output / "halves.spacy")
-    rows = run_all(plan(args, overrides, halves), args.output, part=args.part)
+    rows = run_all(plan(args, overrides, halves), args.output, jobs=args.jobs)
     print(table(rows, "system", SCORES))
 
 

@@ -1,21 +1,24 @@
 """Whether a new measurement is slower than the one that is kept: ratios are compared, not times.
 
     git show HEAD:docs/benchmarks/pipelines-snips.json > kept.json
-    python benchmarks/guard.py kept.json docs/benchmarks/pipelines-snips.json
+    python benchmarks/speed/compare_with_kept.py kept.json docs/benchmarks/pipelines-snips.json
 
 Exit code 1 if a ratio has fallen by more than the tolerance, or is missing.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from speed_options import make_parser
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(
+        __doc__,
+    )
     parser.add_argument("kept", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--tolerance", type=float, default=0.2, help="share by which a ratio may fall")

@@ -1,6 +1,6 @@
 """How cost grows: with the number of heads, the length of a doc, and the number of entity types.
 
-    python benchmarks/scaling.py
+    python benchmarks/speed/growth_of_cost.py
 
 Pipelines are initialised, not trained, on English words of the folder of corpora; what a head computes does not depend
 on its weights, except that the search for the best tags is faster in a trained recognizer. One thread. Each row is the
@@ -11,15 +11,15 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import spacy
-from alternate import DATA, annotator, in_turn, peak_megabytes, read_docs, run_with_threads, write_results
+from alternate import annotator, in_turn, peak_megabytes, read_docs, run_with_threads, write_results
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
+from speed_options import DATA, make_parser
 
 from spacy_mtl.gold import unannotated
 
@@ -37,10 +37,7 @@ ENCODER = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA / "ewt" / "train.spacy", help="with tags and entities")
-    parser.add_argument("--docs", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = make_parser(__doc__, data=DATA / "ewt" / "train.spacy", docs=1024, rounds=7)
     parser.add_argument("--lengths", type=int, nargs="+", default=[10, 100, 1000, 10_000, 20_000])
     parser.add_argument("--types", type=int, nargs="+", default=[5, 50, 150, 500])
     parser.add_argument("--child", choices=["heads", "length", "types"], help=argparse.SUPPRESS)

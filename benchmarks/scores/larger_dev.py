@@ -1,26 +1,24 @@
 """Move docs from train to dev, to choose settings whose difference a small dev cannot tell from chance.
 
-    python benchmarks/larger_dev.py ../shared/data/snips training/snips_larger_dev --docs 2300
-    python benchmarks/seeds.py configs/accurate.cfg training/snips_larger_dev --seeds 0 --scores multitask_exact
+    python benchmarks/scores/larger_dev.py ../shared/data/snips training/snips_larger_dev --docs 2300
+    python benchmarks/scores/one_config.py configs/accurate.cfg training/snips_larger_dev --scores multitask_exact
 
 The new folder's test.spacy is its dev.spacy: what is chosen with it never sees the true test set.
 """
 
-import argparse
 import random
 from pathlib import Path
 
 import spacy
 from runs import read_docs, write_docs
+from score_options import REQUIRED, make_parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, docs=REQUIRED, seed=7)
     parser.add_argument("data", type=Path, help="folder with train.spacy and dev.spacy")
     parser.add_argument("output", type=Path, help="the new folder")
-    parser.add_argument("--docs", type=int, required=True, help="how many docs to move")
     parser.add_argument("--lang", default="en")
-    parser.add_argument("--seed", type=int, default=7, help="which docs")
     args = parser.parse_args()
     if args.output.resolve() == args.data.resolve():
         parser.error(f"{args.output}: its files would be overwritten; name another folder")
