@@ -115,7 +115,7 @@ def test_text_has_enough_contrast(page):
       const bad = [];
       for (const node of document.querySelectorAll("body *")) {
         const own = [...node.childNodes].some(child => child.nodeType === 3 && child.textContent.trim());
-        if (!own || node.closest("script,style,.matrix")) continue;
+        if (!own || node.closest("script,style,title,.matrix")) continue;
         const style = getComputedStyle(node);
         const color = light(node.closest("svg") ? style.fill : style.color);
         const [a, b] = [color, light(back(node))].sort((x, y) => y - x);

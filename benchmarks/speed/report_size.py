@@ -1,6 +1,6 @@
 """How long a report on a large comparison takes, and how large it is.
 
-    python benchmarks/report_size.py
+    python benchmarks/speed/report_size.py
 
 A comparison of 20 heads (ten classifiers, nine recognizers over groups of spans, a tagger) with each head alone, one
 seed, and a dev set of 100,000 docs. Nothing is trained, since what the report does depends on the number of docs, heads
