@@ -1,11 +1,18 @@
 # make help lists the targets. PYTHON: the interpreter for .venv. EXTRAS: extras of setup.cfg to install there.
 # VENV: another folder for the virtual environment. PYTHONS: the interpreters for test-pythons.
-# ARGS: further arguments for pytest. DATA: the folder of corpora for bench.
+# ARGS: further arguments for pytest. JOBS: processes that share the tests. DATA: the folder of corpora for bench.
 PYTHON ?= python3
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 EXTRAS ?= dev
 ARGS ?=
+JOBS ?= auto
+FAST := $(addprefix tests/,test_architecture.py converters crf debug_data heads layers network pipeline samplers sharing weightings)
 DATA ?= $(or $(SPACY_MTL_DATA),../shared/data)
+
+# With pyenv, python3.12 answers only if its version is switched on; so all that are installed are.
+ifneq ($(shell command -v pyenv),)
+export PYENV_VERSION := $(shell pyenv version-name):$(shell pyenv versions --bare --skip-aliases | paste -sd : -)
+endif
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -16,7 +23,7 @@ WHEEL := $(VENV)/wheel.stamp
 PACKAGE := $(shell find spacy_mtl -name '*.py') spacy_mtl/py.typed setup.cfg pyproject.toml MANIFEST.in README.md LICENSE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-pythons lint bench docs clean
+.PHONY: help setup demo test test-all test-newest test-pythons lint bench docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -30,10 +37,13 @@ demo: $(WHEEL)  ## make data, train, evaluate, package; then print the scores
 	$(BIN)/python -m spacy project run all
 
 test: $(WHEEL)  ## install the wheel and run the tests that are not slow
-	SPACY_MTL_INSTALLED=1 $(BIN)/pytest -m "not slow" $(ARGS)
+	SPACY_MTL_INSTALLED=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
 
 test-all: $(WHEEL)  ## install the wheel and run all tests
-	SPACY_MTL_INSTALLED=1 $(BIN)/pytest $(ARGS)
+	SPACY_MTL_INSTALLED=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+test-newest:  ## run the tests of the rooms without long trainings with the newest Python, in .venv-3.13
+	$(MAKE) test PYTHON=python3.13 VENV=.venv-3.13 EXTRAS=dev ARGS="$(FAST) $(ARGS)"
 
 test-pythons:  ## the same as test for each of PYTHONS, in a virtual environment each
 	@missing=; for python in $(PYTHONS); do $$python -c '' 2> /dev/null || missing="$$missing $$python"; done; \

@@ -93,8 +93,9 @@ def print_comparison(result: Comparison) -> None:
         msg.divider(f"{system} against each head alone, on {split}")
         rows = [row_of(one) for one in shown if one.system == system]
         msg.table(rows, header=HEADER, divider=True, aligns=("l", "l", "r", "r", "r", "r", "l"))
-    for reason in dict.fromkeys(one.reason for one in shown if one.reason):
-        msg.info(reason)
+    for one in shown:
+        if one.reason:
+            msg.info(f"{one.system}, {one.head}: {one.reason}")
     improvement = result.relative_improvement.get(split)
     if improvement is not None and improvement.value is not None:
         msg.text(f"Relative improvement over the heads: {signed(improvement.value)} {interval(improvement)} per cent")
@@ -108,8 +109,9 @@ def print_comparison(result: Comparison) -> None:
 
 def row_of(one: Difference) -> tuple[str, ...]:
     """A line of the table, in per cent."""
+    metric = one.metric.removeprefix(f"{one.head}_")
     means = [mean_of(scores) for scores in (one.scores, one.baseline_scores)]
-    return (one.head, one.metric.removeprefix(f"{one.head}_"), *means, signed(one.difference), interval(one), one.verdict)
+    return (one.head, metric, *means, signed(one.difference), interval(one), one.verdict)
 
 
 def mean_of(scores: Sequence[float | None]) -> str:

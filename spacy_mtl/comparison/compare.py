@@ -18,6 +18,7 @@ from ..experiments.run_folder import RunFolder
 from ..experiments.versions import find_versions
 from .cost import measure
 from .judgement import Judgement
+from .paired_test import METHOD
 from .planning import Plan, Settings, make_plan
 from .result import Comparison, Cost, Failure, HeadSummary, RunSummary, write_comparison
 from .systems import JOINT, find_tasks
