@@ -1,6 +1,6 @@
 """Train the systems of a comparison, judge them, and write `report.json`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from spacy.util import registry
 from thinc.api import Config
 
-from ..experiments.engine import EngineSettings
+from ..experiments.engine import Engine, EngineSettings
 from ..experiments.finish_runs import finish_runs
 from ..experiments.gold_counts import GoldCounts, docs_with_gold
 from ..experiments.output_folder import check_output, claim
@@ -52,8 +52,8 @@ def compare(config: Config, output: Path, settings: Settings, running: Running, 
     RAISES ValueError: Something is wrong with config, data or folder; then nothing was trained.
     """
     check_output(output, MARKER)
+    make_engine = find_engine(running.engine)
     plan = make_plan(config, settings)
-    make_engine = registry.get("mtl_engines", running.engine)
     with claim(output, MARKER) as inherited:
         engine = make_engine(EngineSettings(running.jobs, running.use_gpu, settings.code, inherited))
         folders = [RunFolder(run, output / RUNS / run.name) for run in plan.runs]
@@ -62,6 +62,14 @@ def compare(config: Config, output: Path, settings: Settings, running: Running, 
         result = put_together(plan, folders, output, name=name, budget=settings.budget.value, costs=costs)
         write_comparison(result, output / REPORT)
     return result
+
+
+def find_engine(name: str) -> Callable[[EngineSettings], Engine]:
+    """What makes the engine of this name. Raises a ValueError if there is none."""
+    engines: dict[str, Callable[[EngineSettings], Engine]] = registry.mtl_engines.get_all()  # type: ignore[attr-defined]
+    if name not in engines:
+        raise ValueError(f"--engine {name}: there is no such engine; there are {sorted(engines)}")
+    return engines[name]
 
 
 def put_together(

@@ -16,7 +16,13 @@ from typing import Protocol, runtime_checkable
 from .run_folder import LOG, RunFolder, read_steps
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-WORKER = "spacy_mtl.experiments.worker"
+# The first thing a process does is to wait for the end of its standard input, in a thread, and to end with it: the
+# other side of the pipe is held by the parent. Importing spaCy takes seconds in which it would outlive a killed parent.
+WORKER = """
+import os, runpy, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(75)), daemon=True).start()
+runpy.run_module("spacy_mtl.experiments.worker", run_name="__main__", alter_sys=True)
+"""
 # Seconds between two looks at the processes, and seconds that they have to end.
 INTERVAL, GRACE = 0.2, 5.0
 
@@ -98,7 +104,7 @@ class LocalEngine:
             stop([job.process for job in jobs])
 
     def _start(self, folder: RunFolder) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", WORKER, str(folder.path), "--gpu-id", str(self.settings.use_gpu)]
+        command = [sys.executable, "-c", WORKER, str(folder.path), "--gpu-id", str(self.settings.use_gpu)]
         if self.settings.code is not None:
             command += ["--code", str(self.settings.code)]
         with (folder.path / LOG).open("wb") as log:

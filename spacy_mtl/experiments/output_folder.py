@@ -12,7 +12,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 # Seconds to wait for processes of an earlier start to end.
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 @contextmanager

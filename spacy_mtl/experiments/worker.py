@@ -1,14 +1,12 @@
 """The process of one run: python -m spacy_mtl.experiments.worker FOLDER [--gpu-id N] [--code FILE]
 
-FOLDER has the `run.json` and the `config.cfg` of the run. It gets the model, the predictions, and last the result. The
-process ends when its standard input does, so that it does not outlive the one that has started it.
+FOLDER has the `run.json` and the `config.cfg` of the run. It gets the model, the predictions, and last the result.
 """
 
 import argparse
 import os
 import shutil
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,6 @@ from .run_folder import CONFIG, MODEL, RESULT, read_steps, write_json
 from .train_pipeline import train_pipeline
 
 TRAINING = "training"
-# Exit code of a process whose parent is gone.
-ORPHANED = 75
 
 
 def main() -> None:
@@ -36,17 +32,9 @@ def main() -> None:
     parser.add_argument("--gpu-id", type=int, default=-1)
     parser.add_argument("--code", type=Path)
     args = parser.parse_args()
-    threading.Thread(target=end_with_parent, daemon=True).start()
     import_code(args.code)
     setup_gpu(args.gpu_id)
     carry_out(args.folder, use_gpu=args.gpu_id)
-
-
-def end_with_parent() -> None:
-    """End this process at the end of its standard input: the parent holds the other side of the pipe."""
-    while os.read(0, 1):  # not sys.stdin: its lock would be held when the interpreter shuts down
-        pass
-    os._exit(ORPHANED)
 
 
 def carry_out(folder: Path, *, use_gpu: int = -1) -> None:
@@ -55,12 +43,22 @@ def carry_out(folder: Path, *, use_gpu: int = -1) -> None:
     start = time.perf_counter()
     best = train_pipeline(config, folder / TRAINING, use_gpu=use_gpu, stdout=sys.stdout)
     seconds = time.perf_counter() - start
+    forget_folder(best)
     os.replace(best, folder / MODEL)
     shutil.rmtree(folder / TRAINING)
     nlp = load_model(folder / MODEL)
     scores = {split: evaluate_split(nlp, config, folder, split) for split in splits_of(config)}
     cost = {"train_seconds": seconds, **size_of(nlp, folder / MODEL), **effort(folder)}
     write_json(folder / RESULT, {"scores": scores, "cost": cost})
+
+
+def forget_folder(model: Path) -> None:
+    """Take the run's folder out of the pipeline's config, where only the logger names it: the same run elsewhere gives
+    the same pipeline.
+    """
+    config = load_config(model / CONFIG, interpolate=False)
+    config["training"]["logger"]["path"] = None
+    config.to_disk(model / CONFIG)
 
 
 def splits_of(config: Config) -> list[str]:

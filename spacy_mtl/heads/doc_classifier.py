@@ -16,6 +16,7 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
+from ..config_mappings import read_mapping
 from ..gold import renamed_cats, snippet
 from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
@@ -42,7 +43,7 @@ def make_doc_classifier_v1(
     threshold: float = 0.5,
     pooling: list[PoolingKindT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
     label_prefix: str = "",
-    class_weights: dict[str, float] | None = None,
+    class_weights: dict[str, Any] | list[Any] | None = None,
     label_smoothing: float = 0.0,
 ) -> "DocClassifier":
     """Build a document classifier, which writes the probability of each class to `doc.cats`.
@@ -58,8 +59,8 @@ def make_doc_classifier_v1(
         them, concatenated.
     label_prefix (str): Prefix of the `doc.cats` keys that belong to this head. The head reads and writes only these
         keys; its labels are the keys without the prefix. Two heads may share label names if their prefixes differ.
-    class_weights (dict[str, float] | None): Factors of the classes' losses, by label, at least 0. Classes that are not
-        named have 1.0.
+    class_weights (dict[str, float] | list[list] | None): Factors of the classes' losses, by label, at least 0. Classes
+        that are not named have 1.0. Labels with `=` need a list of pairs: `[["genre=email", 2.0]]`.
     label_smoothing (float): Share of the target probability that is spread evenly over the other classes, from 0 to
         below 1 (Szegedy et al. 2016). Only allowed if the classes are exclusive.
     """
@@ -72,15 +73,16 @@ def make_doc_classifier_v1(
     if not pooling:
         raise ValueError("DocClassifier: pooling is empty; name at least one of 'mean', 'max', 'attention'")
     check_threshold(threshold, "DocClassifier")
-    for label, weight in (class_weights or {}).items():
-        if not 0.0 <= weight < math.inf:
+    weights = read_mapping(class_weights or {}, "DocClassifier: class_weights")
+    for label, weight in weights.items():
+        if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
             raise ValueError(f"DocClassifier: class_weights has {label!r} = {weight}; a weight must be at least 0")
     return DocClassifier(
         build_model(pooling),
         exclusive=exclusive,
         threshold=threshold,
         label_prefix=label_prefix,
-        class_weights=class_weights or {},
+        class_weights=weights,
         label_smoothing=label_smoothing,
     )
 
@@ -170,6 +172,13 @@ class DocClassifier:
         counts.update(labels[key] for key, value in doc.cats.items() if value > 0 and key in labels)
         return 1
 
+    def absent_labels(self, doc: Doc) -> set[str]:
+        """The classes that are known not to apply, if a doc can have any number of classes."""
+        if self.exclusive:
+            return set()
+        labels = dict(zip(self.keys, self.labels, strict=True))
+        return {labels[key] for key, value in doc.cats.items() if value <= 0 and key in labels}
+
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
         """Rename the keys of `cats`, with any prefix. A key that is dropped is absent in the target."""
         target.cats = renamed_cats(source.cats, mapping)
@@ -192,6 +201,14 @@ class DocClassifier:
         known = frozenset(self.keys)
         for eg in examples:
             self._check(eg, known)
+
+    def find_mistake(self, example: Example) -> str | None:
+        """Say what is wrong with the doc's `cats`, such as two positive classes where one is allowed."""
+        try:
+            self._check(example, frozenset(self.keys))
+        except ValueError as error:
+            return str(error)
+        return None
 
     def with_threshold(self, threshold: float) -> "DocClassifier":
         """The same head, scored by another threshold."""

@@ -233,6 +233,10 @@ class EntityRecognizer:
         counts.update(ent.label_ for ent in doc.ents)
         return int((doc.to_array(ENT_IOB) != MISSING).sum())
 
+    def absent_labels(self, doc: Doc) -> set[str] | None:
+        """Every type that the doc has no entity of, if the entities of all tokens are set."""
+        return set() if (doc.to_array(ENT_IOB) == MISSING).any() else None
+
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
         """Rename entity types. An entity that is dropped leaves its tokens unset: something was there, so they are
         missing gold, not "outside".

@@ -19,6 +19,7 @@ from thinc.api import Config, Model, Optimizer, Ragged, set_dropout_rate
 from thinc.types import Floats2d
 
 from .. import registry  # noqa: F401  (the config's registries)
+from ..extras import add_requirement
 from ..layers.last_layer import LastLayer
 from ..network.finite_gradients import NotFinite, check_gradient, drop_gradients
 from ..network.last_layer_gradients import last_layer_gradients, want_last_layer
@@ -88,7 +89,10 @@ def make_multitask(
     """
     if heads is None:
         heads = {key: spacy_registry.get("mtl_heads", maker)() for key, maker in DEFAULT_HEADS.items()}
-    return Multitask(nlp.vocab, model, name, heads=heads, weighting=weighting)
+    pipe = Multitask(nlp.vocab, model, name, heads=heads, weighting=weighting)
+    others = [other.model for _, other in nlp.components if isinstance(other, TrainablePipe)]
+    add_requirement(nlp, [*others, pipe.model])
+    return pipe
 
 
 class Multitask(TrainablePipe):

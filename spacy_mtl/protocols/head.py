@@ -1,7 +1,7 @@
 """What the component knows of a head: a small core, and optional Protocols that it asks for with `isinstance`."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -173,6 +173,18 @@ class CountsGold(Protocol):
 
 
 @runtime_checkable
+class TeachesAbsence(Protocol):
+    """A head that also learns from what its gold leaves out. Heads whose labels exclude each other are none: where one
+    label is gold, the others are known not to apply.
+    """
+
+    def absent_labels(self, doc: Doc) -> Collection[str] | None:
+        """The labels that the doc is a negative example of. None stands for every label that its gold does not have,
+        including labels that only other docs show.
+        """
+
+
+@runtime_checkable
 class RenamesLabels(Protocol):
     """A head whose gold labels a corpus's `label_map` can rename."""
 
@@ -319,6 +331,14 @@ class GoldChecking(Protocol):
 
     def check_gold(self, examples: Sequence[Example]) -> None:
         """Raise a ValueError for the first mistake. It is called at initialisation, when the labels are known."""
+
+
+@runtime_checkable
+class FindsMistakes(Protocol):
+    """A head that can tell which gold docs training would refuse, one by one, for tools that list them all."""
+
+    def find_mistake(self, example: Example) -> str | None:
+        """The error message that training would stop with; None if it can learn from the doc's gold."""
 
 
 @runtime_checkable

@@ -112,6 +112,7 @@ def test_a_run_leaves_what_others_read(config, paths, tmp_path):
         nlp = spacy.load(folder / MODEL)
         assert list(nlp.get_pipe("multitask").heads) == one.heads
         assert [step["step"] for step in read_steps(folder)] == [0, 3, 6]
+        assert str(tmp_path) not in (folder / MODEL / "config.cfg").read_text()
         assert json.loads((folder / "run.json").read_text())["key"].startswith(one.name[-12:])
         for split, n_docs in (("dev", 60), ("test", 40)):
             predicted = list(DocBin().from_disk(folder / f"{split}.spacy").get_docs(nlp.vocab))
