@@ -90,13 +90,14 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
 
 
 class Tagger:
-    """The head. Unit of its loss: the token. A token whose gold value is unset, or that is not aligned one to one with
-    a gold token, is not annotated.
+    """Head that gives each token a label. The loss is computed per token.
 
-    Sentence starts are missing for a whole doc or for none of its tokens, as in spaCy's senter: where a token after the
-    first has one (`is_sent_start` is True or False), those without are read as False. `sent_starts=[1, 0, 0, 1, 0]`
-    is therefore complete. `[1, 0, 0]` is missing, because spaCy marks the first token of every doc that it loads; a doc
-    of one sentence needs `[True, False, False]`.
+    A token is not annotated if its gold value is unset, or if it is not aligned one to one with a gold token.
+
+    Sentence starts are annotated for all tokens of a doc or for none, as in spaCy's senter. If any token after the
+    first has one (`is_sent_start` is True or False), tokens without one are read as False:
+    `sent_starts=[1, 0, 0, 1, 0]` is complete. `[1, 0, 0]` is missing gold, because spaCy marks the first token of every
+    doc that it loads; a doc of one sentence needs `[True, False, False]`.
     """
 
     overlap_fix = "keep one of them, or give them different attr"
@@ -130,7 +131,7 @@ class Tagger:
         return {f"token.{self.attr}": ""}
 
     def add_label(self, label: str) -> int:
-        """Add a value. Its weights are zero if the network has its shape already."""
+        """Add a value. If the network already has its shape, it grows, and the new weights are zero."""
         if label in self.labels:
             return 0
         if self.attr == "sent_start":
@@ -142,7 +143,7 @@ class Tagger:
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
-        """Take every value that a gold token has, in alphabetical order."""
+        """Collect all values of gold tokens, in alphabetical order."""
         if self.attr == "sent_start":
             return
         first_seen: dict[str, Doc] = {}
@@ -156,14 +157,14 @@ class Tagger:
         self.model.attrs["labels"] = sorted(first_seen)
 
     def gold_labels(self, doc: Doc) -> set[str]:
-        """The values that the tokens of a gold doc have."""
+        """Get the values of the tokens of a gold doc."""
         if self.attr == "sent_start":
             return set()
         values = np.unique(doc.to_array(ATTR_IDS[self.attr]))
         return {doc.vocab.strings[int(value)] for value in values if value}
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
-        """Count the values. The unit is the token."""
+        """Count the values. A token with a value is one unit."""
         values, numbers = np.unique(stored_values(doc, ATTR_IDS[self.attr]), return_counts=True)
         found = {int(value): int(number) for value, number in zip(values, numbers, strict=True) if value}
         if self.attr == "sent_start":
@@ -174,7 +175,7 @@ class Tagger:
         return sum(found.values())
 
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
-        """Rename values of the attribute. A value that is dropped is unset in the target."""
+        """Rename values of the attribute. A dropped value is unset in the target."""
         if self.attr == "sent_start":
             return
         attr_id = ATTR_IDS[self.attr]
@@ -187,7 +188,7 @@ class Tagger:
         target.from_array(attr_id, values)
 
     def has_gold(self, example: Example) -> bool:
-        """Whether any token has a value, at a token that both tokenisations share."""
+        """Check whether any token that is aligned one to one has a value."""
         return bool(token_values(example, self.attr.upper(), ATTR_IDS[self.attr]).any())
 
     def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
@@ -213,7 +214,7 @@ class Tagger:
         return loss / n_units, d_scores
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
-        """Cross-entropy against the teacher's probabilities, among the values that it has."""
+        """Cross-entropy against the teacher's probabilities, over the values that the teacher has."""
         target, old = softmax(teacher), old_scores(scores, teacher)
         n_units = max(len(scores), 1)
         loss = -float((target * log_softmax(old)).sum()) / n_units
@@ -224,7 +225,7 @@ class Tagger:
         return to_numpy(scores.argmax(axis=1)) if scores.size else np.zeros(len(scores), dtype="int64")
 
     def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> None:
-        """Write the attribute. Values that are set already stay unless `overwrite`."""
+        """Write the attribute. Values that are already set stay, unless `overwrite` is set."""
         attr_id, start = ATTR_IDS[self.attr], 0
         values: ArrayT = np.array([], dtype="uint64")
         vocab = None
@@ -280,7 +281,7 @@ class Tagger:
         return frozenset(self.writes)
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
-        """The probability of the value of the doc's least certain token; 1 for a doc without tokens."""
+        """Get the probability of the predicted value at the least certain token; 1 for a doc without tokens."""
         best = softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0)
         lengths = np.array([len(doc) for doc in docs], dtype="int64")
         confidences = np.ones(len(docs))
@@ -290,12 +291,12 @@ class Tagger:
         return confidences
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
-        """Whether all tokens have the same value."""
+        """Check whether all tokens have the same value in both docs."""
         attr_id = ATTR_IDS[self.attr]
         return np.array_equal(one.to_array(attr_id), other.to_array(attr_id))
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:
-        """Set the attribute of all tokens."""
+        """Copy the attribute of all tokens."""
         attr_id = ATTR_IDS[self.attr]
         # adds the labels to the target's vocab, which may be another
         self._stored_values(target.vocab)

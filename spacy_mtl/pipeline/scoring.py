@@ -23,7 +23,8 @@ EXACT: WeakKeyDictionary[Doc, dict[str, bool | None]] = WeakKeyDictionary()
 
 @dataclass
 class ComponentScores:
-    """scores (dict[str, Any]): What `Multitask.score` returns. main (dict[str, float | None]): Each head's main score.
+    """scores (dict[str, Any]): What `Multitask.score` returns.
+    main (dict[str, float | None]): The main score of each head.
     by_corpus (dict[str, dict[str, float]]): Corpus -> head -> main score.
     """
 
@@ -58,7 +59,7 @@ def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name
 
 
 def verdicts_of(head: Head, examples: Sequence[Example]) -> Verdicts:
-    """The head's verdicts on the docs, one by one."""
+    """Get the head's verdicts on the docs."""
     return head.verdicts(examples) if isinstance(head, GivesVerdicts) else FromScore(head, examples)
 
 
@@ -81,7 +82,7 @@ class FromScore:
 
 
 def standard_scores(heads: Mapping[str, Head], own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """spaCy's score keys, where exactly one head offers them."""
+    """Get the scores under spaCy's own keys that exactly one head offers."""
     offers: dict[str, list[str]] = {}
     for key, head in heads.items():
         for standard in head.standard_scores:
@@ -116,7 +117,7 @@ def score_corpora(
 
 
 def is_scored(head: Head, scores: Mapping[str, Any]) -> bool:
-    """Whether the head has found docs to score."""
+    """Check whether the head has found docs to score."""
     names = scores if head.main_score is None else [head.main_score]
     return any(scores[name] is not None for name in names)
 
@@ -141,8 +142,8 @@ def joint_scores(
 
 
 def all_exact(verdicts: Sequence[Verdicts], examples: Sequence[Example], name: str) -> Iterator[bool | None]:
-    """Whether every head that has gold is right in each doc, of this component and of those that were scored before it;
-    None if none has any.
+    """For each doc, check whether all heads that have gold are right, of this component and of those that were scored
+    before it. None if no head has gold.
     """
     correct = np.array([found.correct for found in verdicts]).reshape(-1, len(examples))
     has_gold = ~np.isnan(correct).all(axis=0)

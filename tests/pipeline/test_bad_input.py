@@ -42,7 +42,7 @@ def test_no_heads():
 
 
 def test_a_head_that_is_no_head():
-    with fails("'multitask'", "'odd'", "no head", "@mtl_heads"):
+    with fails("'multitask'", "'odd'", "not a head", "@mtl_heads"):
         add({"odd": 3})
 
 
