@@ -33,7 +33,7 @@ OPTION = re.compile(r"^(?P<indent> *)(?P<names>\w+(?:, \w+)*) \((?P<type>[^()]+)
 
 @dataclass(frozen=True)
 class Group:
-    """A group of entry points: the name it has in setup.cfg, and the key that refers to it in a config."""
+    """A group of entry points: the name it has in setup.cfg, and the key that refers to it in a config, if any does."""
 
     name: str
     key: str
@@ -122,6 +122,13 @@ PAGES = (
         ],
     ),
     Page(
+        "tools.md",
+        "Engines and sections of the report",
+        "What plugs into `mtl compare` and `mtl report`. No config names it: `--engine` chooses an engine, and a "
+        "report has every section that is installed and has something to show.",
+        [Group("spacy_mtl_engines", ""), Group("spacy_mtl_report_sections", "")],
+    ),
+    Page(
         "commands.md",
         "Commands",
         "The commands of `python -m spacy mtl`. `--help` after each shows the same.",
@@ -129,8 +136,6 @@ PAGES = (
     ),
 )
 COMMANDS = PAGES[-1]
-# Named by options of commands, not in configs: the guides describe them.
-NO_PAGE = {"spacy_mtl_engines"}
 
 
 def main(folder: Path) -> None:
@@ -143,7 +148,7 @@ def main(folder: Path) -> None:
 def make_pages() -> dict[str, str]:
     """RETURNS: the text of each page by the name of its file."""
     points = entry_points()
-    missing = sorted(set(points) - NO_PAGE - {group.name for page in PAGES for group in page.groups})
+    missing = sorted(set(points) - {group.name for page in PAGES for group in page.groups})
     if missing:
         raise ValueError(f"docs/make_reference.py: no page lists the entry points of {missing}; add them to PAGES")
     pages = {page.file: make_page(page, points) for page in PAGES if page is not COMMANDS}
@@ -171,7 +176,7 @@ def make_index(points: dict[str, list[metadata.EntryPoint]]) -> str:
     parts = ["# Reference", NOTE, "What spacy-mtl registers with spaCy, and the options of each."]
     for page in PAGES[:-1]:
         rows = [
-            (link(page, title(point.name), code(point.name)), first_sentence(split_docstring(point)[0]))
+            (link(page, title(point.name), code(point.name)), first_sentence(inspect.getdoc(point.load()) or ""))
             for group in page.groups
             for point in points[group.name]
         ]
@@ -182,6 +187,10 @@ def make_index(points: dict[str, list[metadata.EntryPoint]]) -> str:
 
 def describe(point: metadata.EntryPoint, group: Group) -> Iterator[str]:
     """The parts of an entry point's section: title, prose, config, options."""
+    if not group.key:
+        yield f"## {title(point.name)}"
+        yield inspect.getdoc(point.load()) or ""
+        return
     prose, options = split_docstring(point)
     defaults = config_defaults(point)
     yield f"## {title(point.name)}"

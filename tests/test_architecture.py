@@ -44,19 +44,22 @@ ALLOWED = {
     "comparison": {*SHARED, "pipeline", "readers", "experiments"},
     "debug_data": {*SHARED, "pipeline", "readers", "experiments"},
     "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
-    "cli": {"registry", "comparison", "converters", "cotraining", "debug_data", "experiments", "onnx"},
+    "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
+    "report/sections": {*SHARED, "comparison", "report"},
+    "cli": {"registry", "comparison", "converters", "cotraining", "debug_data", "experiments", "onnx", "report"},
 }
-# A new head, weighting, sampler or sharing layer must not need another one.
-PLUG_INS = ("heads", "weightings", "samplers", "sharing")
+# A new head, weighting, sampler, sharing layer or section must not need another one.
+PLUG_INS = ("heads", "weightings", "samplers", "sharing", "report/sections")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def room_of(parts):
-    """The room of a module: its folder in the package, one level deeper for encoders; itself at the top level.
+    """The room of a module: its folder in the package, one level deeper for encoders and for sections of the report;
+    itself at the top level.
 
     parts: the path in the package without the suffix, such as ("crf", "viterbi").
     """
-    if parts[0] == "encoders" and len(parts) > 2:
+    if parts[0] in ("encoders", "report") and len(parts) > 2:
         return "/".join(parts[:2])
     return parts[0]
 

@@ -32,12 +32,7 @@ def load_script() -> ModuleType:
 
 
 make_reference = load_script()
-POINTS = [
-    point
-    for group, points in make_reference.entry_points().items()
-    for point in points
-    if group not in make_reference.NO_PAGE
-]
+POINTS = [point for points in make_reference.entry_points().values() for point in points]
 REFERENCE = make_reference.make_pages()
 
 

@@ -29,6 +29,7 @@ from ..layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
 from ..metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
 from ..metrics.prf_counts import as_flag
 from ..protocols.arrays import ArrayT
+from ..protocols.decisions import Decisions
 from ..protocols.head import HeadModelT
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
@@ -307,6 +308,41 @@ class DocClassifier:
         those; else whether every annotated class is right.
         """
         return as_flag(self.verdicts([example]).correct[0])
+
+    def decisions(self, examples: Sequence[Example]) -> Decisions:
+        """The class of each doc, or one row for each class that applies or is predicted. Exclusive docs of which only
+        some classes are known not to apply are left out.
+        """
+        labels = dict(zip(self.keys, self.labels, strict=True))
+        rows: Iterable[tuple[int, str | None, str | None]]
+        rows = self._exclusive_rows(examples) if self.exclusive else self._multilabel_rows(examples, labels)
+        lengths = [len(eg.predicted) for eg in examples]
+        found = ((index, 0, lengths[index], gold, predicted) for index, gold, predicted in rows)
+        return Decisions.from_rows("docs", found)
+
+    def _exclusive_rows(self, examples: Sequence[Example]) -> Iterable[tuple[int, str, str]]:
+        """Index of the doc, gold and predicted class."""
+        keys, gold_cats, prefix = self.keys, self._gold_cats(), len(self.label_prefix)
+        for index, eg in enumerate(examples):
+            cats, predicted = cats_of(eg, self.name), eg.predicted.cats
+            if gold_cats.keys.isdisjoint(cats):
+                continue
+            gold = gold_cats.own(cats)
+            best = max(gold, key=gold.__getitem__)
+            if gold[best] > 0:
+                probabilities = [predicted.get(key, 0.0) for key in keys]
+                yield index, best[prefix:], keys[probabilities.index(max(probabilities))][prefix:]
+
+    def _multilabel_rows(
+        self, examples: Sequence[Example], labels: Mapping[str, str]
+    ) -> Iterable[tuple[int, str | None, str | None]]:
+        """Index of the doc, and a class where it applies and where it is predicted."""
+        for index, eg in enumerate(examples):
+            predicted = eg.predicted.cats
+            for key, value in cats_of(eg, self.name).items():
+                applies, found = value > 0, predicted.get(key, 0.0) >= self.threshold
+                if key in labels and (applies or found):
+                    yield index, labels[key] if applies else None, labels[key] if found else None
 
     @property
     def learns_from(self) -> frozenset[str]:

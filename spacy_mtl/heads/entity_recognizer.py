@@ -30,7 +30,8 @@ from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.prf_counts import as_flag
-from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
+from ..metrics.span_metrics import SpanVerdicts, compared_spans, judge_spans, main_score_of_spans
+from ..protocols.decisions import Decisions
 from ..protocols.head import FoundSpans, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
@@ -302,6 +303,16 @@ class EntityRecognizer:
     def is_correct(self, example: Example) -> bool | None:
         """Whether the predicted spans are the gold ones."""
         return as_flag(self.verdicts([example]).correct[0])
+
+    def decisions(self, examples: Sequence[Example]) -> Decisions:
+        """The gold spans and the predicted ones; two at the same place are one row."""
+        rows = []
+        for index, eg in enumerate(examples):
+            if eg.reference.has_annotation("ENT_IOB"):
+                compared = compared_spans(eg, self._found(eg.predicted))
+                gold, found = ({span[:2]: span[2] for span in spans} for spans in compared)
+                rows += [(index, *place, gold.get(place), found.get(place)) for place in sorted(gold | found)]
+        return Decisions.from_rows("spans", rows)
 
     @property
     def learns_from(self) -> frozenset[str]:

@@ -22,8 +22,10 @@ from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
 from ..metrics.prf_counts import as_flag
 from ..metrics.sentence_metrics import SentenceVerdicts, judge_sentences, main_score_of_sentences
+from ..metrics.token_decisions import decisions_of_tokens
 from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ..protocols.arrays import ArrayT
+from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
 
 AttrT = Literal["tag", "pos", "morph", "sent_start"]
@@ -264,6 +266,14 @@ class Tagger:
     def is_correct(self, example: Example) -> bool | None:
         """Whether every annotated token has its gold value; None if none is aligned one to one."""
         return as_flag(self.verdicts([example]).correct[0])
+
+    def decisions(self, examples: Sequence[Example]) -> Decisions:
+        """The value of each token that has gold."""
+        strings: list[Any] = [doc.vocab.strings for eg in examples[:1] for doc in (eg.reference, eg.predicted)]
+        if self.attr == "sent_start":
+            codes = {int(np.uint64(code % 2**64)): label for label, code in SENT_STARTS.items()}
+            return decisions_of_tokens(examples, self.attr, codes.__getitem__)
+        return decisions_of_tokens(examples, self.attr, lambda value: next(s[value] for s in strings if value in s))
 
     @property
     def learns_from(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 
 from .arrays import AnnotationsT, ArrayT, ConditionT, PreparedT, ScoresT
+from .decisions import Decisions
 
 
 @dataclass
@@ -316,6 +317,18 @@ class SelfLabelling(Confident, Protocol):
         """Copy what the head predicted for `source` to `target` as gold, and nothing else.
 
         target (Doc): Has the same tokens and vocab, and no annotation of this head.
+        """
+
+
+@runtime_checkable
+class ShowsDecisions(Protocol):
+    """A head that can put its decisions beside the gold ones. Reports take scores per label, confusions and errors from
+    them; of heads without it they show the scores alone.
+    """
+
+    def decisions(self, examples: Sequence[Example]) -> Decisions:
+        """List the decisions in docs with the head's gold. What has no gold, such as an unset token, is left out. The
+        predicted docs have the tokens of the gold docs.
         """
 
 

@@ -14,7 +14,7 @@ from spacy_mtl.heads.domain_adversary import DomainAdversary
 from spacy_mtl.layers.gradient_reversal import current_lambda
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.origin import mark, name_corpus
-from spacy_mtl.protocols.head import Head, HeadInput
+from spacy_mtl.protocols.head import Head, HeadInput, ShowsDecisions
 from spacy_mtl.protocols.sharing import SharingInput
 from spacy_mtl.protocols.weighting import MergesGradients, Step, Weighting
 
@@ -439,3 +439,31 @@ def test_shared_encoder_gives_the_vectors_before_the_sharing_layer(nlp, examples
     docs = [eg.predicted for eg in examples]
     plain = make_shared_encoder_v1(pipe.encoder.get_ref("tok2vec"))
     assert np.array_equal(pipe.encoder.predict(docs).dataXd, plain.predict(docs).dataXd)
+
+
+def test_decisions_agree_with_the_scores(pipe, nlp, examples, without_gold):
+    """The share of right decisions, and which docs have a wrong one, are what the scores say."""
+    head = pipe.heads["task"]
+    if not isinstance(head, ShowsDecisions):
+        pytest.skip("the head does not show its decisions")
+    batch = [*examples, without_gold]
+    for doc in pipe.pipe([eg.predicted for eg in batch]):
+        assert doc is not None
+    found = head.decisions(batch)
+    wrong = set(found.docs[found.gold != found.predicted].tolist())
+    judged = {index: head.is_correct(eg) for index, eg in enumerate(batch)}
+    assert wrong == {index for index, right in judged.items() if right is False}
+    assert set(found.docs.tolist()) <= {index for index, right in judged.items() if right is not None}
+    assert ((found.gold >= 0) | (found.predicted >= 0)).all()
+    for doc, start, end in zip(found.docs, found.starts, found.ends, strict=True):
+        assert 0 <= start < end <= len(batch[doc].reference)
+
+
+def test_decisions_of_gold_as_prediction_are_all_right(pipe, examples):
+    head = pipe.heads["task"]
+    if not isinstance(head, ShowsDecisions) or getattr(head, "spans_key", None):
+        pytest.skip("the head does not show its decisions, or writes elsewhere than it reads")
+    found = head.decisions([Example(eg.reference, eg.reference) for eg in examples])
+    assert len(found.gold) > 0
+    assert (found.gold == found.predicted).all()
+    assert set(found.names) <= {str(label) for label in head.labels}

@@ -128,3 +128,18 @@ def test_co_training_takes_its_labels(folder, tmp_path):
     report = json.loads((output / "report.json").read_text())
     assert report["rounds"][1]["heads"]["topic"]["labels"] == 6
     assert report["unable"] == ["length"]
+
+
+def test_a_report_has_its_section(folder, trained, tmp_path):
+    python("-m", "spacy", "mtl", "report", trained, folder / "dev.spacy", "--output", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf8")
+    assert '<h2 id="acme-shortest-title">The shortest doc</h2>' in page
+    assert "<p>food0 is good</p>" in page
+    # heads that show no decisions have scores, and nothing else
+    assert "closeness" in page
+    assert 'id="confusions"' not in page
+
+
+def test_errors_of_heads_without_decisions_say_so(folder, trained):
+    printed = python("-m", "spacy", "mtl", "errors", trained, folder / "dev.spacy")
+    assert printed.count("no decisions to show") == 2
