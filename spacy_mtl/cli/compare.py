@@ -13,6 +13,9 @@ from ..comparison.compare import REPORT, Running, compare
 from ..comparison.planning import Settings
 from ..comparison.result import Comparison, Cost, Difference, Interval
 from ..experiments.budget import Budget
+from ..report.from_comparison import data_of_comparison
+from ..report.page import write_page
+from .report import PAGE
 
 HEADER = ("head", "score", "together", "alone", "difference", "95 % interval", "verdict")
 
@@ -54,7 +57,7 @@ def compare_cli(
     --budget steps: as many steps for each system (default); words: as many words; passes: as many passes over its own
     training docs.
 
-    OUTPUT gets report.json and a folder for each run. If OUTPUT is there from an earlier start, finished runs of the
+    OUTPUT gets report.html, report.json and a folder for each run. If OUTPUT is there from an earlier start, finished runs of the
     same config, data, seed and versions are not repeated. Ctrl-C ends the runs that are going on, and keeps the others.
 
     Values of the config can be overridden, as in spacy train: --paths.train train.spacy
@@ -81,6 +84,8 @@ def compare_cli(
             raise typer.Exit(130) from None
     print_comparison(result)
     msg.good("Wrote the result", str(output / REPORT))
+    write_page(data_of_comparison(output), output / PAGE)
+    msg.good("Wrote the report; open it in a browser", str(output / PAGE))
     if result.failures:
         raise typer.Exit(1)
 
