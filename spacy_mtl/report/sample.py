@@ -35,8 +35,8 @@ def count_docs(path: Path) -> int:
 
 @contextmanager
 def quick_messages() -> Iterator[None]:
-    """Make reading of docs with span groups fast. For each group srsly collects its decoders anew, from all registries and
-    the entry points of all installed packages; here it does so once.
+    """Make reading of docs with span groups fast. For each group srsly collects its decoders anew, from all registries
+    and the entry points of all installed packages; here it does so once.
     """
     found = msgpack_decoders.get_all()
     instance = vars(msgpack_decoders)
