@@ -15,7 +15,7 @@ from ..experiments.run_folder import CONFIG, MODEL, read_steps
 from ..protocols.head import Head
 from ..readers.pipeline_heads import heads_of
 from .report_data import ReportData, Side, TrainedRun
-from .sample import count_docs, evenly, read_docs_at
+from .sample import count_docs, evenly, quick_messages, read_docs_at
 from .templating import count
 
 REPORT = "report.json"
@@ -117,7 +117,8 @@ def resolve_gold(config_path: Path, split: str, vocab: Vocab) -> list[Doc]:
     config = load_config(config_path).interpolate()
     nlp = registry.get("languages", config["nlp"]["lang"])(vocab)
     reader = registry.resolve(config["corpora"])[JUDGED[split]]
-    return [eg.reference for eg in reader(nlp)]
+    with quick_messages():
+        return [eg.reference for eg in reader(nlp)]
 
 
 def sides_of(head: str, comparison: Comparison, split: str, runs: Mapping[str, TrainedRun]) -> list[Side]:

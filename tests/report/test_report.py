@@ -12,6 +12,7 @@ from pipelines import heads_config, make_examples, make_nlp, train
 from small_comparison import make_comparison
 from spacy.tokens import Doc, Span
 from spacy.training import Example
+from srsly import msgpack_decoders
 from typer.testing import CliRunner
 
 from spacy_mtl.cli import mtl_cli
@@ -278,6 +279,21 @@ def test_a_sample_is_even_and_reads_only_its_docs(tmp_path):
     assert places == list(range(0, 100, 10))
     assert [doc.text for doc in read_docs_at(path, places, nlp.vocab)] == [f"doc {place}" for place in places]
     assert evenly(5, 10) == [0, 1, 2, 3, 4]
+
+
+def test_span_groups_are_read_without_a_search_for_decoders_each(tmp_path, monkeypatch):
+    nlp = spacy.blank("en")
+    docs = [nlp.make_doc(f"doc {number}") for number in range(10)]
+    for doc in docs:
+        doc.spans["key"] = [Span(doc, 0, 1, label="A")]
+    path = write(tmp_path / "docs.spacy", docs)
+    searches = []
+    search = msgpack_decoders.get_entry_points
+    monkeypatch.setattr(msgpack_decoders, "get_entry_points", lambda: searches.append(1) or search())
+    found = read_docs_at(path, range(10), nlp.vocab)
+    assert [span.label_ for doc in found for span in doc.spans["key"]] == ["A"] * 10
+    assert len(searches) < 4  # one for the file, one for all groups
+    assert "get_all" not in vars(msgpack_decoders)
 
 
 @pytest.mark.parametrize(
