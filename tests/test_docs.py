@@ -121,7 +121,8 @@ def test_python_of_guides_runs(path: Path, tmp_path: Path, monkeypatch: pytest.M
     scope: dict[str, object] = {}
     for code in blocks(path, "python"):
         exec(compile(code, path.name, "exec"), scope)
-    assert scope["doc"].text
+    # the guide to reports shows a section, not a pipeline
+    assert path.stem == "report" or scope["doc"].text
 
 
 FRAGMENTS = [(path.stem, text) for path in GUIDES for text in blocks(path, "ini")]

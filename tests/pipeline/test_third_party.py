@@ -4,6 +4,7 @@ through its entry points alone, and every tool works with them. The package lies
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,7 +135,7 @@ def test_a_report_has_its_section(folder, trained, tmp_path):
     python("-m", "spacy", "mtl", "report", trained, folder / "dev.spacy", "--output", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf8")
     assert '<h2 id="acme-shortest-title">The shortest doc</h2>' in page
-    assert "<p>food0 is good</p>" in page
+    assert re.search(r"<p>food\d is good ?</p>", page)
     # heads that show no decisions have scores, and nothing else
     assert "closeness" in page
     assert 'id="confusions"' not in page
