@@ -13,7 +13,19 @@ from spacy_mtl.protocols.weighting import Step
 
 CNN = ENCODER | {"@architectures": "spacy_mtl.HashEmbedCNN.v1"}
 TWO = heads_config(intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer"})
-__all__ = ["CNN", "JOINT", "TWO", "cosine", "encoder_gradient", "learn", "make_cnn", "make_examples", "merge", "use"]
+__all__ = [
+    "CNN",
+    "JOINT",
+    "TWO",
+    "cosine",
+    "encoder_gradient",
+    "learn",
+    "make_cnn",
+    "make_examples",
+    "merge",
+    "random_gramians",
+    "use",
+]
 
 
 def use(name: str, **settings: Any) -> dict[str, Any]:
@@ -63,3 +75,15 @@ def merge(weighting: Any, gradients: Mapping[str, Any], **step: Any) -> Any:
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
     """Of the angle between two flat gradients."""
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def random_gramians(n_seeds: int = 40, *, independent: bool = False) -> list[np.ndarray]:
+    """Gramians of 2 to 8 gradients of very different lengths, which may depend on each other."""
+    found = []
+    for seed in range(n_seeds):
+        rng = np.random.default_rng(seed)
+        m = int(rng.integers(2, 9))
+        width = 4 * m if independent else int(rng.choice([1, 2, m, 50]))
+        rows = rng.normal(size=(m, width)) * np.exp(rng.normal(size=(m, 1)))
+        found.append(rows @ rows.T)
+    return found

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import spacy
 from balancing import TWO, encoder_gradient, learn, make_cnn, make_examples, merge, use
 from pipelines import JOINT
 from spacy.tokens import DocBin
@@ -53,4 +52,6 @@ def check_equal_lengths(heads, examples, **settings):
     mean = sum(last.values()) / len(last)
     assert max(last.values()) > 1.02 * min(last.values())
     expected = sum(own[name] * mean / last[name] for name in heads)
-    np.testing.assert_allclose(encoder_gradient(balanced, gold), expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        encoder_gradient(balanced, gold), expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max()
+    )
