@@ -28,7 +28,7 @@ from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
 from ..protocols.head import Adversarial, Confident, CountsGold, HasLabels, Head, LearnsFromTeacher
-from ..protocols.weighting import MergesGradients, Step
+from ..protocols.weighting import LearnsByHead, MergesGradients, Step, Weighting
 from ..threads.blas_threads import one_blas_thread
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
@@ -256,9 +256,7 @@ class Multitask(TrainablePipe):
             return
         finish_encoder(self.encoder, sgd)
         layers: list[Model[Any, Any]] = [self.heads[key].model for key in self._order if key in self._with_gradient]
-        if self.weighting.model is not None:
-            layers.append(self.weighting.model)
-        finish_layers(layers, sgd)
+        finish_layers([*layers, *layers_to_move(self.weighting)], sgd)
         self._with_gradient.clear()
 
     def initialize(
@@ -405,6 +403,7 @@ class Multitask(TrainablePipe):
             number=self.cfg.get(N_STEPS, 0),
             adversarial=frozenset(adversarial),
             corpus_sizes=self._corpus_sizes,
+            scores=self.main_scores,
             count_units=lambda: {key: count_units(self.heads[key], views.of(key)) for key in own},
         )
 
@@ -488,6 +487,19 @@ class Multitask(TrainablePipe):
     def _empty_tokvecs(self, docs: Sequence[Doc]) -> Ragged:
         ops = self.model.ops
         return Ragged(ops.alloc2f(0, self.encoder.get_dim("nO")), ops.alloc1i(len(docs)))
+
+
+def layers_to_move(weighting: Weighting) -> list[Model[Any, Any]]:
+    """What of the weighting's network the optimizer may change."""
+    if isinstance(weighting, LearnsByHead):
+        return [layer for layer in weighting.layers.values() if has_gradient(layer)]
+    return [] if weighting.model is None else [weighting.model]
+
+
+def has_gradient(layer: Model[Any, Any]) -> bool:
+    """Whether a gradient of the layer is not zero."""
+    nodes = [(node, name) for node in layer.walk() for name in node.param_names if node.has_grad(name)]
+    return any(bool(node.get_grad(name).any()) for node, name in nodes)
 
 
 def count_units(head: Head, examples: Sequence[Example]) -> int:

@@ -68,7 +68,7 @@ def lift_least(gramian: GramianT, products: PerLossT, radius: float) -> PerLossT
     within, height = np.zeros(len(products)), high
     for _ in range(N_ROUNDS if radius > 0 else 0):
         x = minimize_nonnegative(gramian, products - height)
-        length = np.sqrt(max(x @ gramian @ x, 0.0))
+        length = float(np.sqrt(max(float(x @ gramian @ x), 0.0)))
         if length <= radius:
             within, low = x, height
         else:

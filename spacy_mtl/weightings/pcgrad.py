@@ -42,7 +42,8 @@ class PCGrad(GramianWeighting):
     def solve(self, gramian: GramianT, weights: PerLossT, step: Step) -> PerLossT:
         """The formula above."""
         rng = np.random.default_rng([self.seed, step.number])
-        factors: PerLossT = weights @ project_pairwise(gramian, [rng.permutation(len(weights)) for _ in weights])
+        projected = project_pairwise(gramian, [rng.permutation(len(weights)).tolist() for _ in weights])
+        factors: PerLossT = projected.T @ weights
         return factors
 
 
