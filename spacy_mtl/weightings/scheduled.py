@@ -15,8 +15,8 @@ def make_scheduled_v1(schedules: dict[str, Any] | None = None, weights: dict[str
     """Build the plain sum of the heads' losses with factors that change in the course of the training, such as a head
     that fades in after some steps. A batch with gold for one head alone has that head's factor too.
 
-    schedules (dict[str, Schedule] | None): A schedule (`@schedules`) of the factor, or a number, by head. Its values must
-        be at least 0. Steps are those in which a head has found gold.
+    schedules (dict[str, Schedule] | None): A schedule (`@schedules`) of the factor, or a number, by head. Its values
+        must be at least 0. Steps are those in which a head has found gold.
     weights (dict[str, float] | None): Factors by which these are multiplied, by name. Heads that are not named have
         1.0. With 0.0 the loss is reported, and trains nothing.
     """
