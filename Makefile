@@ -1,6 +1,6 @@
-# make help lists the targets. PYTHON: the interpreter for .venv. EXTRAS: extras of setup.cfg to install there.
-# VENV: another folder for the virtual environment. PYTHONS: the interpreters for test-pythons.
-# ARGS: further arguments for pytest. JOBS: processes that share the tests. DATA: the folder of corpora for bench.
+# make help lists the targets. PYTHON: interpreter for .venv. EXTRAS: extras of setup.cfg to install there.
+# VENV: folder of the virtual environment. PYTHONS: interpreters for test-pythons. ARGS: further arguments for pytest.
+# JOBS: number of processes that share the tests. DATA: folder of the corpora for bench.
 PYTHON ?= python3
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 EXTRAS ?= dev
@@ -9,7 +9,7 @@ JOBS ?= auto
 FAST := $(addprefix tests/,test_architecture.py converters crf debug_data heads layers network pipeline samplers sharing weightings)
 DATA ?= $(or $(SPACY_MTL_DATA),../shared/data)
 
-# With pyenv, python3.12 answers only if its version is switched on; so all that are installed are.
+# With pyenv, python3.12 runs only if its version is activated, so all installed versions are activated here.
 ifneq ($(shell command -v pyenv),)
 export PYENV_VERSION := $(shell pyenv version-name):$(shell pyenv versions --bare --skip-aliases | paste -sd : -)
 endif
@@ -33,7 +33,7 @@ setup: $(DEPS)  ## make .venv with pinned versions and an editable install of th
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@rm -f $(WHEEL)
 
-demo: $(WHEEL)  ## make data, train, evaluate, package; then print the scores
+demo: $(WHEEL)  ## install the wheel, make data, train, evaluate, package, and print the scores
 	$(BIN)/python -m spacy project run all
 
 test: $(WHEEL)  ## install the wheel and run the tests that are not slow
@@ -42,10 +42,10 @@ test: $(WHEEL)  ## install the wheel and run the tests that are not slow
 test-all: $(WHEEL)  ## install the wheel and run all tests
 	SPACY_MTL_INSTALLED=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-test-newest:  ## run the tests of the rooms without long trainings with the newest Python, in .venv-3.13
+test-newest:  ## run the tests of folders without long trainings with the newest Python, in .venv-3.13
 	$(MAKE) test PYTHON=python3.13 VENV=.venv-3.13 EXTRAS=dev ARGS="$(FAST) $(ARGS)"
 
-test-pythons:  ## the same as test for each of PYTHONS, in a virtual environment each
+test-pythons:  ## run the same as test with each of PYTHONS, each in its own virtual environment
 	@missing=; for python in $(PYTHONS); do $$python -c '' 2> /dev/null || missing="$$missing $$python"; done; \
 	if [ -n "$$missing" ]; then \
 		echo "test-pythons:$$missing cannot be run; install what is missing, or name others: make test-pythons PYTHONS=\"...\""; \
@@ -63,7 +63,7 @@ lint: $(DEPS)  ## check style (ruff) and types (mypy)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(WHEEL)  ## measure speed beside spaCy's own pipelines; results and pictures go to docs/benchmarks
+bench: $(WHEEL)  ## measure speed beside spaCy's own pipelines; write results and pictures to docs/benchmarks
 	$(PIP) matplotlib
 	$(BIN)/python benchmarks/encoder.py --data $(DATA)/snips/train.spacy
 	$(BIN)/python benchmarks/onnx_encoder.py --data $(DATA)/snips/train.spacy
@@ -74,13 +74,13 @@ bench: $(WHEEL)  ## measure speed beside spaCy's own pipelines; results and pict
 	$(BIN)/python benchmarks/scaling.py --data $(DATA)/ewt/train.spacy
 	$(BIN)/python benchmarks/plot.py
 
-docs: $(DOCS_DEPS)  ## write docs/project.md and docs/reference, build the site in site/ (Python 3.11 or later)
+docs: $(DOCS_DEPS)  ## write docs/project.md and docs/reference, and build the site in site/ (Python 3.11 or later)
 	$(BIN)/python -m spacy project document --no-emoji --output docs/project.md
 	sed -i.bak 's|(project.yml)|(../project.yml)|' docs/project.md && rm docs/project.md.bak
 	PYTHONPATH=. $(BIN)/python docs/make_reference.py docs/reference
 	PYTHONPATH=. $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html --doctree-dir build/doctrees docs site
 
-clean:  ## remove what was built, trained and cached; .venv and downloads stay
+clean:  ## remove what was built, trained and cached, but keep .venv and downloads
 	rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache corpus training metrics packages project.lock
 	rm -f $(WHEEL)
 	find assets benchmarks spacy_mtl tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -92,7 +92,7 @@ $(VENV)/deps-%.stamp: setup.cfg constraints.txt
 	rm -f $(WHEEL)
 	touch $@
 
-# The wheel is built from the sdist and takes the place of the editable install; setup puts that one back.
+# The wheel is built from the sdist and replaces the editable install, which make setup restores.
 $(WHEEL): $(DEPS) $(PACKAGE)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation > $(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }

@@ -1,6 +1,6 @@
 """Print the scores of an intent and slot pipeline: python assets/show_metrics.py METRICS_JSON [--baselines DATA_DIR]
 
-The file is what `spacy evaluate --per-component --output` wrote.
+The file is what `python -m spacy mtl evaluate --output` wrote for one corpus.
 """
 
 import argparse
@@ -27,12 +27,12 @@ ROWS = (
 
 
 def read_scores(path: Path) -> dict[str, Any]:
-    """The scores of the component `multitask`."""
-    by_component = json.loads(path.read_text(encoding="utf8"))
-    for scores in by_component.values():
-        if isinstance(scores, dict) and "multitask_exact" in scores:
-            return scores
-    raise SystemExit(f"{path}: no component has multitask_exact; write the file with spacy evaluate --per-component")
+    """The scores of the only corpus in the file."""
+    by_corpus = json.loads(path.read_text(encoding="utf8"))
+    if len(by_corpus) != 1:
+        raise SystemExit(f"{path}: expected the scores of one corpus, found {list(by_corpus)}")
+    (scores,) = by_corpus.values()
+    return scores
 
 
 def read_baselines(data_dir: Path) -> dict[str, float]:
@@ -58,7 +58,7 @@ def percent(score: float | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Print the scores of an intent and slot pipeline.")
-    parser.add_argument("metrics", type=Path, help="JSON file of spacy evaluate --per-component --output")
+    parser.add_argument("metrics", type=Path, help="JSON file of python -m spacy mtl evaluate --output")
     parser.add_argument("--baselines", type=Path, help="folder with train.spacy and test.spacy, to score baselines on")
     args = parser.parse_args()
     baselines = read_baselines(args.baselines) if args.baselines else {}

@@ -24,11 +24,11 @@ from thinc.api import get_current_ops, require_gpu, set_gpu_allocator
 from thinc.util import to_numpy
 from transformer import FAST, load
 
+from spacy_mtl.crf.likelihood import likelihood_loss
 from spacy_mtl.crf.linear_chain import CRFScores, constrain
 from spacy_mtl.crf.tag_scheme import make_tag_scheme
 from spacy_mtl.encoders.transformer.transformer_encoder import plan_batches, to_torch
 from spacy_mtl.gold import unannotated
-from spacy_mtl.heads.entity_recognizer import _likelihood_loss
 
 DOCS = (32, 128, 256, 512, 1024, 2048, 4096)
 TYPES = (4, 39, 150)
@@ -110,7 +110,7 @@ def near(scores: CRFScores, scheme: Any) -> None:
 def far(scores: CRFScores, scheme: Any) -> CRFScores:
     """Loss and gradient where the scores are. RETURNS: the gradient."""
     tags = np.zeros(len(scores.kept), dtype="int64")
-    _, gradient = _likelihood_loss(constrain(scores, scheme), tags, np.zeros((0, 0), dtype=bool))
+    _, gradient = likelihood_loss(constrain(scores, scheme), tags, np.zeros((0, 0), dtype=bool))
     return gradient
 
 

@@ -1,4 +1,4 @@
-"""Gold annotation per predicted token, as integers."""
+"""Gold annotation for each predicted token, as integers."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -18,15 +18,18 @@ CODES = {"B": 3, "U": 3, "I": 1, "L": 1, "O": 2}
 
 
 def unannotated(doc: Doc, vocab: Vocab) -> Doc:
-    """A doc of the same tokens, and nothing else."""
+    """Return a doc with the same tokens and without any annotation."""
     spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
     return Doc(vocab, words=[token.text for token in doc], spaces=spaces)
 
 
 def token_values(example: Example, attr: str, attr_id: int) -> ValuesT:
-    """The gold value of each predicted token as spaCy stores it, (n_tokens,); 0 where unset or not aligned one to one.
+    """Return the gold value of each predicted token as spaCy stores it, (n_tokens,).
 
-    attr (str): Name, such as "TAG". attr_id (int): The same as in `spacy.attrs`.
+    It is 0 where the gold value is missing or gold and predicted tokens are not aligned one to one.
+
+    attr (str): Name of the attribute, such as "TAG".
+    attr_id (int): Its id in `spacy.attrs`.
     """
     gold = stored_values(example.reference, attr_id)
     if not gold.any():
@@ -42,10 +45,10 @@ def token_values(example: Example, attr: str, attr_id: int) -> ValuesT:
 
 
 def stored_values(doc: Doc, attr_id: int) -> ValuesT:
-    """The value of each token as spaCy stores it, (n_tokens,); 0 where unset.
+    """Return the value of each token as spaCy stores it, (n_tokens,); 0 where it is missing.
 
     Sentence starts are read as spaCy's senter and `doc.sents` read them: a doc has them for all of its tokens or for
-    none. Once a token after the first has any, those that are not marked as a start do not start a sentence.
+    none. If any token after the first has one, tokens that are not marked as a start do not start a sentence.
     """
     values = cast(ValuesT, doc.to_array(attr_id))
     if attr_id != SENT_START or not len(values):
@@ -67,15 +70,15 @@ def _has_words(predicted: Doc, words: ValuesT) -> bool:
 
 
 def is_annotated(doc: Doc, attr_id: int) -> bool:
-    """Whether any token has a value. spaCy marks the first token of every doc as a sentence start: that is none."""
+    """Whether any token has a value. The sentence start with which spaCy marks the first token of every doc is none."""
     if attr_id == SENT_START:
         return bool(doc.has_annotation("SENT_START"))
     return bool(doc.to_array(attr_id).any())
 
 
 def entity_values(example: Example) -> ValuesT:
-    """ENT_IOB and ENT_TYPE of each predicted token, (n_tokens, 2). IOB is 0 where the gold entity is unset, or where
-    the tokens it lies on are not aligned with predicted ones.
+    """Return ENT_IOB and ENT_TYPE of each predicted token, (n_tokens, 2). ENT_IOB is 0 where the gold annotation is
+    missing, or where the tokens of an entity are not aligned with predicted ones.
     """
     gold = cast(ValuesT, example.reference.to_array([ORTH, ENT_IOB, ENT_TYPE]))
     if _has_words(example.predicted, gold[:, 0]):
@@ -90,10 +93,11 @@ def entity_values(example: Example) -> ValuesT:
 
 
 def boundaries(example: Example) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where the tokens of the predicted and of the gold doc begin, and the last one ends, (n_tokens + 1,) each.
+    """Return the boundaries of the tokens of the predicted and of the gold doc, (n_tokens + 1,) each.
 
-    The unit is what both docs share: tokens if they have the same, else characters. As in spaCy's alignment, blanks and
-    case make no difference. With ["New York", "is"] and ["New", "York", "is"]: [0, 7, 9] and [0, 3, 7, 9].
+    They are counted in tokens if both docs have the same ones, otherwise in characters. As in spaCy's alignment, blanks
+    and case make no difference. The tokens ["New York", "is"] and ["New", "York", "is"] have the boundaries [0, 7, 9]
+    and [0, 3, 7, 9].
     """
     if is_same_tokenization(example):
         boundaries = np.arange(len(example.predicted) + 1)
@@ -106,7 +110,7 @@ def _character_boundaries(doc: Doc) -> NDArray[np.int64]:
 
 
 def look_up(values: ValuesT, known: Sequence[int]) -> NDArray[np.int64]:
-    """The index of each value in `known`, -1 for values that are not there."""
+    """Return the index of each value in `known`, -1 for values that it does not contain."""
     table = np.array(known, dtype="uint64")
     order = np.argsort(table)
     index = np.searchsorted(table, values, sorter=order).clip(max=max(len(table) - 1, 0))
@@ -117,13 +121,15 @@ def look_up(values: ValuesT, known: Sequence[int]) -> NDArray[np.int64]:
 
 
 def snippet(text: str, *, size: int = 60) -> str:
-    """The beginning of a text, to name a doc in a message."""
+    """Return the beginning of a text in quotes, to name a doc in a message."""
     return repr(text if len(text) <= size else text[: size - 1] + "…")
 
 
 def renamed_cats(cats: Mapping[str, float], mapping: Mapping[str, str | None]) -> dict[str, float]:
-    """The classes under other names. mapping: old key -> new one, or None to drop it. Where classes meet in one name,
-    the larger value stays.
+    """Rename classes. If several get the same name, the largest value stays.
+
+    cats (Mapping[str, float]): Values by class.
+    mapping (Mapping[str, str | None]): The new name of each class, or None to drop it. Other classes keep their names.
     """
     result: dict[str, float] = {}
     for key, value in cats.items():

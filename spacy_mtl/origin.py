@@ -1,9 +1,8 @@
-"""Where a doc comes from: its corpus; for gold docs, the heads that may learn from it; for docs to predict, whether an
-augmenter made them. It stands in the doc's `user_data`.
+"""The origin of a doc, kept in its `user_data`: the name of its corpus; for gold docs, the heads that may learn from
+it; for predicted docs, whether an augmenter made it.
 
-Readers and augmenters write it; the component, its network and the batcher read it. `Language.update` and `evaluate`
-copy the predicted doc with its `user_data` and keep the gold one, so it is still there when the component sees the
-example.
+Readers and augmenters write the origin; the component, its network and the batcher read it. It survives
+`Language.update` and `evaluate`, which copy the predicted doc with its `user_data` and keep the gold doc.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,11 +15,11 @@ AUGMENTED_KEY = "spacy_mtl.augmented"
 
 
 def mark(doc: Doc, corpus: str, heads: Sequence[str] | None = None) -> Doc:
-    """Write a gold doc's origin. A doc that another corpus has marked already is copied first.
+    """Write the origin of a gold doc. A doc that has another origin already is copied first.
 
     corpus (str): The name of the corpus.
-    heads (Sequence[str] | None): The heads that may learn from it; None for all.
-    RETURNS (Doc): The doc that carries the mark.
+    heads (Sequence[str] | None): The heads that may learn from the doc; None for all.
+    RETURNS (Doc): The doc that has this origin.
     """
     wanted = (corpus, None if heads is None else tuple(heads))
     if CORPUS_KEY in doc.user_data and (corpus_of(doc), heads_of(doc)) != wanted:
@@ -30,10 +29,10 @@ def mark(doc: Doc, corpus: str, heads: Sequence[str] | None = None) -> Doc:
 
 
 def name_corpus(doc: Doc, corpus: str) -> Doc:
-    """Write which corpus a doc to predict is of. A doc that another corpus has named already is copied first.
+    """Write the corpus of a doc to predict. A doc that has another corpus already is copied first.
 
     corpus (str): The name of the corpus.
-    RETURNS (Doc): The doc that carries the name.
+    RETURNS (Doc): The doc that has this corpus.
     """
     if corpus_of(doc) not in (None, corpus):
         doc = doc.copy()
@@ -42,17 +41,17 @@ def name_corpus(doc: Doc, corpus: str) -> Doc:
 
 
 def corpus_of(doc: Doc) -> str | None:
-    """The name of the doc's corpus; None if nobody has written one."""
+    """Return the name of the doc's corpus; None if it has none."""
     return doc.user_data.get(CORPUS_KEY)
 
 
 def corpora_in(docs: Iterable[Doc]) -> list[str]:
-    """The names of the docs' corpora, in alphabetical order."""
+    """Return the names of the docs' corpora in alphabetical order."""
     return sorted({name for doc in docs if (name := corpus_of(doc)) is not None})
 
 
 def heads_of(doc: Doc) -> tuple[str, ...] | None:
-    """The heads that may learn from the gold doc; None for all."""
+    """Return the names of the heads that may learn from the gold doc; None for all."""
     return doc.user_data.get(HEADS_KEY)
 
 
@@ -63,7 +62,7 @@ def may_learn(head: str, doc: Doc) -> bool:
 
 
 def mark_augmented(doc: Doc) -> Doc:
-    """Write that an augmenter made a doc to predict, so that its words say nothing of how frequent words are.
+    """Write that an augmenter made a doc to predict, so that its words are left out of word counts.
 
     RETURNS (Doc): The same doc.
     """

@@ -1,4 +1,4 @@
-"""The docs: links lead somewhere, the reference is that of the code, and what the guides show runs."""
+"""The docs: no link is dead, the reference agrees with the code, and the examples in the guides run."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""On an NVIDIA GPU everything does what it does on a CPU, up to rounding."""
+"""Results on an NVIDIA GPU are the same as on a CPU, up to rounding."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The distribution: what is installed, its metadata, and what the wheel and the sdist hold."""
+"""The distribution: the installed version, its metadata, and the contents of wheel and sdist."""
 
 import configparser
 import os

@@ -1,4 +1,4 @@
-"""What README.md and CONTRIBUTING.md show is run, and README.md stays short."""
+"""The examples in README.md and CONTRIBUTING.md run, and README.md stays short."""
 
 import re
 import textwrap
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from spacy.util import load_config_from_str, load_model_from_config
 
-from spacy_mtl.protocols.weighting import Weighting
+from spacy_mtl.protocols.weighting import Step, Weighting
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf8")
@@ -56,4 +56,4 @@ def test_weighting_of_the_recipe() -> None:
     exec(compile(textwrap.dedent(code), "CONTRIBUTING.md", "exec"), scope)
     weighting = scope["make_mean_v1"]()
     assert isinstance(weighting, Weighting)
-    assert weighting.weights({"a": 3.0, "b": 1.0}) == {"a": 0.5, "b": 0.5}
+    assert weighting.weights({"a": 3.0, "b": 1.0}, Step(0)) == {"a": 0.5, "b": 0.5}

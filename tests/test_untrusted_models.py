@@ -1,4 +1,4 @@
-"""A model directory that holds a malicious pickle: loading it fails, and none of its code runs."""
+"""Loading a model directory with a malicious pickle fails, and none of its code runs."""
 
 import io
 import os

@@ -1,1 +1,1 @@
-"""Augmenters: what a corpus gives in the place of some of its docs, in training."""
+"""Augmenters, which replace some docs of a corpus by changed ones in training."""

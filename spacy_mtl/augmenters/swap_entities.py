@@ -1,4 +1,4 @@
-"""Swap entities for others of the same type, so that a network learns from what stands around them."""
+"""An augmenter that swaps entities for others of the same type, so that a network learns from their context."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -17,13 +17,17 @@ from ..protocols.arrays import ArrayT
 # an entity type, and the classes of the doc
 KeyT = tuple[str, tuple[str, ...]]
 AugmenterT = Callable[[Language, Example], Iterator[Example]]
-# what a token keeps; a new one has entity and sentence start only
+# attributes that tokens keep; new tokens have only entity and sentence start
 ATTRS = [ENT_IOB, ENT_TYPE, SENT_START, TAG, POS, MORPH, LEMMA]
 NO_START = np.uint64(2**64 - 1)
 
 
 class Value(NamedTuple):
-    """The tokens of an entity, and which of them a space follows."""
+    """The tokens of an entity.
+
+    words (tuple[str, ...]): Their texts.
+    spaces (tuple[bool, ...]): Whether a space follows each of them.
+    """
 
     words: tuple[str, ...]
     spaces: tuple[bool, ...]
@@ -34,13 +38,14 @@ def make_swap_entities_v1(level: float, entity_level: float = 1.0) -> AugmenterT
     "An Analysis of Simple Data Augmentation for Named Entity Recognition", COLING). A new value is drawn uniformly from
     the entities of that type in docs of the same classes (`doc.cats`) that were read before.
 
-    `doc.cats` stay. Tags, parts of speech, morphology, lemmas and sentence starts stay at all other tokens and are
-    missing at new ones; dependencies are dropped. The paper decides for each entity anew: set `level = 1.0`, and
-    `entity_level` to its rate. With `max_epochs` of 0 or more spaCy reads a corpus once, so each epoch repeats the same
-    swaps; to draw anew, read the corpus with `spacy_mtl.MultiCorpus.v1` and `max_epochs = -1`.
+    Docs without entities pass unchanged. In the others, `doc.cats` stay. Tags, parts of speech, morphology, lemmas and
+    sentence starts stay at old tokens and are missing at new ones; dependencies are dropped. To decide for each
+    entity separately, as the paper does, set `level = 1.0` and `entity_level` to the rate. With `max_epochs` of 0 or
+    more, spaCy reads a corpus once, and each epoch repeats the same swaps; for new swaps in each epoch, read the corpus
+    with `spacy_mtl.MultiCorpus.v1` and `max_epochs = -1`.
 
-    level (float): Probability that entities of a doc are swapped.
-    entity_level (float): Probability that an entity of such a doc is swapped.
+    level (float): Probability that a doc is chosen for swaps.
+    entity_level (float): Probability that an entity of a chosen doc is swapped.
     """
     for name, rate in (("level", level), ("entity_level", entity_level)):
         if not 0.0 <= rate <= 1.0:
@@ -49,7 +54,12 @@ def make_swap_entities_v1(level: float, entity_level: float = 1.0) -> AugmenterT
 
 
 class SwapEntities:
-    """The augmenter, and the values it has seen, by entity type and classes of the doc."""
+    """The augmenter.
+
+    level (float): Probability that a doc is chosen for swaps.
+    entity_level (float): Probability that an entity of a chosen doc is swapped.
+    values (dict[KeyT, list[Value]]): Entities seen so far, by entity type and classes of the doc.
+    """
 
     def __init__(self, level: float, entity_level: float) -> None:
         self.level = level
@@ -58,7 +68,7 @@ class SwapEntities:
         self._seen: set[tuple[KeyT, Value]] = set()
 
     def __call__(self, nlp: Language, example: Example) -> Iterator[Example]:
-        """RETURNS: The example, or another in its place."""
+        """Yield the example, or a changed one in its place."""
         reference = example.reference
         classes = tuple(sorted(key for key, value in reference.cats.items() if value > 0))
         for ent in reference.ents:
@@ -79,12 +89,16 @@ class SwapEntities:
 
 
 def read_value(ent: Span) -> Value:
-    """The entity's tokens."""
+    """Read the tokens of an entity."""
     return Value(tuple(token.text for token in ent), tuple(bool(token.whitespace_) for token in ent))
 
 
 def swap(doc: Doc, values: list[tuple[Span, Value]]) -> Doc:
-    """A copy of the doc in which these entities, in order, have the words of their values."""
+    """Return a copy of the doc in which some entities are replaced.
+
+    doc (Doc): The gold doc.
+    values (list[tuple[Span, Value]]): The entities to replace, in order, each with its new tokens.
+    """
     old: ArrayT = doc.to_array(ATTRS)
     texts = [token.text for token in doc]
     follows = [bool(token.whitespace_) for token in doc]
@@ -107,12 +121,16 @@ def swap(doc: Doc, values: list[tuple[Span, Value]]) -> Doc:
 
 
 def _happens(rate: float) -> bool:
-    """True with this probability."""
+    """Return True with this probability."""
     return rate >= 1.0 or random.random() < rate
 
 
 def _annotate(first: ArrayT, n_tokens: int) -> ArrayT:
-    """Rows of an entity. first: that of the old one's first token."""
+    """Make the attributes of a new entity's tokens, (n_tokens, n_attrs).
+
+    first (Ints1d): The attributes of the old entity's first token, (n_attrs,).
+    n_tokens (int): Number of tokens of the new entity.
+    """
     rows = np.zeros((n_tokens, len(ATTRS)), dtype="uint64")
     rows[:, 0], rows[0, 0] = CODES["I"], CODES["B"]
     rows[:, 1] = first[1]

@@ -1,4 +1,4 @@
-"""Batches of one corpus each."""
+"""Batches that contain docs of one corpus only."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
@@ -16,8 +16,8 @@ def make_batch_by_corpus_v1(
 ) -> Callable[[Iterable[Example]], Iterator[list[Example]]]:
     """Build a batcher that puts docs of only one corpus in a batch, sized by words like `spacy.batch_by_words.v1`.
 
-    Batches come in the order in which they fill up, so the corpora's shares of the batches follow the sampler. At the
-    end of a pass each corpus gives what is left. Docs without the name of a corpus count as one corpus.
+    Batches are yielded in the order in which they fill up, so the shares of the corpora follow the sampler. At the end
+    of a pass each corpus yields the docs that it has left. Docs without a corpus count as one corpus.
 
     size (int | Sequence[int]): Number of words in a batch; a sequence or schedule gives the sizes of successive
         batches.
@@ -47,7 +47,10 @@ def batch_by_corpus(
     discard_oversize: bool,
     get_length: LengthT,
 ) -> Iterator[list[Example]]:
-    """The batches. Holds less than a batch of each corpus."""
+    """Yield the batches. At most one incomplete batch of each corpus is held in memory.
+
+    Arguments as for `make_batch_by_corpus_v1`.
+    """
     sizes = repeat(size) if isinstance(size, int) else iter(size)
     target = next(sizes)
     open_batches: dict[str | None, list[Example]] = {}

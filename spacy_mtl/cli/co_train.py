@@ -25,46 +25,53 @@ class Agreement(str, Enum):
 
 def co_train_cli(
     ctx: typer.Context,
-    config_path: Annotated[Path, typer.Argument(help="Training config", exists=True, dir_okay=False)],
-    raw: Annotated[Path, typer.Argument(help="Raw text: .txt, .jsonl, .spacy, or a folder of these")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything; new or empty")],
-    rounds: Annotated[int, typer.Option("--rounds", "-r", help="At most so many, after the training on gold")] = 3,
+    config_path: Annotated[Path, typer.Argument(help="Path to training config", exists=True, dir_okay=False)],
+    raw: Annotated[Path, typer.Argument(help="Path to raw text: .txt, .jsonl or .spacy, or a folder of these")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder, new or empty")],
+    rounds: Annotated[
+        int, typer.Option("--rounds", "-r", help="Maximum number of rounds after the initial training on gold")
+    ] = 3,
     threshold: Annotated[
         list[str] | None,
         typer.Option(
-            "--threshold", "-t", help="How sure both must be, above 0 to 1; HEAD=N for one head [default: 0.95]"
+            "--threshold",
+            "-t",
+            help="Confidence that both learners must reach, above 0 and at most 1; HEAD=N sets it for one head; "
+            "repeatable [default: 0.95]",
         ),
     ] = None,
     agreement: Annotated[
-        Agreement, typer.Option("--agreement", "-a", help="What the learners differ in")
+        Agreement,
+        typer.Option("--agreement", "-a", help="Difference between the learners: random seed, or view of the text"),
     ] = Agreement.seeds,
     view: Annotated[
         list[str] | None,
-        typer.Option("--view", help="With --agreement views: KEY=VALUE in the second learner's config; repeatable"),
+        typer.Option("--view", help="Config override KEY=VALUE for the second learner (--agreement views); repeatable"),
     ] = None,
     patience: Annotated[
-        int, typer.Option("--patience", "-p", help="Stop after so many rounds that are not above the best dev score")
+        int, typer.Option("--patience", "-p", help="Number of rounds without a better dev score before stopping")
     ] = 1,
     code: Annotated[
-        Path | None, typer.Option("--code", "-c", help="Python file with functions that the config registers")
+        Path | None, typer.Option("--code", "-c", help="Path to Python file with functions to register")
     ] = None,
-    use_gpu: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU ID, or -1 for CPU")] = -1,
+    use_gpu: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU ID or -1 for CPU")] = -1,
 ) -> None:
-    """Learn from raw text too, where there is little gold.
+    """Train with raw text in addition to little gold, by co-training.
 
-    Round 0 trains two learners on the gold of CONFIG. In each round both annotate RAW; what a head of both predicts
-    alike, and what both are sure of (--threshold), becomes a label. Two new learners are then trained from the
-    beginning on all of the gold and on these labels. A head without a label on a text learns nothing from the text.
+    Round 0 trains two learners on the gold of CONFIG_PATH. In each further round both annotate RAW. Where both predict
+    the same for a head, and the confidence of both reaches --threshold, the prediction becomes a label. Two new
+    learners are then trained from scratch on all of the gold and these labels. A head does not learn from texts
+    without a label of its own.
 
-    The learners differ in their seed, or with --agreement views in what the second one sees of the text: by default
-    words with or without subword features, else what --view sets.
+    The learners differ in their random seed. With --agreement views they differ in what they see of the text: by
+    default one has subword features and the other has none; --view sets something else.
 
-    It ends after --rounds, when the dev score is not above the best, or when there are no new labels. OUTPUT/model-best
-    is the best learner of the best round; OUTPUT/report.md has the numbers of all rounds, report.json the same for
-    machines, OUTPUT/round-N/pseudo.spacy the labels.
+    Training stops after --rounds, when --patience runs out, or when there are no new labels. The best learner of the
+    best round is saved to OUTPUT/model-best, the numbers of all rounds to report.md and report.json, and the labels
+    to round-N/pseudo.spacy.
 
-    How sure a head is: the probability of the whole doc's class or entities; the least certain token for tags.
-    Values of the config can be overridden, as in spacy train: --paths.train train.spacy
+    The confidence of a head is the probability of the doc's class or of all its entities together; for tags, that of
+    the least certain token. Override config values as in "spacy train": --paths.train train.spacy
 
     \b
     Examples (each after: python -m spacy mtl co-train):
@@ -90,7 +97,7 @@ def co_train_cli(
 def make_settings(
     rounds: int, thresholds: Sequence[str], agreement: Any, view: Sequence[str], patience: int
 ) -> Settings:
-    """Read what the options say. Raises a ValueError for what can't be read."""
+    """Parse the options. Raises a ValueError if one is malformed."""
     common, own = parse_thresholds(thresholds)
     return Settings(rounds, common, own, agreement, parse_view(view), patience)
 
@@ -103,7 +110,7 @@ def parse_thresholds(options: Sequence[str]) -> tuple[float, dict[str, float]]:
         try:
             value = float(number)
         except ValueError:
-            raise ValueError(f"--threshold {option}: {number!r} is no number; give N or HEAD=N") from None
+            raise ValueError(f"--threshold {option}: {number!r} is not a number; give N or HEAD=N") from None
         if head:
             own[head] = value
         else:
@@ -112,13 +119,13 @@ def parse_thresholds(options: Sequence[str]) -> tuple[float, dict[str, float]]:
 
 
 def parse_view(options: Sequence[str]) -> dict[str, Any]:
-    """The settings by their place; values as in spaCy's overrides."""
+    """Settings by their path in the config, with values as in spaCy's overrides."""
     view: dict[str, Any] = {}
     for option in options:
-        place, equals, value = option.partition("=")
-        if not equals or "." not in place:
+        path, equals, value = option.partition("=")
+        if not equals or "." not in path:
             raise ValueError(f"--view {option}: expected KEY=VALUE, such as components.tok2vec.model.width=64")
-        view.update(parse_config_overrides([f"--{place}", value], env_var=None))
+        view.update(parse_config_overrides([f"--{path}", value], env_var=None))
     return view
 
 
@@ -127,7 +134,7 @@ def print_round(one: Round, report: Report) -> None:
     msg.divider(f"Round {one.number}")
     if one.number:
         msg.info(f"{one.texts} of {report.n_raw} texts got a label")
-        msg.table(label_rows(one, report.silent), header=LABEL_HEADER, divider=True, aligns=("l", *["r"] * 5))
+        msg.table(label_rows(one, report.unable), header=LABEL_HEADER, divider=True, aligns=("l", *["r"] * 5))
     if one.learners:
         header = score_header(one)
         msg.table(score_rows(one), header=header, divider=True, aligns=("l", *["r"] * (len(header) - 1)))

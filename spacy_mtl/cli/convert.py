@@ -19,7 +19,6 @@ class Format(str, Enum):
 
     auto = "auto"
     joint = "joint"
-    snips = "snips"
     iob = "iob"
     conllu = "conllu"
     table = "table"
@@ -32,88 +31,74 @@ class TokenizerName(str, Enum):
     whitespace = "whitespace"
 
 
-class SnipsSplit(str, Enum):
-    """The values of `--split`."""
-
-    standard = "standard"
-    random = "random"
-
-
 # The formats that look at an option; --lang, --tokenizer and --format are for all.
 USED_BY = {
     "encoding": ("joint", "iob", "conllu", "table"),
     "text": ("table",),
     "label": ("table",),
     "quotes": ("table",),
+    "columns": ("table",),
     "multilabel": ("table", "joint"),
     "separator": ("table", "joint"),
     "token_column": ("iob",),
     "ent_column": ("iob",),
     "n_sents": ("conllu",),
     "ner_key": ("conllu",),
-    "split": ("snips",),
-    "dev_size": ("snips",),
-    "seed": ("snips",),
-    "lower": ("snips",),
-    "drop_punct": ("snips",),
 }
 
 
 def convert_cli(
     ctx: typer.Context,
     input_path: Annotated[Path, typer.Argument(help="File or folder to convert", exists=True)],
-    output: Annotated[Path, typer.Argument(help="A .spacy file, or a folder for NAME.spacy of each input")],
+    output: Annotated[Path, typer.Argument(help="Path to a .spacy file, or to a folder for one NAME.spacy per input")],
     format: Annotated[Format, typer.Option("--format", "-f", help="Input format")] = Format.auto,
-    lang: Annotated[str, typer.Option("--lang", "-l", help="Language code of the texts")] = "en",
+    lang: Annotated[str, typer.Option("--lang", "-l", help="Language of the texts (two- or three-letter code)")] = "en",
     tokenizer: Annotated[
-        TokenizerName, typer.Option(help="For raw text (snips, table), and to count misaligned entities")
+        TokenizerName, typer.Option(help="Tokenizer for raw text (table), and for the count of misaligned entities")
     ] = TokenizerName.spacy,
-    encoding: Annotated[str, typer.Option(help="Encoding of the input (all but snips)")] = "utf-8",
-    text: Annotated[str, typer.Option(help="table: column of the texts")] = "text",
+    encoding: Annotated[str, typer.Option(help="Encoding of the input files")] = "utf-8",
+    text: Annotated[str, typer.Option(help="Column of the texts (table)")] = "text",
     label: Annotated[
-        list[str] | None, typer.Option(help="table: column of labels; repeatable [default: label]")
+        list[str] | None, typer.Option(help="Column of labels (table); repeatable [default: label]")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Names of all columns, as in text,label, for CSV and TSV files without a header (table)"),
     ] = None,
     multilabel: Annotated[
-        bool, typer.Option("--multilabel", help="table, joint: a cell holds any number of labels")
+        bool, typer.Option("--multilabel", help="Read any number of labels from one cell or line (table, joint)")
     ] = False,
     separator: Annotated[
-        str | None, typer.Option(help="With --multilabel: what stands between labels [default: , (table) # (joint)]")
+        str | None, typer.Option(help="Separator of these labels [default: , (table), # (joint)]")
     ] = None,
-    quotes: Annotated[bool, typer.Option(help='table: " quotes cells of CSV and TSV files')] = True,
-    token_column: Annotated[int, typer.Option(help="iob: column of the words; 1 is the first, -1 the last")] = 1,
-    ent_column: Annotated[int, typer.Option(help="iob: column of the entity tags")] = -1,
-    n_sents: Annotated[int, typer.Option("--n-sents", "-n", min=1, help="conllu: sentences a doc")] = 1,
+    quotes: Annotated[bool, typer.Option(help='Treat " as quotation mark of CSV and TSV cells (table)')] = True,
+    token_column: Annotated[int, typer.Option(help="Column of the words (iob); 1 is the first, -1 the last")] = 1,
+    ent_column: Annotated[int, typer.Option(help="Column of the entity tags (iob)")] = -1,
+    n_sents: Annotated[int, typer.Option("--n-sents", "-n", min=1, help="Number of sentences per doc (conllu)")] = 1,
     ner_key: Annotated[
-        str | None, typer.Option(help="conllu: key in MISC with entity tags, as in name=B-PER [default: no entities]")
+        str | None, typer.Option(help="Key of the entity tags in MISC, name for name=B-PER (conllu) [default: none]")
     ] = None,
-    split: Annotated[
-        SnipsSplit, typer.Option(help="snips: the papers' test set, or dev drawn by --seed and test from validate_*")
-    ] = SnipsSplit.standard,
-    dev_size: Annotated[int, typer.Option(min=0, help="snips, --split random: docs in dev")] = 700,
-    seed: Annotated[int, typer.Option(help="snips, --split random: seed of the draw")] = 0,
-    lower: Annotated[bool, typer.Option("--lower/--no-lower", help="snips: lower-case the text")] = False,
-    drop_punct: Annotated[
-        bool, typer.Option("--drop-punct", help="snips: turn . , ; ! ? ' into spaces, as the papers' files do")
-    ] = False,
 ) -> None:
-    """Convert a corpus to .spacy files with doc.cats and doc.ents.
+    """Convert files to .spacy files with doc.cats, doc.ents or token annotation.
+
+    The format is guessed from the suffix of INPUT_PATH, or from what the folder holds:
 
     \b
-    joint   folder with seq.in, seq.out and label
-    snips   folder of INTENT/train_INTENT_full.json and validate_INTENT.json
-    iob     CoNLL columns (.iob .iob2 .bio .conll)
-    conllu  CoNLL-U (.conllu)
+    joint   intents and slots: folder with seq.in, seq.out and label
+    iob     entities in columns (.iob .iob2 .bio .conll; .txt with --format iob)
+    conllu  Universal Dependencies (.conllu)
     table   texts with labels (.csv .tsv .jsonl)
 
-    A folder of files or of joint folders is converted together: every doc then has the labels of all files as keys
-    of doc.cats. On an error nothing is written.
+    Convert all splits of a corpus together, by giving their folder: every doc then has the labels of all files as keys
+    of doc.cats. Files called val, valid, validation, devel or development become dev.spacy. If an input is malformed,
+    the command names file and line, and nothing is written.
 
     \b
     Examples (each after: python -m spacy mtl convert):
       atis/ corpus/
       train.conllu corpus/train.spacy --n-sents 5
       reviews.csv corpus/ --text body --label topic --label mood
-      nlu-benchmark/ corpus/ --lower --drop-punct --tokenizer whitespace
+      reviews.tsv corpus/ --columns label,text
     """
     options = Options(
         encoding=encoding,
@@ -122,15 +107,11 @@ def convert_cli(
         multilabel=multilabel,
         separator=separator,
         quotes=quotes,
+        columns=tuple(name.strip() for name in columns.split(",")) if columns else (),
         token_column=token_column,
         ent_column=ent_column,
         n_sents=n_sents,
         ner_key=ner_key,
-        split=split.value,
-        dev_size=dev_size,
-        seed=seed,
-        lower=lower,
-        drop_punct=drop_punct,
     )
     try:
         chosen = guess_format(input_path) if format is Format.auto else format.value

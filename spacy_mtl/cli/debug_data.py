@@ -1,7 +1,8 @@
 """`python -m spacy mtl debug-data`: what each head really sees of each corpus."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import srsly
 import typer
@@ -10,29 +11,42 @@ from spacy.util import load_config
 from wasabi import msg
 
 from ..debug_data.as_json import as_json
-from ..debug_data.findings import Audit, audit, length_row
+from ..debug_data.audit import Audit, Finding
+from ..debug_data.counts import length_row
+from ..debug_data.read_splits import audit
 
+PRINT: dict[str, Any] = {"error": msg.fail, "warning": msg.warn, "hint": msg.info}
 ALLOW_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def debug_data_cli(
     ctx: typer.Context,
-    config_path: Annotated[Path, typer.Argument(help="Training config", exists=True, dir_okay=False)],
+    config_path: Annotated[Path, typer.Argument(help="Path to training config", exists=True, dir_okay=False)],
     code: Annotated[
-        Path | None, typer.Option("--code", "-c", help="Python file with functions that the config registers")
+        Path | None, typer.Option("--code", "-c", help="Path to Python file with functions to register")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else")] = False,
-    labels: Annotated[bool, typer.Option("--labels", "-l", help="Also a table of all labels of each head")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print numbers and findings as JSON, and nothing else")] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels", "-l", help="Print a table of all labels of each head too")
+    ] = False,
 ) -> None:
-    """Show what each head sees of each corpus of a training config, before hours are spent on it.
+    """Show what each head finds in each corpus, and what would go wrong in training.
 
-    All splits of [corpora] are read once, unsampled: docs and units (docs for a classifier, tokens for other heads)
-    with gold of each head, docs that no head can use, labels that dev or test alone have, labels with fewer than 5
-    examples, texts that are in two splits, doc lengths, entities that do not fit the tokens.
+    CONFIG_PATH is a training config with a component "multitask". All splits of [corpora] are read in full,
+    without sampling. For each head and corpus the command counts docs with gold and annotated units (docs for a
+    classifier, tokens for other heads).
 
-    Values of the config can be overridden, as in spacy train: --paths.train train.spacy
+    Findings come last, the most harmful first:
 
-    The exit code is 1 if a head would never train, or if a corpus can't be read or has nothing for any head; else 0.
+    \b
+    error    Training would stop, or a head would learn nothing: no gold, docs with two exclusive classes.
+    warning  Training or scores would be wrong: gold that the reader loses, a corpus without labels that other
+             corpora of the head have, labels without an example in train, test texts in train.
+    hint     Worth a look: labels with fewer than 5 examples, docs that no head has gold in.
+
+    Override config values as in "spacy train": --paths.train train.spacy
+
+    The exit code is 1 if there is an error, else 0.
 
     \b
     Examples (each after: python -m spacy mtl debug-data):
@@ -47,14 +61,14 @@ def debug_data_cli(
             result = audit(config)
         except ValueError as error:
             if json:
-                print(srsly.json_dumps({"errors": [str(error)]}, indent=2))
+                print(srsly.json_dumps({"findings": [asdict(Finding("error", str(error)))]}, indent=2))
                 raise typer.Exit(1) from None
             msg.fail("The data was not read", str(error), exits=1)
     if json:
         print(srsly.json_dumps(as_json(result), indent=2))
     else:
         _print_tables(result, labels=labels)
-    if result.errors:
+    if result.of_level("error"):
         raise typer.Exit(1)
 
 
@@ -68,12 +82,10 @@ def _print_tables(result: Audit, *, labels: bool) -> None:
             msg.divider(f"Labels of {head}")
             _print_labels(result, head)
     msg.divider("Findings")
-    for text in result.errors:
-        msg.fail(text)
-    for text in result.warnings:
-        msg.warn(text)
-    if not result.errors and not result.warnings:
-        msg.good("Nothing to say against it")
+    for finding in result.findings:
+        PRINT[finding.level](f"{finding.level}: {finding.text}")
+    if not result.findings:
+        msg.good("No problems found")
 
 
 def _print_corpora(result: Audit) -> None:

@@ -13,20 +13,23 @@ from ..experiments.evaluate import evaluate, table
 
 
 def evaluate_cli(
-    model: Annotated[str, typer.Argument(help="Trained pipeline: a folder or an installed package")],
-    data: Annotated[list[Path], typer.Argument(help=".spacy files or folders of them, each a corpus", exists=True)],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file for all scores")] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Tokenize the texts, instead of using the gold tokens")] = False,
+    model: Annotated[str, typer.Argument(help="Model name or path")],
+    data: Annotated[list[Path], typer.Argument(help="Paths to .spacy files or folders of them", exists=True)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Output JSON file for all scores")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Tokenize the raw texts instead of using the gold tokens")] = False,
     code: Annotated[
-        Path | None, typer.Option("--code", "-c", help="Python file with functions that the pipeline needs")
+        Path | None, typer.Option("--code", "-c", help="Path to Python file with functions to register")
     ] = None,
-    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU")] = -1,
+    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU ID or -1 for CPU")] = -1,
 ) -> None:
-    """Evaluate a trained pipeline: one row for each head and corpus, and the share of docs that are right as a whole.
+    """Evaluate a trained pipeline and print the scores of each head on each corpus.
 
-    spacy evaluate prints spaCy's standard scores only, and with --gold-preproc it loses the cats of docs of one word
-    or of several sentences. This command reads whole docs and prints what each head reports. A head is scored on docs
-    that carry its annotation.
+    Each of DATA is a corpus of its own. A head is scored on the docs that carry its annotation. The row "all heads"
+    has the mean of the main scores (multitask_score) and the share of docs whose annotation is right as a whole
+    (multitask_exact).
+
+    By default the pipeline gets the gold tokens of whole docs. "spacy evaluate --gold-preproc" splits docs into
+    sentences instead, and drops the cats of docs with several sentences or a single word.
 
     \b
     Examples (each after: python -m spacy mtl evaluate):
@@ -43,5 +46,6 @@ def evaluate_cli(
     header = ("corpus", "head", "docs", "main score", "other scores")
     msg.table(table(nlp, result), header=header, divider=True, max_col=80)
     if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
         srsly.write_json(output, result.scores)
         msg.good("Wrote all scores", str(output))

@@ -8,16 +8,16 @@ from wasabi import msg
 
 
 def export_onnx_cli(
-    model: Annotated[str, typer.Argument(help="Trained pipeline: a folder or an installed package")],
-    output: Annotated[Path, typer.Argument(help="Folder for the exported pipeline; new or empty", file_okay=False)],
+    model: Annotated[str, typer.Argument(help="Model name or path")],
+    output: Annotated[Path, typer.Argument(help="Output folder, new or empty", file_okay=False)],
 ) -> None:
     """Export a trained pipeline to ONNX.
 
-    OUTPUT is a pipeline for spacy.load that gives the same annotations. Its encoder, a HashEmbedCNN of spacy_mtl or of
-    spaCy, becomes spacy_mtl.OnnxEncoder.v1: graphs that onnxruntime runs, as fast as with torch, without torch.
-    It can only predict; to go on training, train MODEL and export again.
+    OUTPUT is a pipeline for spacy.load with the same predictions. The encoder (HashEmbedCNN of spacy_mtl or spaCy) is
+    replaced by spacy_mtl.OnnxEncoder.v1, whose graphs onnxruntime runs as fast as torch would, without torch. The
+    exported pipeline cannot be trained: to continue training, train MODEL and export it again.
 
-    Needs onnx and onnxruntime: pip install 'spacy-mtl[onnx]'. OUTPUT needs only onnxruntime.
+    The command needs onnx and onnxruntime (pip install 'spacy-mtl[onnx]'), the exported pipeline only onnxruntime.
 
     \b
     Example:

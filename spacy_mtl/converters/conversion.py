@@ -14,7 +14,6 @@ from .inputs import find_inputs
 from .iob import convert_iob
 from .joint import collect_intents, convert_joint
 from .output import Counts, write_docs
-from .snips_json import convert_snips
 from .text_files import ConversionError
 
 
@@ -28,15 +27,11 @@ class Options:
     multilabel: bool = False
     separator: str | None = None
     quotes: bool = True
+    columns: tuple[str, ...] = ()
     token_column: int = 1
     ent_column: int = -1
     n_sents: int = 1
     ner_key: str | None = None
-    split: str = "standard"
-    dev_size: int = 700
-    seed: int = 0
-    lower: bool = False
-    drop_punct: bool = False
 
 
 StreamsT = Mapping[str, Iterable[Doc]]  # docs by the name of their output
@@ -48,8 +43,8 @@ def convert(
     """Convert a corpus to `.spacy` files: all of them, or none if there is an error.
 
     input_path (Path): A file or folder of the format, or a folder of several.
-    output (Path): A path that ends in `.spacy` if there is one input, else a folder, which is made if need be.
-    format (str): "joint", "snips", "iob", "conllu" or "table".
+    output (Path): A path that ends in `.spacy` if there is one input, else a folder, created if missing.
+    format (str): "joint", "iob", "conllu" or "table".
     nlp (Language): Its tokenizer splits raw text; entities that do not fit its tokens are counted.
     options (Options): The options of single formats.
     RETURNS (dict[Path, Counts]): What was written to each file.
@@ -89,18 +84,6 @@ def _joint(path: Path, nlp: Language, options: Options) -> StreamsT:
     }
 
 
-def _snips(path: Path, nlp: Language, options: Options) -> StreamsT:
-    return convert_snips(
-        path,
-        nlp,
-        split=options.split,
-        dev_size=options.dev_size,
-        seed=options.seed,
-        lower=options.lower,
-        drop_punct=options.drop_punct,
-    )
-
-
 def _iob(path: Path, nlp: Language, options: Options) -> StreamsT:
     columns = {"token_column": options.token_column, "ent_column": options.ent_column}
     inputs = find_inputs(path, "iob")
@@ -125,6 +108,7 @@ def _table(path: Path, nlp: Language, options: Options) -> StreamsT:
         multilabel=options.multilabel,
         separator=separator,
         quotes=options.quotes,
+        columns=options.columns,
         encoding=options.encoding,
     )
     return {
@@ -136,6 +120,7 @@ def _table(path: Path, nlp: Language, options: Options) -> StreamsT:
             multilabel=options.multilabel,
             separator=separator,
             quotes=options.quotes,
+            columns=options.columns,
             keys=keys,
             encoding=options.encoding,
         )
@@ -145,7 +130,6 @@ def _table(path: Path, nlp: Language, options: Options) -> StreamsT:
 
 STREAMS: dict[str, Callable[[Path, Language, Options], StreamsT]] = {
     "joint": _joint,
-    "snips": _snips,
     "iob": _iob,
     "conllu": _conllu,
     "table": _table,

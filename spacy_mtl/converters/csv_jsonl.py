@@ -15,6 +15,8 @@ from .text_files import ConversionError, read_lines, read_text
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
+NO_HEADER = "; if the first line is no header, name the columns, as in --columns text,label"
+
 RowT = tuple[int, dict[str, Any]]  # line, values by column
 
 
@@ -27,6 +29,7 @@ def convert_table(
     multilabel: bool = False,
     separator: str = ",",
     quotes: bool = True,
+    columns: Sequence[str] = (),
     keys: Mapping[str, Iterable[str]] | None = None,
     encoding: str = "utf-8",
 ) -> Iterator[Doc]:
@@ -36,25 +39,32 @@ def convert_table(
     value in a column gets none of that column's keys: the label is missing. With `multilabel`, an empty cell or an
     empty JSON list means that no label applies (all 0.0), a JSON null or an absent key that the labels are missing.
 
-    path (Path): A `.csv`, `.tsv` or `.jsonl` file. CSV and TSV have a header line.
+    path (Path): A `.csv`, `.tsv` or `.jsonl` file.
     nlp (Language): Makes the docs.
     text (str): The column of the texts.
     labels (Sequence[str]): The columns of the labels.
     multilabel (bool): A cell holds any number of labels: a text split at `separator`, or a JSON list.
     separator (str): What stands between two labels of a cell.
     quotes (bool): Whether `"` quotes a cell of a CSV or TSV file.
+    columns (Sequence[str]): Names of the columns of a CSV or TSV file without a header line. Default: the first line.
     keys (Mapping[str, Iterable[str]] | None): The values of each label column, where other files have further ones.
         Default: the values of this file.
     encoding (str): The encoding of the file.
     YIELDS (Doc): One doc a row.
-    RAISES ConversionError: A column is missing, a row has another number of cells than the header, a text is empty, a
-        value is no label, JSON or quoting is broken, or the file has no rows.
+    RAISES ConversionError: A column is missing, a row has a cell too many or too few, a text is empty, a value is no
+        label, JSON or quoting is broken, or the file has no rows.
     """
     if keys is None:
         keys = collect_values(
-            [path], labels, multilabel=multilabel, separator=separator, quotes=quotes, encoding=encoding
+            [path],
+            labels,
+            multilabel=multilabel,
+            separator=separator,
+            quotes=quotes,
+            columns=columns,
+            encoding=encoding,
         )
-    for line, row in read_rows(path, quotes=quotes, encoding=encoding):
+    for line, row in read_rows(path, quotes=quotes, columns=columns, encoding=encoding):
         doc = nlp.make_doc(_get_text(row, text, path=path, line=line))
         for column in labels:
             positive = _get_labels(row, column, multilabel=multilabel, separator=separator, path=path, line=line)
@@ -71,6 +81,7 @@ def collect_values(
     multilabel: bool = False,
     separator: str = ",",
     quotes: bool = True,
+    columns: Sequence[str] = (),
     encoding: str = "utf-8",
 ) -> dict[str, list[str]]:
     """All values of the label columns in several files.
@@ -82,11 +93,11 @@ def collect_values(
     """
     values: dict[str, set[str]] = {column: set() for column in labels}
     for path in paths:
-        rows = list(read_rows(path, quotes=quotes, encoding=encoding))
-        columns = list(dict.fromkeys(name for _, row in rows for name in row))
+        rows = list(read_rows(path, quotes=quotes, columns=columns, encoding=encoding))
+        found_columns = list(dict.fromkeys(name for _, row in rows for name in row))
         for column in labels:
-            if column not in columns:
-                raise ConversionError(path, f"no column {column!r}, the columns are {columns}", 1)
+            if column not in found_columns:
+                raise _no_column(path, column, found_columns, 1)
             for line, row in rows:
                 found = _get_labels(row, column, multilabel=multilabel, separator=separator, path=path, line=line)
                 values[column].update(found or ())
@@ -96,18 +107,24 @@ def collect_values(
     return {column: sorted(found_values) for column, found_values in values.items()}
 
 
-def read_rows(path: Path, *, quotes: bool = True, encoding: str = "utf-8") -> Iterator[RowT]:
+def read_rows(
+    path: Path, *, quotes: bool = True, columns: Sequence[str] = (), encoding: str = "utf-8"
+) -> Iterator[RowT]:
     """The rows of a file.
 
     path (Path): A `.csv`, `.tsv` or `.jsonl` file.
     quotes (bool): Whether `"` quotes a cell of a CSV or TSV file.
+    columns (Sequence[str]): Names of the columns of a CSV or TSV file without a header line. Default: the first line.
     encoding (str): The encoding of the file.
     YIELDS (tuple[int, dict[str, Any]]): The line at which the row starts, and its values by column.
-    RAISES ConversionError: JSON or quoting is broken, or a row has another number of cells than the header.
+    RAISES ConversionError: JSON or quoting is broken, or a row has a cell too many or too few.
     """
     if path.suffix == ".jsonl":
+        if columns:
+            raise ConversionError(path, "--columns is for .csv and .tsv files; the keys of JSONL name its columns")
         return _read_jsonl(path, encoding)
-    return _read_csv(path, delimiter="\t" if path.suffix == ".tsv" else ",", quotes=quotes, encoding=encoding)
+    delimiter = "\t" if path.suffix == ".tsv" else ","
+    return _read_csv(path, delimiter=delimiter, quotes=quotes, columns=columns, encoding=encoding)
 
 
 def _read_jsonl(path: Path, encoding: str) -> Iterator[RowT]:
@@ -125,14 +142,14 @@ def _read_jsonl(path: Path, encoding: str) -> Iterator[RowT]:
         yield line, row
 
 
-def _read_csv(path: Path, *, delimiter: str, quotes: bool, encoding: str) -> Iterator[RowT]:
+def _read_csv(path: Path, *, delimiter: str, quotes: bool, columns: Sequence[str], encoding: str) -> Iterator[RowT]:
     source = io.StringIO(read_text(path, encoding=encoding), newline="")
     reader = csv.reader(
         source, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE, strict=True
     )
     line = 1
     n_rows = 0
-    header: list[str] = []
+    header = _check_header(list(columns), path=path, line=line)
     try:
         for cells in reader:
             if header and cells:
@@ -143,25 +160,32 @@ def _read_csv(path: Path, *, delimiter: str, quotes: bool, encoding: str) -> Ite
     except csv.Error as e:
         raise ConversionError(path, f"{e} (--no-quotes reads quotation marks as text)", line) from e
     if n_rows == 0:
-        raise ConversionError(path, "the file has a header but no rows")
+        raise ConversionError(path, f"the file has a header but no rows{NO_HEADER}")
 
 
 def _check_header(cells: list[str], *, path: Path, line: int) -> list[str]:
     for name in cells:
         if cells.count(name) > 1:
-            raise ConversionError(path, f"column {name!r} occurs twice in the header", line)
+            raise ConversionError(path, f"two columns have the name {name!r}{NO_HEADER}", line)
     return cells
 
 
 def _make_row(header: list[str], cells: list[str], *, path: Path, line: int) -> dict[str, str]:
     if len(cells) != len(header):
-        raise ConversionError(path, f"expected {len(header)} columns as in the header, found {len(cells)}", line)
+        raise ConversionError(path, f"expected the {len(header)} columns {header}, found {len(cells)}", line)
     return dict(zip(header, cells, strict=True))
+
+
+def _no_column(path: Path, column: str, columns: Sequence[str], line: int) -> ConversionError:
+    message = f"no column {column!r}, the columns are {list(columns)}"
+    if path.suffix != ".jsonl":
+        message += NO_HEADER
+    return ConversionError(path, message, line)
 
 
 def _get_text(row: Mapping[str, Any], column: str, *, path: Path, line: int) -> str:
     if column not in row:
-        raise ConversionError(path, f"no column {column!r}, the columns are {list(row)}", line)
+        raise _no_column(path, column, list(row), line)
     value = row[column]
     if not isinstance(value, str) or not value.strip():
         raise ConversionError(path, f"column {column!r} is {value!r}, expected a text", line)

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from .joint import WORDS
-from .snips_json import FOLDER
 from .text_files import ConversionError
 
-FORMATS = ("joint", "snips", "iob", "conllu", "table")
+FORMATS = ("joint", "iob", "conllu", "table")
 SUFFIXES = {
     ".iob": "iob",
     ".iob2": "iob",
@@ -61,7 +60,7 @@ def find_inputs(path: Path, format: str) -> dict[str, Path]:
 
 
 def _list_inputs(path: Path, format: str) -> list[Path]:
-    if not path.is_dir() or format == "snips":
+    if not path.is_dir():
         return [path]
     if format == "joint":
         return [path] if (path / WORDS).exists() else sorted(file.parent for file in path.glob(f"*/{WORDS}"))
@@ -74,8 +73,6 @@ def _formats_in(folder: Path) -> set[str]:
     found = {SUFFIXES[file.suffix] for file in folder.iterdir() if file.suffix in SUFFIXES}
     if _list_inputs(folder, "joint"):
         found.add("joint")
-    if (folder / FOLDER).is_dir() or any(folder.glob("*/train_*_full.json")):
-        found.add("snips")
     return found
 
 

@@ -43,8 +43,8 @@ class Counts:
 def write_docs(outputs: Mapping[Path, Iterable[Doc]], nlp: Language) -> dict[Path, Counts]:
     """Write each stream of docs to its DocBin file.
 
-    Nothing is written before every stream has ended. The files are first written next to their place and then
-    renamed, so an error leaves the files that are there as they are.
+    Nothing is written before every stream has ended. Files are first written under a temporary name in the
+    same folder, then renamed, so that an error leaves existing files as they are.
 
     outputs (Mapping[Path, Iterable[Doc]]): The docs of each `.spacy` file.
     nlp (Language): The pipeline whose tokenizer `Counts.misaligned` is about.

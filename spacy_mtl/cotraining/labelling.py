@@ -1,4 +1,4 @@
-"""Which predictions become labels: those that two learners agree on, and that both are sure of."""
+"""Pseudo-labels: predictions that two learners agree on, with enough confidence of both."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +23,11 @@ BoolsT = NDArray[np.bool_]
 
 @dataclass
 class HeadLabels:
-    """What became of one head's predictions. All lists have one item a text.
+    """The predictions of one head and which of them became labels. All lists have one item per text.
 
-    threshold (float): How sure both learners had to be.
+    threshold (float): Confidence that both learners had to reach.
     agreed (list[bool]): Whether both predicted the same.
-    confidences (list[float]): How sure the less certain one was.
+    confidences (list[float]): Confidence of the less certain learner.
     taken (list[bool]): Whether the prediction became a label.
     """
 
@@ -41,8 +41,8 @@ class HeadLabels:
 class Labelled:
     """Labels for raw text.
 
-    heads (dict[str, HeadLabels]): By name, the heads that can label.
-    n_docs (int): Texts with a label of at least one head.
+    heads (dict[str, HeadLabels]): Predictions of the heads that can label texts, by name.
+    n_docs (int): Number of texts with a label of at least one head.
     docs (DocBin): These texts. A head whose prediction was not taken has no annotation there.
     """
 
@@ -72,7 +72,7 @@ def label(learners: Sequence[Learner], reader: ReaderT, thresholds: Mapping[str,
 
     learners (Sequence[Learner]): Two of them.
     reader (Callable[[Language], Iterable[Example]]): Gives the texts.
-    thresholds (Mapping[str, float]): By head, how sure both must be; of the heads that can label.
+    thresholds (Mapping[str, float]): Confidence that both must reach, by name of the heads that can label texts.
     """
     first, second = learners
     labelled = Labelled({head: HeadLabels(threshold) for head, threshold in thresholds.items()})
@@ -84,15 +84,19 @@ def label(learners: Sequence[Learner], reader: ReaderT, thresholds: Mapping[str,
         has_label = np.zeros(len(raw), dtype=bool)
         for head, labels in labelled.heads.items():
             has_label |= _label_head(head, labels, pair, targets, first)
-        for place in np.flatnonzero(has_label).tolist():
-            labelled.docs.add(targets[place])
+        for index in np.flatnonzero(has_label).tolist():
+            labelled.docs.add(targets[index])
         labelled.n_docs += int(has_label.sum())
     return labelled
 
 
 @dataclass
 class Annotated:
-    """docs (list[Doc]): As a learner annotated them. confidences: by head, how sure it was, (n_docs,)."""
+    """The predictions of one learner.
+
+    docs (list[Doc]): The annotated docs.
+    confidences (Mapping[str, NDArray]): Confidence in each doc, (n_docs,), by head.
+    """
 
     docs: list[Doc]
     confidences: Mapping[str, NDArray[np.float64]]
@@ -115,8 +119,8 @@ def _label_head(
     agreed = np.array([head.same_annotation(*docs) for docs in zip(one.docs, two.docs, strict=True)], dtype=bool)
     confidences = np.minimum(one.confidences[name], two.confidences[name])
     taken: BoolsT = agreed & (confidences >= labels.threshold)
-    for place in np.flatnonzero(taken).tolist():
-        head.copy_annotation(one.docs[place], targets[place])
+    for index in np.flatnonzero(taken).tolist():
+        head.copy_annotation(one.docs[index], targets[index])
     labels.agreed.extend(agreed.tolist())
     labels.confidences.extend(confidences.tolist())
     labels.taken.extend(taken.tolist())

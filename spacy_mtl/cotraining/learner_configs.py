@@ -41,15 +41,15 @@ def with_seed(config: Config, seed: int) -> Config:
 
 
 def with_settings(config: Config, settings: Mapping[str, Any]) -> Config:
-    """The config with other values. Raises a ValueError for a place that it doesn't have."""
+    """The config with other values. Raises a ValueError for a path that it doesn't have."""
     changed = config.copy()
-    for place, value in settings.items():
-        *parents, name = place.split(".")
+    for path, value in settings.items():
+        *parents, name = path.split(".")
         section: Any = changed
         for key in parents:
             section = section.get(key) if isinstance(section, Mapping) else None
         if not isinstance(section, dict) or name not in section:
-            raise ValueError(f"view: the config has no setting {place!r}; give its whole place, with dots")
+            raise ValueError(f"view: the config has no setting {path!r}; give its whole path, with dots")
         section[name] = value
     if changed == config:
         raise ValueError(f"view: with {dict(settings)} both learners see the same; set another value")
@@ -58,19 +58,19 @@ def with_settings(config: Config, settings: Mapping[str, Any]) -> Config:
 
 def opposite_subwords(config: Config) -> dict[str, bool]:
     """Turn `subword_features` round in each encoder: words alone, or words with prefix, suffix and shape."""
-    view = {place: not value for place, value in settings_named(SUBWORDS, config["components"], "components")}
+    view = {path: not value for path, value in settings_named(SUBWORDS, config["components"], "components")}
     if not view:
         raise ValueError(
-            f"view: no encoder of the config has the setting {SUBWORDS}, so say what the second learner shall see "
+            f"view: no encoder of the config has the setting {SUBWORDS}, so say what the second learner should see "
             "otherwise: a setting of its encoder, such as components.tok2vec.model.embed.attrs"
         )
     return view
 
 
-def settings_named(name: str, section: Mapping[str, Any], place: str) -> Iterator[tuple[str, Any]]:
-    """Every setting of this name under the section, with its place."""
+def settings_named(name: str, section: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """Every setting of this name under the section, with its path."""
     for key, value in section.items():
         if key == name:
-            yield f"{place}.{key}", value
+            yield f"{path}.{key}", value
         elif isinstance(value, Mapping):
-            yield from settings_named(name, value, f"{place}.{key}")
+            yield from settings_named(name, value, f"{path}.{key}")

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a run of co-training, found before the first training."""
+"""Checks of a co-training run, all before the first training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,15 +19,21 @@ from .settings import Settings
 
 @dataclass
 class Plan:
-    """configs (dict[str, Config]): Of the learners, by name. component (str): Its name in the pipeline.
-    thresholds (dict[str, float]): Of the heads that can label. silent (list[str]): The other heads.
-    reader (UnlabelledCorpus): Of the raw texts. n_raw (int): Their number. seed (int): The first learner's.
+    """A run that was checked.
+
+    configs (dict[str, Config]): Configs of the learners, by name.
+    component (str): Name of the component `multitask` in the pipeline.
+    thresholds (dict[str, float]): Thresholds of the heads that can label texts.
+    unable (list[str]): Names of the heads that cannot, since they give no confidence.
+    reader (UnlabelledCorpus): Reader of the raw texts.
+    n_raw (int): Number of raw texts.
+    seed (int): Seed of the first learner.
     """
 
     configs: dict[str, Config]
     component: str
     thresholds: dict[str, float]
-    silent: list[str]
+    unable: list[str]
     reader: UnlabelledCorpus
     n_raw: int
     seed: int
@@ -38,20 +44,20 @@ def make_plan(config: Config, raw: Path, output: Path, settings: Settings) -> Pl
     check_output(output)
     nlp = load_model_from_config(config, auto_fill=True)
     pipe = find_component(nlp)
-    thresholds, silent = choose_heads(pipe.heads, settings)
+    thresholds, unable = choose_heads(pipe.heads, settings)
     configs = make_learner_configs(nlp.config, settings)
     seed = seed_of(nlp.config)
     check_train_corpus(nlp.config)
     reader = UnlabelledCorpus(raw)
     n_raw = sum(1 for _ in tqdm(reader(nlp), desc=raw.name, unit=" texts", disable=None))
     check_dev(nlp)
-    return Plan(configs, pipe.name, thresholds, silent, reader, n_raw, seed)
+    return Plan(configs, pipe.name, thresholds, unable, reader, n_raw, seed)
 
 
 def check_output(output: Path) -> None:
     """Raise a ValueError if something is there already."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(f"{output} is there already and is not an empty folder; name a new one")
+        raise ValueError(f"{output} exists already and is not an empty folder; name a new one")
 
 
 def choose_heads(heads: Mapping[str, Head], settings: Settings) -> tuple[dict[str, float], list[str]]:
@@ -60,10 +66,10 @@ def choose_heads(heads: Mapping[str, Head], settings: Settings) -> tuple[dict[st
     if unknown:
         raise ValueError(f"thresholds are given for {unknown}, but the heads are {list(heads)}")
     able = {key: head for key, head in heads.items() if isinstance(head, SelfLabelling)}
-    mute = sorted(set(settings.thresholds) - set(able))
-    if mute or not able:
+    without = sorted(set(settings.thresholds) - set(able))
+    if without or not able:
         raise ValueError(
-            f"heads {mute or list(heads)} can't say how sure they are (Protocol SelfLabelling), so they get no labels"
+            f"heads {without or list(heads)} give no confidence (Protocol SelfLabelling), so they get no labels"
         )
     check_shared_gold(able)
     return {key: settings.threshold_of(key) for key in able}, [key for key in heads if key not in able]

@@ -71,14 +71,14 @@ class Report:
 
     raw (str): Where the raw texts are. n_raw (int): Their number.
     settings (dict[str, Any]): As in `Settings`, and the seed.
-    silent (list[str]): Heads that can't say how sure they are and get no labels.
+    unable (list[str]): Heads that give no confidence and get no labels.
     stopped (str): Why there was no further round; empty while the run goes on.
     """
 
     raw: str
     n_raw: int
     settings: dict[str, Any]
-    silent: list[str]
+    unable: list[str]
     rounds: list[Round] = field(default_factory=list)
     stopped: str = ""
 
@@ -120,13 +120,13 @@ def report_learner(learner: Learner, folder: Path) -> LearnerReport:
 LABEL_HEADER = ("head", "threshold", "labels", "new", "agreement", "confidence")
 
 
-def label_rows(one: Round, silent: Sequence[str]) -> list[tuple[str, ...]]:
+def label_rows(one: Round, unable: Sequence[str]) -> list[tuple[str, ...]]:
     """A row for each head, under `LABEL_HEADER`; shares in per cent."""
     rows = [
         (head, f"{row.threshold:g}", str(row.labels), str(row.new), percent(row.agreement), percent(row.confidence))
         for head, row in one.heads.items()
     ]
-    return [*rows, *((head, "can't say how sure it is", "0", "0", "", "") for head in silent)]
+    return [*rows, *((head, "gives no confidence", "0", "0", "", "") for head in unable)]
 
 
 def score_header(one: Round) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def as_markdown(report: Report) -> str:
         lines += ["", f"## Round {one.number}", ""]
         if one.number:
             lines += [f"{one.texts} texts got a label.", ""]
-            lines += [*markdown_table(LABEL_HEADER, label_rows(one, report.silent)), ""]
+            lines += [*markdown_table(LABEL_HEADER, label_rows(one, report.unable)), ""]
         if one.learners:
             lines += markdown_table(score_header(one), score_rows(one))
     return "\n".join(lines).rstrip()

@@ -46,7 +46,7 @@ def co_train(
     """
     plan = make_plan(config, raw, output, settings)
     output.mkdir(parents=True, exist_ok=True)
-    report = Report(str(raw), plan.n_raw, asdict(settings) | {"seed": plan.seed}, plan.silent)
+    report = Report(str(raw), plan.n_raw, asdict(settings) | {"seed": plan.seed}, plan.unable)
     session = Session(plan, output, report, use_gpu=use_gpu, stdout=stdout, on_round=on_round)
     session.first_round()
     while not report.stopped and len(report.rounds) <= settings.rounds:

@@ -1,4 +1,4 @@
-"""What can be set for co-training."""
+"""The settings of co-training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,13 +9,15 @@ AgreementT = Literal["seeds", "views"]
 
 @dataclass(frozen=True)
 class Settings:
-    """rounds (int): At most so many rounds after the first training.
-    threshold (float): How sure both learners must be of a doc's annotation, above 0 and at most 1.
-    thresholds (Mapping[str, float]): The same for single heads, by name.
-    agreement (str): What the two learners differ in: "seeds", or "views" of the text.
-    view (Mapping[str, Any]): With "views": the second learner's settings, by their place in the config
-        ("components.tok2vec.model.width"). Empty: the other value of `subword_features`.
-    patience (int): Stop after so many rounds in a row whose dev score is not above the best.
+    """The options of a run.
+
+    rounds (int): Maximum number of rounds after the initial training on gold.
+    threshold (float): Confidence that both learners must reach for a label, above 0 and at most 1.
+    thresholds (Mapping[str, float]): Thresholds of single heads, by name.
+    agreement (str): Difference between the learners: "seeds", or "views" of the text.
+    view (Mapping[str, Any]): Settings of the second learner, by their path in the config, such as
+        "components.tok2vec.model.width". Only with "views"; if it is empty, `subword_features` is flipped.
+    patience (int): Number of rounds in a row without a better dev score before stopping.
     """
 
     rounds: int = 3
@@ -42,5 +44,5 @@ class Settings:
             )
 
     def threshold_of(self, head: str) -> float:
-        """The head's own threshold, or the one for all."""
+        """The threshold of a head: its own, or the common one."""
         return self.thresholds.get(head, self.threshold)

@@ -1,4 +1,4 @@
-"""The forward-backward algorithm, in whichever arithmetic the potentials allow."""
+"""The forward-backward algorithm: on scaled probabilities where they are safe, otherwise on logarithms."""
 
 import numpy as np
 from thinc.util import get_array_module
@@ -8,16 +8,18 @@ from ..protocols.arrays import ArrayT
 from .linear_chain import CRFScores, Lattice, pack, scaled_lattice
 from .log_lattice import LogLattice, log_lattice
 
-# Nats. In both tag schemes each tag that can be reached is reached from the best one within three tokens, and a fourth
-# step ends the sequence: four such factors and their sums stay above the smallest double, exp(-708).
+# In nats. In both tag schemes the best tag leads to every reachable tag within three tokens, and a fourth step ends the
+# sequence. The product of four factors of exp(-150) is still above the smallest normal double, about exp(-708).
 SAFE = 150.0
 
 
 def forward_backward(scores: CRFScores, *, possible: ArrayT | None = None) -> Lattice | LogLattice:
-    """Run both recursions.
+    """Run the forward and the backward recursion.
 
     scores (CRFScores): Constrained potentials.
-    possible (n_tokens, n_tags): Restrict the sum to sequences of these tags, at least one a token.
+    possible (Bools2d | None): The tags that each token may have, at least one for each, (n_tokens, n_tags). The sum
+        then covers only sequences of these tags, as partial annotation needs.
+    RETURNS (Lattice | LogLattice): The forward and backward variables.
     """
     xp = get_array_module(scores.emissions)
     packing = pack(scores.lengths)
@@ -32,7 +34,7 @@ def forward_backward(scores: CRFScores, *, possible: ArrayT | None = None) -> La
 
 
 def _spread(emissions: ArrayT, peak: ArrayT, others: list[ArrayT]) -> float:
-    """By how many nats a step can move one tag away from another, at most."""
+    """Return an upper bound, in nats, on how far a single step can move the scores of two tags apart."""
     xp = get_array_module(emissions)
     spread = (peak - xp.where(emissions > -np.inf, emissions, peak)).max()
     sizes = [xp.where(part > -np.inf, part, 0.0) for part in others]

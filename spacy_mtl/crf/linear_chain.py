@@ -1,8 +1,9 @@
 """A linear-chain conditional random field over batches of sequences of unequal length (Lafferty et al. 2001).
 
-Sequences are packed by time step, longest first, so that one step of a recursion is one matrix product over the
-sequences that are still running, with no loop over sequences and no work for padding. The recursions run in scaled
-probability space (Rabiner 1989), in double precision; `log_lattice` has them for potentials too far apart for that.
+Tokens are packed by time step, longest sequence first. One step of a recursion is then one matrix product over the
+sequences that are still running: there is no loop over sequences, and padding costs nothing. The recursions run on
+scaled probabilities (Rabiner 1989) in double precision; `log_lattice.py` has them for potentials that lie too far apart
+for that.
 """
 
 from collections.abc import Iterable
@@ -20,19 +21,25 @@ from ..protocols.arrays import ArrayT
 from .tag_scheme import TagScheme
 
 CRFModelT = Model[Floats2d, "CRFScores"]
-# sequences of an average step times tags; on an H100 numpy is as fast with 2,000 (300 tags, long sequences) to 9,000
+# Numbers in an average time step (running sequences times tags) below which numpy is faster than a GPU. On an H100 both
+# are level at 2,000 (300 tags, long sequences) to 9,000.
 FEW_NUMBERS = 4096
 
 
 @dataclass
 class CRFScores:
-    """Log-potentials in nats, or their gradient.
+    """Log-potentials of a batch in nats, or their gradient.
 
-    emissions (n_tokens, n_tags), transitions (n_tags, n_tags) from row to column, starts and ends (n_tags,).
-    lengths (n_docs,): tokens of each sequence.
-    kept (n_tokens,): index in the batch of each token of the sequences; white space is left out of them.
-    tags (n_tokens,): the sequences to annotate, if they are decided already; the potentials are constrained then.
-    possible (n_tokens, n_tags): which tags each token may have, if the docs restrict them; `constrain` applies it.
+    emissions (Floats2d): Score of each tag at each token, (n_tokens, n_tags).
+    transitions (Floats2d): Score of the step from the row's tag to the column's, (n_tags, n_tags).
+    starts (Floats1d): Score of a sequence that begins with each tag, (n_tags,).
+    ends (Floats1d): Score of a sequence that ends with each tag, (n_tags,).
+    lengths (Ints1d): Number of tokens of each sequence, (n_docs,).
+    kept (Ints1d): Index in the batch of each token of the sequences, which leave out white space, (n_tokens,).
+    tags (Ints1d | None): The sequences to annotate if they are decoded already, (n_tokens,). The potentials are
+        constrained then.
+    possible (Bools2d | None): The tags that each token may have, if the docs restrict them, (n_tokens, n_tags).
+        `constrain` applies it.
     """
 
     emissions: ArrayT
@@ -53,22 +60,25 @@ class CRFScores:
 
     @property
     def potentials(self) -> tuple[ArrayT, ArrayT, ArrayT, ArrayT]:
-        """The four arrays that have gradients."""
+        """The four arrays that have gradients: emissions, transitions, starts and ends."""
         return self.emissions, self.transitions, self.starts, self.ends
 
     def with_potentials(self, potentials: Iterable[ArrayT]) -> "CRFScores":
-        """The same sequences with other potentials, in the order of `potentials`."""
+        """Return the same sequences with other potentials, given in the order of `potentials`."""
         emissions, transitions, starts, ends = potentials
         return CRFScores(emissions, transitions, starts, ends, self.lengths, self.kept)
 
 
 @dataclass
 class Packing:
-    """Rows of sequences laid end to end, ordered by time step and, within one, by falling length of the sequence.
+    """The order in which the tokens of a batch are packed: by time step and, within a step, longest sequence first.
 
-    rows (n_tokens,): the original row of each packed row. before (n_tokens - n_first,): for each packed row after the
-    first step, the packed row of the same sequence one step earlier. sizes (n_steps,): sequences running at each
-    step. order (n_running,): the non-empty sequences, longest first. last (n_running,): packed row of each one's end.
+    rows (Ints1d): The original row of each packed row, (n_tokens,).
+    before (Ints1d): For each packed row after the first step, the packed row of the same sequence one step earlier,
+        (n_tokens - n_running,).
+    sizes (Ints1d): Number of sequences still running at each step, (n_steps,).
+    order (Ints1d): The sequences that are not empty, longest first, (n_running,).
+    last (Ints1d): Packed row of the last token of each of these, (n_running,).
     """
 
     rows: NDArray[np.int64]
@@ -79,7 +89,14 @@ class Packing:
 
 
 def pack(lengths: NDArray[np.int64]) -> Packing:
-    """Order the rows of sequences with these lengths (n_docs,) by time step."""
+    """Pack sequences that lie end to end by time step.
+
+    lengths (Ints1d): Number of tokens of each sequence, (n_docs,).
+
+    With lengths [2, 0, 3], doc 0 has the rows 0 and 1, doc 2 the rows 2, 3 and 4. Doc 2 is longer and comes first:
+    order = [2, 0], sizes = [2, 2, 1], rows = [2, 0 | 3, 1 | 4], one group a step;
+    before = [0, 1 | 2] for packed rows 2, 3 and 4; last = [4, 3], where doc 2 and doc 0 end.
+    """
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
     running = lengths[order]
@@ -94,9 +111,12 @@ def pack(lengths: NDArray[np.int64]) -> Packing:
 
 
 def crf(n_tags: int | None = None) -> CRFModelT:
-    """Build the layer that adds learned transitions to emissions.
+    """Build the layer that adds learned transition scores to emissions.
 
-    Its input is (emissions (n_tokens, n_tags), lengths (n_docs,), kept (n_tokens,)), its output CRFScores.
+    Its input is a tuple of emissions (n_tokens, n_tags), lengths (n_docs,) and kept (n_tokens,); its output is the
+    `CRFScores` of the batch. The scores of transitions, starts and ends begin at 0.
+
+    n_tags (int | None): Number of tags; None if it is set before initialisation.
     """
     params: dict[str, Any] = {"transitions": None, "starts": None, "ends": None}
     return Model("crf", forward, init=init, dims={"nO": n_tags}, params=params)
@@ -116,7 +136,7 @@ def forward(model: CRFModelT, X: tuple[Floats2d, Ints1d, Ints1d], is_train: bool
 
 
 def init(model: CRFModelT, X: Any = None, Y: Any = None) -> None:
-    """Start with equal transitions."""
+    """Set the scores of transitions, starts and ends to 0."""
     n_tags = model.get_dim("nO")
     model.set_param("transitions", model.ops.alloc2f(n_tags, n_tags))
     model.set_param("starts", model.ops.alloc1f(n_tags))
@@ -124,7 +144,7 @@ def init(model: CRFModelT, X: Any = None, Y: Any = None) -> None:
 
 
 def grown(model: CRFModelT, n_tags: int) -> CRFModelT:
-    """A larger layer with the same potentials between the old tags and zero for the new ones."""
+    """Return a larger layer with the same potentials for the old tags and 0 for the new ones."""
     larger = crf(n_tags)
     larger.initialize()
     for name in model.param_names:
@@ -135,7 +155,7 @@ def grown(model: CRFModelT, n_tags: int) -> CRFModelT:
 
 
 def constrain(scores: CRFScores, scheme: TagScheme) -> CRFScores:
-    """Make tag sequences that the scheme or the docs forbid impossible: their potentials become minus infinity."""
+    """Apply the constraints of the scheme and of the docs: the potential of what they forbid becomes minus infinity."""
     xp = get_array_module(scores.emissions)
     emissions = scores.emissions
     if scores.possible is not None:
@@ -151,14 +171,21 @@ def constrain(scores: CRFScores, scheme: TagScheme) -> CRFScores:
 
 
 def to_cpu_if_small(scores: CRFScores) -> CRFScores:
-    """In main memory, if a step is so small that a GPU would spend more time on calls than numpy on arithmetic."""
+    """Move the potentials to main memory if a GPU would spend more time on its calls than numpy on the arithmetic."""
     if scores.emissions.size > FEW_NUMBERS * scores.lengths.max(initial=0):
         return scores
     return scores.with_potentials(to_numpy(part) for part in scores.potentials)
 
 
 def path_scores(scores: CRFScores, tags: NDArray[np.int64]) -> tuple[float, CRFScores]:
-    """Sum over the sequences of the log-potential of their tags (n_tokens,), and its gradient: tag counts."""
+    """Return the log-potential of the given tags, summed over all sequences, and its gradient.
+
+    tags (Ints1d): A tag for each token, (n_tokens,).
+    RETURNS: The sum in nats, and how often each potential was used: the tag counts.
+
+    For the sequences B I and O (tags 1, 2 and 0) the counts are 1 at transitions[1, 2], starts [1, 1, 0] and
+    ends [1, 0, 1], and a 1 in each row of the emissions.
+    """
     xp = get_array_module(scores.emissions)
     counts = scores.with_potentials(xp.zeros_like(part) for part in scores.potentials)
     lengths = scores.lengths[scores.lengths > 0]
@@ -178,12 +205,15 @@ def path_scores(scores: CRFScores, tags: NDArray[np.int64]) -> tuple[float, CRFS
 
 @dataclass
 class Lattice:
-    """The scaled forward and backward variables of all sequences in packed order, all in double precision.
+    """The scaled forward and backward variables of all sequences, in packed order and double precision.
 
-    alpha, beta (n_tokens, n_tags): alpha sums to 1 in each row, alpha * beta are the tag probabilities.
-    step (n_tokens, n_tags): exp(emission - its row's maximum) / scale * beta.
-    moves (n_tags, n_tags): exponentiated transitions.
-    log_scale (n_tokens,): log of what each step was divided by; log_end (n_docs running,): the end's part of log Z.
+    packing (Packing): The order of the rows.
+    alpha (Floats2d): Forward variables; each row sums to 1, (n_tokens, n_tags).
+    beta (Floats2d): Backward variables; alpha * beta are the tag probabilities, (n_tokens, n_tags).
+    step (Floats2d): exp(emission - maximum of its row) / scale * beta, (n_tokens, n_tags).
+    moves (Floats2d): Exponentials of the transitions, (n_tags, n_tags).
+    log_scale (Floats1d): Part of log Z that each token contributes, in nats, (n_tokens,).
+    log_end (Floats1d): Part of log Z that the end of each sequence contributes, in nats, (n_running,).
     """
 
     packing: Packing
@@ -196,11 +226,11 @@ class Lattice:
 
     @property
     def log_partition(self) -> float:
-        """Sum over the sequences of log Z, in nats."""
+        """log Z, summed over the sequences, in nats."""
         return float(self.log_scale.sum() + self.log_end.sum())
 
     def marginals(self, scores: CRFScores) -> CRFScores:
-        """Expected tag counts: the gradient of the summed log Z, in the scores' precision."""
+        """Return the expected tag counts: the gradient of the summed log Z, in the precision of the scores."""
         xp = get_array_module(self.alpha)
         probabilities = self.alpha * self.beta
         emissions = xp.zeros_like(scores.emissions)
@@ -218,7 +248,7 @@ class Lattice:
         )
 
     def logs(self, rows: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
-        """log alpha, log beta and log step of these packed rows, each (n_rows, n_tags)."""
+        """Return log alpha, log beta and log step of these packed rows, (n_rows, n_tags) each."""
         xp = get_array_module(self.alpha)
         with np.errstate(divide="ignore"):
             return xp.log(self.alpha[rows]), xp.log(self.beta[rows]), xp.log(self.step[rows])
@@ -227,10 +257,11 @@ class Lattice:
 def scaled_lattice(
     packing: Packing, emissions: ArrayT, peak: ArrayT, transitions: ArrayT, starts: ArrayT, ends: ArrayT
 ) -> Lattice:
-    """Run both recursions.
+    """Run the forward and the backward recursion on scaled probabilities. All arrays are in double precision.
 
-    emissions (n_tokens, n_tags), peak (n_tokens, 1): in packed order, with the maximum of each row. All in double
-    precision.
+    packing (Packing): The order of the rows.
+    emissions (Floats2d): Constrained emissions in packed order, (n_tokens, n_tags).
+    peak (Floats2d): The maximum of each of their rows, (n_tokens, 1).
     """
     xp = get_array_module(emissions)
     local = xp.exp(emissions - peak)
@@ -244,9 +275,10 @@ def scaled_lattice(
 
 
 def _run_forward(packing: Packing, local: ArrayT, moves: ArrayT, starts: ArrayT) -> tuple[ArrayT, ArrayT]:
-    """RETURNS: alpha (n_tokens, n_tags) and the scale of each row (n_tokens, 1)."""
+    """RETURNS: Alpha (n_tokens, n_tags) and the scale of each row (n_tokens, 1)."""
     xp = get_array_module(local)
     alpha, scale = xp.empty_like(local), xp.empty_like(local[:, :1])
+    # Longest sequences come first, so those that run at a step are the first ones of the step before.
     here = slice(0, 0)
     for index, size in enumerate(packing.sizes.tolist()):
         before, here = slice(here.start, here.start + size), slice(here.stop, here.stop + size)
@@ -258,8 +290,11 @@ def _run_forward(packing: Packing, local: ArrayT, moves: ArrayT, starts: ArrayT)
 
 
 def _run_backward(packing: Packing, scaled: ArrayT, moves: ArrayT, at_end: ArrayT) -> tuple[ArrayT, ArrayT]:
-    """scaled (n_tokens, n_tags): the local factors divided by the scales; at_end (n_docs running, n_tags): beta of
-    each sequence's last token. RETURNS: beta and scaled * beta.
+    """Run the backward recursion.
+
+    scaled (Floats2d): The local factors divided by the scales, (n_tokens, n_tags).
+    at_end (Floats2d): Beta of the last token of each sequence, (n_running, n_tags).
+    RETURNS: Beta, and scaled * beta.
     """
     xp = get_array_module(scaled)
     beta, step = xp.empty_like(scaled), xp.empty_like(scaled)
@@ -268,6 +303,7 @@ def _run_backward(packing: Packing, scaled: ArrayT, moves: ArrayT, at_end: Array
     for size in packing.sizes[::-1].tolist():
         here = slice(stop - size, stop)
         n_after = after.stop - after.start
+        # Longest sequences come first, so the first n_after rows go on. The others end here; their beta is set already.
         if n_after:
             xp.matmul(step[after], moves.T, out=beta[here.start : here.start + n_after])
         xp.multiply(scaled[here], beta[here], out=step[here])

@@ -1,4 +1,4 @@
-"""How likely a CRF holds a whole tag sequence to be."""
+"""The probability of a whole tag sequence under a CRF."""
 
 import numpy as np
 from thinc.util import to_numpy
@@ -10,10 +10,11 @@ from .linear_chain import CRFScores
 
 
 def path_probabilities(scores: CRFScores, tags: IntsT) -> FloatsT:
-    """The probability of each doc's tags: exp(score of its path - log Z).
+    """Return the probability of each doc's tags: exp(score of its path - log Z).
 
-    scores (CRFScores): Constrained potentials. tags (n_tokens,): a valid sequence for each doc, end to end.
-    RETURNS: (n_docs,), from 0 to 1; 1 for a doc without tokens, which has but one sequence.
+    scores (CRFScores): Constrained potentials.
+    tags (Ints1d): A valid sequence for each doc, end to end, (n_tokens,).
+    RETURNS (Floats1d): Probabilities from 0 to 1, (n_docs,). A doc without tokens has a single, empty sequence: 1.
     """
     if not len(tags):
         return np.ones(len(scores.lengths))
@@ -22,7 +23,7 @@ def path_probabilities(scores: CRFScores, tags: IntsT) -> FloatsT:
 
 
 def path_log_scores(scores: CRFScores, tags: IntsT) -> FloatsT:
-    """The log-potential of each doc's tags, in nats, (n_docs,)."""
+    """Return the log-potential of each doc's tags, in nats, (n_docs,)."""
     emissions, transitions, starts, ends = (to_numpy(part).astype("d") for part in scores.potentials)
     lengths = to_numpy(scores.lengths)
     running = np.flatnonzero(lengths)
@@ -36,7 +37,7 @@ def path_log_scores(scores: CRFScores, tags: IntsT) -> FloatsT:
 
 
 def log_partitions(scores: CRFScores) -> FloatsT:
-    """log Z of each doc, in nats, (n_docs,); 0 for a doc without tokens."""
+    """Return log Z of each doc, in nats, (n_docs,); 0 for a doc without tokens."""
     lengths = to_numpy(scores.lengths)
     lattice = forward_backward(scores)
     owners = row_owners(lengths)[lattice.packing.rows]

@@ -1,19 +1,26 @@
-"""The cost of giving a doc a class and entity types that training has not shown together.
+"""The cost of combining a class and entity types, or two entity types, that do not occur together in training.
 
-Training shows kinds of docs: a class with the set of its entities' types. A type that no kind of a class has is not
-impossible there, only improbable. How improbable depends on two things. The first is how often chance alone would have
-brought both together: a common type that never comes with a common class says more than a type that came once. The
-second is how often training needs a combination that it shows only once. Left out, its kind would have been new, so
-this is the rate at which new kinds bring new combinations (Good 1953, "The Population Frequencies of Species and the
-Estimation of Population Parameters").
+Training shows kinds of docs, where a kind is a class together with the set of entity types in the doc. A type that
+occurs in no kind of a class is not impossible there, only improbable. Two things tell how improbable:
 
-One estimate joins the two. Where chance expects e kinds with a combination, its rate is e times an unknown factor with
-mean 1, gamma-distributed with shape a. If no kind had it, the factor's expectation is a / (a + e) (the shrinkage of
-DuMouchel 1999, "Bayesian Data Mining in Large Frequency Tables"), and the cost is the negative logarithm of that,
-log(1 + e / a). The shape is set so that all unseen combinations together have the rate that leaving one out shows.
+- How often the combination would occur by chance. If a common type never occurs with a common class, that says more
+  than if the type occurs only once anywhere.
+- How many combinations occur in a single kind. Had that kind been left out, the combination would be new, so their
+  number is the rate at which new kinds bring new combinations (Good 1953, "The Population Frequencies of Species and
+  the Estimation of Population Parameters").
 
-Kinds are counted, not docs, because docs of one kind are not independent: they come from one template, or again in the
-next epoch, from an augmenter, or as a pseudo-label. A set of kinds stays the same however often it is shown.
+One estimate combines both. If chance predicts e kinds with a combination, its true rate is e times an unknown factor,
+which is gamma-distributed with mean 1 and shape a. Given that no kind has the combination, the expected factor is
+a / (a + e) (the shrinkage of DuMouchel 1999, "Bayesian Data Mining in Large Frequency Tables"), and the cost is its
+negative logarithm, log(1 + e / a). The shape is the one for which all unseen combinations together have the rate that
+leaving one kind out shows.
+
+With the kinds play {artist}, play {album, artist}, weather {city} and weather {city, date}, chance predicts e = 1 kind
+for play with city and e = 0.5 for play with date. The shape is a = 0.39, so in a doc of the class play a city costs
+log(1 + 1 / 0.39) = 1.27 nats and a date 0.82.
+
+Kinds are counted rather than docs, because docs of one kind are not independent: they come from one template, from an
+augmenter, as pseudo-labels, or again in the next epoch. However often a doc is shown, the set of kinds stays the same.
 """
 
 from collections import Counter
@@ -31,7 +38,7 @@ from thinc.model import deserialize_attr, serialize_attr
 from ..protocols.arrays import BoolsT, IntsT
 
 CountsT = NDArray[np.float64]
-# A class, if it is known, and its docs' types in alphabetical order, twice where two entities have the type.
+# The class, None if it is unknown, and the types in alphabetical order; a type occurs twice if two entities have it.
 KindT = tuple[str | None, tuple[str, ...]]
 N_HALVINGS = 60
 
@@ -40,19 +47,24 @@ N_HALVINGS = 60
 class Costs:
     """Costs in nats, finite and at least 0.
 
-    types (n_classes, n_labels): of each entity of the type in a doc of the class.
-    pairs (n_classes, n_labels, n_labels): of each two entities of the types, symmetric.
+    types (Floats2d): Cost of an entity of each type in a doc of each class, (n_classes, n_labels).
+    pairs (Floats3d): Cost of two entities of these types in one doc of the class, symmetric,
+        (n_classes, n_labels, n_labels).
     """
 
     types: CountsT
     pairs: CountsT
 
     def of_counts(self, counts: NDArray[Any], index: int) -> CountsT:
-        """The costs of docs of one class, (n_docs,). counts (n_docs, n_labels): entities of each type."""
+        """Return the cost of each doc of one class, (n_docs,).
+
+        counts (Floats2d): Number of entities of each type, (n_docs, n_labels).
+        index (int): Index of the class.
+        """
         return counts @ self.types[index] + self.of_pairs(counts, index)
 
     def of_pairs(self, counts: NDArray[Any], index: int) -> CountsT:
-        """The part of the costs that pairs have, (n_docs,)."""
+        """Return the part of `of_counts` that pairs of entities cost, (n_docs,)."""
         pairs = self.pairs[index]
         # an entity makes no pair with itself
         result: CountsT = ((counts @ pairs - pairs.diagonal()) * counts).sum(axis=1) / 2
@@ -62,8 +74,8 @@ class Costs:
 class SeenTypes:
     """The kinds of docs that training has shown.
 
-    Docs of unknown class are evidence only for classes that have no docs of their own, and only of which types go
-    together.
+    Docs of unknown class are evidence of one thing only: which types occur together in classes that have no docs of
+    their own.
     """
 
     def __init__(self, kinds: Iterable[KindT] = ()) -> None:
@@ -71,21 +83,25 @@ class SeenTypes:
         self._costs: dict[tuple[tuple[str, ...], tuple[str, ...]], Costs] = {}
 
     def see(self, name: str | None, labels: Iterable[str]) -> None:
-        """Take note of a doc. name (str | None): Its class. labels (Iterable[str]): The types of all its entities."""
+        """Add the kind of a doc.
+
+        name (str | None): The class of the doc; None if it is unknown.
+        labels (Iterable[str]): The types of all its entities.
+        """
         kind = (name, _kind_of(labels))
         if kind not in self.kinds:
             self.kinds.add(kind)
             self._costs.clear()
 
     def costs(self, classes: Sequence[str], labels: Sequence[str]) -> Costs:
-        """The costs of these types in docs of these classes. Types and classes that no doc had cost nothing."""
+        """Return the costs of these types in docs of these classes. A type or class that no doc had costs nothing."""
         key = (tuple(classes), tuple(labels))
         if key not in self._costs:
             self._costs[key] = self._estimate(classes, labels)
         return self._costs[key]
 
     def novelty(self) -> float:
-        """The share of kinds with a class that would cost something if they had not been seen themselves."""
+        """Return the share of kinds with a known class that would cost something had they not been seen themselves."""
         labels = sorted({label for _, types in self.kinds for label in types})
         known, counts = self._count_by_class(labels)
         new_types, new_pairs = (part.needed_once for part in (type_counts(*counts[:2]), pair_counts(*counts)))
@@ -109,7 +125,7 @@ class SeenTypes:
         )
 
     def _count_by_class(self, labels: Sequence[str]) -> tuple[dict[str, int], tuple[CountsT, CountsT, CountsT]]:
-        """RETURNS: The row of each class that was seen, and `count_kinds` of them."""
+        """RETURNS: The row of each class that was seen, and the counts of `count_kinds` in these rows."""
         known = sorted({name for name, _ in self.kinds if name is not None})
         rows = {name: index for index, name in enumerate(known)}
         kinds = ((rows[name], types) for name, types in self.kinds if name is not None)
@@ -119,10 +135,12 @@ class SeenTypes:
 def count_kinds(
     kinds: Iterable[tuple[int, Sequence[str]]], n_classes: int, labels: Sequence[str]
 ) -> tuple[CountsT, CountsT, CountsT]:
-    """Count kinds by class, by class and type, and by class and two types.
+    """Count kinds by class, by class and type, and by class and pair of types.
 
-    kinds (Iterable): Class and types of each kind, a type twice where two entities have it.
-    RETURNS: (n_classes,), (n_classes, n_labels), (n_classes, n_labels, n_labels).
+    kinds (Iterable): Index of the class and the types of each kind; a type occurs twice if two entities have it.
+    n_classes (int): Number of classes.
+    labels (Sequence[str]): The types to count.
+    RETURNS: Counts of shape (n_classes,), (n_classes, n_labels) and (n_classes, n_labels, n_labels).
     """
     columns = {label: index for index, label in enumerate(labels)}
     sizes, types = np.zeros(n_classes), np.zeros((n_classes, len(labels)))
@@ -139,21 +157,31 @@ def count_kinds(
 
 
 def type_counts(sizes: CountsT, types: CountsT) -> "Counts":
-    """Kinds with a class and a type. sizes (n_classes,), types (n_classes, n_labels): of `count_kinds`."""
+    """Compare the kinds of each class that have each type with the number expected by chance.
+
+    sizes (Floats1d): Kinds of each class, (n_classes,).
+    types (Floats2d): Kinds of each class with each type, (n_classes, n_labels).
+    """
     in_all = types.sum(axis=0)
     expected = np.outer(sizes, in_all) / max(sizes.sum(), 1.0)
     return Counts(types, expected, np.outer(sizes > 1, in_all > 1))
 
 
 def pair_counts(sizes: CountsT, types: CountsT, pairs: CountsT) -> "Counts":
-    """Kinds of a class that have both types. pairs (n_classes, n_labels, n_labels): of `count_kinds`."""
+    """Compare the kinds of each class that have both of two types with the number expected by chance.
+
+    sizes (Floats1d): Kinds of each class, (n_classes,).
+    types (Floats2d): Kinds of each class with each type, (n_classes, n_labels).
+    pairs (Floats3d): Kinds of each class with each pair of types, (n_classes, n_labels, n_labels).
+    """
     expected = types[:, :, None] * types[:, None, :] / np.maximum(sizes, 1.0)[:, None, None]
     return Counts(pairs, expected, (types > 1)[:, :, None] & (types > 1)[:, None, :])
 
 
 def pair_costs(sizes: CountsT, types: CountsT, pairs: CountsT) -> CountsT:
-    """The costs of two types in a class that has both; those of two different ones and those of one twice are
-    estimated apart. RETURNS: (n_classes, n_labels, n_labels).
+    """Return the costs of pairs of types that each occur in the class, (n_classes, n_labels, n_labels).
+
+    Pairs of two types and pairs of a type with itself have estimates of their own. Arguments as for `pair_counts`.
     """
     counts, costs = pair_counts(sizes, types, pairs), np.zeros_like(pairs)
     one, other = np.triu_indices(pairs.shape[1], k=1)
@@ -165,9 +193,11 @@ def pair_costs(sizes: CountsT, types: CountsT, pairs: CountsT) -> CountsT:
 
 @dataclass
 class Counts:
-    """Numbers of kinds that have each of some combinations.
+    """Numbers of kinds with each of some combinations. All arrays have the same shape.
 
-    counts: observed. expected: by chance. remain (bool): whether without one of them other kinds have both parts.
+    counts (Floats): Observed number of kinds.
+    expected (Floats): Number of kinds expected by chance.
+    remain (Bools): Whether both parts of the combination would still occur if one kind were left out.
     """
 
     counts: CountsT
@@ -176,27 +206,35 @@ class Counts:
 
     @property
     def needed_once(self) -> BoolsT:
-        """Combinations of one kind, without which they would be new ones of parts that are known."""
+        """Combinations of a single kind that would be new, though of known parts, had that kind been left out."""
         return (self.counts == 1) & self.remain
 
     def at(self, one: IntsT, other: IntsT) -> "Counts":
-        """Those of some pairs of labels."""
+        """Select pairs of labels.
+
+        one, other (Ints1d): Indices of the labels, (n_pairs,).
+        """
         return Counts(self.counts[:, one, other], self.expected[:, one, other], self.remain[:, one, other])
 
 
 def unseen_costs(found: Counts) -> CountsT:
-    """The costs of combinations, in nats, of the same shape; 0 for those that are in some kind."""
+    """Return the costs of combinations in nats, in the shape of the counts; 0 for those that some kind has."""
     unseen = found.counts == 0
-    # the next kind may be one more
+    # Plus one: the next kind may be another one that brings a new combination.
     shape = gamma_shape(found.expected[unseen & (found.expected > 0)], float(found.needed_once.sum() + 1))
     return np.where(unseen, np.log1p(found.expected / shape), 0.0)
 
 
 def gamma_shape(expected: CountsT, rate: float) -> float:
-    """The a for which the sum of a * e / (a + e) over `expected` is `rate`; infinite if even the sum of e is less."""
+    """Return the shape a for which the sum of a * e / (a + e) over all e in `expected` is `rate`.
+
+    RETURNS (float): The shape; infinite if the sum of e is not above `rate`, which no shape can reach.
+
+    For expected = [2, 2] and a rate of 1 it is 2 / 3, since 2 * (2 / 3 * 2) / (2 / 3 + 2) = 1.
+    """
     if expected.sum() <= rate:
         return np.inf
-    # min(a, e) bounds each term from above, e * a / (a + greatest e) from below
+    # Bisection of log a. For its limits each term is at most a, and at least e * a / (a + greatest e).
     low = np.log(rate / len(expected))
     high = np.log(expected.max()) + np.log(rate) - np.log(expected.sum() - rate)
     for _ in range(N_HALVINGS):

@@ -1,4 +1,4 @@
-"""How likely a CRF holds exactly a span to be: the summed probability of all tag sequences that contain it."""
+"""The probability of a span under a CRF: the sum over all tag sequences that contain exactly this span."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,13 @@ from .log_lattice import LogLattice, log_sum
 
 
 def span_probabilities(scores: CRFScores, tags: IntsT, starts: IntsT, ends: IntsT) -> NDArray[np.float64]:
-    """Probabilities of decoded spans.
+    """Return the probabilities of decoded spans.
 
-    scores (CRFScores): Constrained potentials. tags (n_tokens,): the decoded tags. starts, ends (n_spans,): rows of
-    each span's first token and one past its last. RETURNS: (n_spans,), from 0 to 1.
+    scores (CRFScores): Constrained potentials.
+    tags (Ints1d): The decoded tags of all docs, end to end, (n_tokens,).
+    starts (Ints1d): The row of each span's first token, (n_spans,).
+    ends (Ints1d): The row after each span's last token, (n_spans,).
+    RETURNS (Floats1d): Probabilities from 0 to 1, (n_spans,).
     """
     if not len(starts):
         return np.zeros(0)
@@ -34,7 +37,7 @@ def span_probabilities(scores: CRFScores, tags: IntsT, starts: IntsT, ends: Ints
 
 
 def _leave(lattice: Lattice | LogLattice, transitions: ArrayT, packed: IntsT, tags: IntsT, ends: IntsT) -> ArrayT:
-    """Log of the probability mass of the rest of the sequence, (n_spans,), given that the span doesn't go on."""
+    """Return the log of the probability mass of all ways to go on after each span ends, (n_spans,)."""
     xp = get_array_module(transitions)
     last = ends - 1
     is_final = np.isin(packed[last], lattice.packing.last)
@@ -42,8 +45,7 @@ def _leave(lattice: Lattice | LogLattice, transitions: ArrayT, packed: IntsT, ta
     _, _, log_step = lattice.logs(packed[following])
     _, log_beta, _ = lattice.logs(packed[last])
     moves = transitions[tags[last]]
-    # In BIO the tag after a label's B is its I; from any of a span's tags the only way on is what its last tag
-    # shares with its own B and not with O.
+    # Tags that may follow the span's last tag but not O would continue the span. In BIO that is I of the same label.
     goes_on = (moves > -np.inf) & (transitions[0][None] == -np.inf)
     rest = log_sum(xp.where(goes_on, -np.inf, moves + log_step), axis=1)
     return xp.where(xp.asarray(is_final), log_beta[np.arange(len(last)), tags[last]], rest)

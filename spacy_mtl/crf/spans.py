@@ -1,4 +1,4 @@
-"""The spans that a recognizer found in a batch, and how they are written to `doc.ents`."""
+"""The spans decoded from a batch, and how they are written to `doc.ents`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,13 @@ ENT_ATTRS = [ENT_IOB, ENT_TYPE, ENT_KB_ID]
 
 @dataclass
 class Spans:
-    """Decoded spans of a batch. All arrays (n_spans,): index of the doc, first token, end (exclusive), label index, and
-    the probability of exactly this span under the CRF where it was asked for.
+    """Decoded spans of a batch. All arrays are (n_spans,).
+
+    docs (Ints1d): Index of the doc.
+    starts (Ints1d): Index of the span's first token in its doc.
+    ends (Ints1d): Index of the token after its last one.
+    labels (Ints1d): Index of its label.
+    probabilities (Floats1d | None): Probability of exactly this span under the CRF, if it was asked for.
     """
 
     docs: NDArray[np.int64]
@@ -29,7 +34,11 @@ class Spans:
     probabilities: NDArray[np.float64] | None
 
     def by_doc(self, docs: Sequence[Doc], label_ids: NDArray[np.uint64]) -> list[list[Span]]:
-        """spaCy's spans of each doc. label_ids (n_labels,): the labels' hashes."""
+        """Make spaCy's spans, a list for each doc.
+
+        docs (Sequence[Doc]): The docs of the batch.
+        label_ids (Ints1d): Hashes of the labels, (n_labels,).
+        """
         spans: list[list[Span]] = [[] for _ in docs]
         columns = (self.docs, self.starts, self.ends, label_ids[self.labels])
         for owner, start, end, label in zip(*(column.tolist() for column in columns), strict=True):
@@ -38,7 +47,10 @@ class Spans:
 
 
 def add_strings(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.uint64]:
-    """Add the labels to the vocab of each doc. RETURNS: their hashes, (n_labels,), which are those of every vocab."""
+    """Add the labels to the vocab of each doc.
+
+    RETURNS (Ints1d): The hashes of the labels, which are the same in every vocab, (n_labels,).
+    """
     for vocab in {id(doc.vocab): doc.vocab for doc in docs}.values():
         for label in labels:
             vocab.strings.add(label)
@@ -46,7 +58,12 @@ def add_strings(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.uint64
 
 
 def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint64]) -> None:
-    """Write `doc.ents` as whole arrays, and one by one where a doc has entities or blocked tokens."""
+    """Write the spans to `doc.ents`: as one array for each doc, or span by span if it has entities or blocked tokens.
+
+    Existing entities stay, and spans that overlap one of them are dropped. Blocked tokens stay blocked.
+
+    label_ids (Ints1d): Hashes of the labels, (n_labels,).
+    """
     ends = bounds([len(doc) for doc in docs])
     sizes = annotations.ends - annotations.starts
     tokens = row_ranges(ends[annotations.docs] + annotations.starts, sizes)
@@ -65,18 +82,21 @@ def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint
 
 
 def is_blocked(values: ArrayT) -> NDArray[np.bool_]:
-    """Whether tokens are blocked for entities, (n_tokens,). values (n_tokens, 2): ENT_IOB and ENT_TYPE."""
+    """Whether each token is blocked for entities, (n_tokens,).
+
+    values (Ints2d): ENT_IOB and ENT_TYPE of each token, (n_tokens, 2).
+    """
     result: NDArray[np.bool_] = (values[:, 0] == BEGIN) & (values[:, 1] == 0)
     return result
 
 
 def _blocked_spans(doc: Doc) -> list[Span]:
-    """The blocked tokens, each a span."""
+    """Return a span for each blocked token."""
     values = doc.to_array([ENT_IOB, ENT_TYPE])
     return [Span(doc, token, token + 1) for token in np.flatnonzero(is_blocked(values)).tolist()]
 
 
 def _displace(old: Sequence[Span], new: Sequence[Span]) -> list[Span]:
-    """The old spans, and those of the new that don't overlap them."""
+    """Return the old spans and those of the new ones that overlap none of them."""
     taken = {token for span in old for token in range(span.start, span.end)}
     return [*old, *(span for span in new if taken.isdisjoint(range(span.start, span.end)))]

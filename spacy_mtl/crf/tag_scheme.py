@@ -1,4 +1,4 @@
-"""BIO and BILUO tags as integers: which may follow which, spans to tags and tags to spans, in whole arrays."""
+"""BIO and BILUO tags as integers: which tag may follow which, and spans to tags and back, in whole arrays."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,11 +16,17 @@ MISSING, INSIDE, OUTSIDE, BEGIN = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class TagScheme:
-    """The tags of a set of labels: tag 0 is O, then for each label its prefixes (B, I or B, I, L, U).
+    """The tags of a set of labels. Tag 0 is O; the tags of each label follow, B I or B I L U.
 
-    prefix (n_tags,) of one-letter strings; label (n_tags,) index of the tag's label, -1 for O;
-    allowed (n_tags, n_tags): whether the column's tag may follow the row's; starts, ends (n_tags,): whether a
-    sequence may start or end with the tag.
+    With two labels the tags of BIO are O, B-0, I-0, B-1, I-1: prefix = [O, B, I, B, I], label = [-1, 0, 0, 1, 1].
+
+    kind (str): "BIO" or "BILUO".
+    n_labels (int): Number of labels.
+    prefix (NDArray[str]): One-letter prefix of each tag, (n_tags,).
+    label (Ints1d): Index of each tag's label, -1 for O, (n_tags,).
+    allowed (Bools2d): Whether the column's tag may follow the row's, (n_tags, n_tags).
+    starts (Bools1d): Whether a sequence may start with the tag, (n_tags,).
+    ends (Bools1d): Whether a sequence may end with the tag, (n_tags,).
     """
 
     kind: str
@@ -37,12 +43,16 @@ class TagScheme:
         return len(self.prefix)
 
     def encode(self, iob: IntsT, labels: IntsT, lengths: IntsT) -> tuple[IntsT, BoolsT]:
-        """Gold annotation as tags.
+        """Convert gold annotation to tags.
 
-        iob (n_tokens,): spaCy's ENT_IOB codes, 0 where unset. labels (n_tokens,): label index, -1 for none.
-        lengths (n_docs,): tokens a doc, at least 1 each.
-        RETURNS: tags (n_tokens,), -1 where the annotation leaves more than one open, and possible (n_tokens, n_tags):
-            the tags that agree with the annotation.
+        iob (Ints1d): spaCy's ENT_IOB codes, 0 where the annotation is missing, (n_tokens,).
+        labels (Ints1d): Index of each token's label, -1 for none, (n_tokens,).
+        lengths (Ints1d): Number of tokens of each doc, at least 1, (n_docs,).
+        RETURNS: The tag of each token, -1 where several agree with the annotation, (n_tokens,); and the tags that
+            agree with it, (n_tokens, n_tags).
+
+        In BIO with one label, docs of 3 and 1 tokens with iob = [3, 1, 2, 0] (B, I, O, missing) and labels =
+        [0, 0, -1, -1] have the tags [1, 2, 0, -1]; all three tags are possible for the last token.
         """
         inside, begin = _continues(iob, labels, lengths), (iob == INSIDE) | (iob == BEGIN)
         prefixes = PREFIXES[self.kind]
@@ -64,10 +74,12 @@ class TagScheme:
         return np.where(ambiguous, -1, tags), possible
 
     def around_blocked(self, blocked: BoolsT, kept: IntsT) -> BoolsT:
-        """Which tags leave blocked tokens out of all spans, (n_kept, n_tags).
+        """Return the tags that keep blocked tokens out of all spans, (n_kept, n_tags).
 
-        blocked (n_tokens,): of all tokens, white space too. kept (n_kept,): those that have tags. A blocked one is
-        outside. A blocked one that has no tag is not in the span that the next tag continues.
+        A blocked token can only have the tag O. A span cannot continue across a blocked token without a tag.
+
+        blocked (Bools1d): Whether each token is blocked, white space included, (n_tokens,).
+        kept (Ints1d): Indices of the tokens that have tags, (n_kept,).
         """
         own = blocked[kept]
         behind = np.diff(np.cumsum(blocked)[kept], prepend=0) > own
@@ -77,9 +89,12 @@ class TagScheme:
         return possible
 
     def spans(self, tags: IntsT) -> tuple[IntsT, IntsT, IntsT]:
-        """The spans of valid tag sequences laid end to end.
+        """Find the spans of valid tag sequences that lie end to end.
 
-        tags (n_tokens,). RETURNS: start, end (exclusive) and label index of each span, all (n_spans,).
+        tags (Ints1d): The tags, (n_tokens,).
+        RETURNS: Start, end (exclusive) and label index of each span, (n_spans,) each.
+
+        The BIO tags [1, 2, 0, 1] of one label have two spans: starts [0, 3], ends [2, 4], labels [0, 0].
         """
         prefix = self.prefix[tags]
         continues = (prefix == "I") | (prefix == "L")
@@ -91,7 +106,11 @@ class TagScheme:
 
 @lru_cache(maxsize=32)
 def make_tag_scheme(kind: str, n_labels: int) -> TagScheme:
-    """Build the scheme for `n_labels` labels; kind is "BIO" or "BILUO"."""
+    """Build the scheme of `n_labels` labels.
+
+    kind (str): "BIO" or "BILUO".
+    n_labels (int): Number of labels.
+    """
     prefixes = PREFIXES[kind]
     prefix = np.array(["O", *(list(prefixes) * n_labels)])
     label = np.concatenate([[-1], np.repeat(np.arange(n_labels), len(prefixes))])
@@ -106,13 +125,15 @@ def make_tag_scheme(kind: str, n_labels: int) -> TagScheme:
 
 
 def n_labels_of(kind: str, n_tags: int) -> int:
-    """The number of labels with which a scheme has so many tags."""
+    """Return the number of labels of a scheme with `n_tags` tags."""
     return (n_tags - 1) // len(PREFIXES[kind])
 
 
 def _continues(iob: IntsT, labels: IntsT, lengths: IntsT) -> BoolsT:
-    """Whether a token goes on with the entity of the token before. An I that cannot (at the start of a doc, after O
-    or after another label) begins an entity instead; after an unset token it stays I.
+    """Whether each token continues the entity of the token before it, (n_tokens,).
+
+    An I at the start of a doc, after O or after another label begins an entity instead. After a token whose annotation
+    is missing it stays I.
     """
     first = np.zeros(len(iob), dtype=bool)
     first[first_rows(lengths)[1:]] = True
@@ -124,14 +145,14 @@ def _continues(iob: IntsT, labels: IntsT, lengths: IntsT) -> BoolsT:
 
 
 def _shift_back(values: BoolsT, lengths: IntsT) -> BoolsT:
-    """The next token's value, False at the end of a doc."""
+    """Return the value of the next token for each token; False at the end of a doc."""
     shifted = np.roll(values, -1)
     shifted[np.cumsum(lengths) - 1] = False
     return shifted
 
 
 def _biluo_offset(inside: BoolsT, next_inside: BoolsT) -> IntsT:
-    """Index of the prefix in B, I, L, U."""
+    """Return the index of each token's prefix in B, I, L, U."""
     return np.where(inside, np.where(next_inside, 1, 2), np.where(next_inside, 0, 3))
 
 

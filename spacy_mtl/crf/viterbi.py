@@ -1,9 +1,10 @@
-"""The best tag sequences of a batch, exactly, without trying every pair of tags (Viterbi 1967).
+"""The best tag sequences of a batch (Viterbi 1967), exactly, without trying every pair of tags.
 
-Two things make a step cheap. Tags that few others can precede (in BIO an I has two) are looked up one by one. For the
-others, a tag before can only win if its score is near the best one's: not further below it than the transitions from
-the best tag can be worse than the best transitions. Trained models leave a few such tags a token. For a few short
-texts, trying every pair takes less time than to find out what can be left out.
+Two things make a step cheap. Tags with few possible predecessors (in BIO, an I has two) are looked up one by one. For
+the other tags, most predecessors can be ruled out: let `best` be the predecessor with the highest score. A predecessor
+whose score is lower by more than the slack of `best` cannot win for any tag. The slack is the most by which a
+transition from `best` falls short of the best transition into the same tag. Trained models leave a few predecessors for
+each token. For a few short texts it is faster to try every pair.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from .linear_chain import CRFScores, Packing, pack
 
 Floats32T = NDArray[np.float32]
 FEW = 2
-# sequences times pairs of tags, up to which every pair is tried
+# number of sequences times pairs of tags up to which every pair is tried
 FEW_PAIRS = 2**15
 
 
@@ -27,9 +28,13 @@ FEW_PAIRS = 2**15
 class Transitions:
     """Transition scores, ordered for a step.
 
-    wide (n_wide,): tags that many others can precede; into_wide (n_tags, n_wide): scores into them.
-    slack (n_tags,): how far below this tag, if it is the best, another tag's score may be and still win.
-    narrow (n_narrow,): the other tags; before_narrow, into_narrow (FEW, n_narrow): the tags before them, the scores.
+    wide (Ints1d): Tags with more than `FEW` possible predecessors, (n_wide,).
+    into_wide (Floats2d): Scores of the transitions into these, (n_tags, n_wide).
+    slack (Floats1d): How far the score of another predecessor may lie below that of this one, if this one is the best,
+        and still win, (n_tags,).
+    narrow (Ints1d): The other tags, (n_narrow,).
+    before_narrow (Ints2d): The predecessors of these, (FEW, n_narrow).
+    into_narrow (Floats2d): Scores of the transitions from these predecessors, (FEW, n_narrow).
     """
 
     wide: IntsT
@@ -41,7 +46,14 @@ class Transitions:
 
 
 def order_transitions(transitions: Floats32T) -> Transitions:
-    """transitions (n_tags, n_tags), minus infinity where a tag can't follow."""
+    """Split the tags by their number of possible predecessors.
+
+    transitions (Floats2d): Scores from row to column, minus infinity where a tag cannot follow, (n_tags, n_tags).
+
+    With transitions of 1, 2 and 3 from each of three tags to itself and 0 elsewhere, the slack is [3, 3, 2]: after
+    scores of [0, -1, -5] tag 0 is the best, and only tags with at least 0 - 3 can win. Tag 2 is ruled out, and the best
+    scores arriving at each tag are [max(0 + 1, -1 + 0), max(0 + 0, -1 + 2), max(0 + 0, -1 + 0)] = [1, 1, 0].
+    """
     n_before = np.isfinite(transitions).sum(axis=0)
     wide, narrow = np.flatnonzero(n_before > FEW), np.flatnonzero(n_before <= FEW)
     into_wide = np.ascontiguousarray(transitions[:, wide])
@@ -54,7 +66,11 @@ def order_transitions(transitions: Floats32T) -> Transitions:
 
 
 def viterbi(scores: CRFScores) -> IntsT:
-    """The tags (n_tokens,) of the best sequence of each doc. scores: constrained potentials. Runs on the CPU."""
+    """Find the best tag sequence of each doc, on the CPU.
+
+    scores (CRFScores): Constrained potentials.
+    RETURNS (Ints1d): The tags of all docs, end to end, (n_tokens,).
+    """
     emissions, transitions, starts, ends = (to_numpy(part) for part in scores.potentials)
     packing = pack(to_numpy(scores.lengths))
     best = emissions[packing.rows]
@@ -66,15 +82,17 @@ def viterbi(scores: CRFScores) -> IntsT:
             best[here] += arrive(best[before])
         else:
             best[here] += starts
-        # Which tag is best depends on differences alone. Sums over a long doc would leave no digits for them.
+        # Only differences between tags matter. Sums over a long doc would leave them no digits in float32.
         best[here] -= best[here].max(axis=1, keepdims=True)
     last_tags = (best[packing.last] + ends).argmax(axis=1)
     return follow_back(packing, best, transitions, last_tags)
 
 
 def _find_arrive(n_sequences: int, transitions: Floats32T) -> Callable[[Floats32T], Floats32T]:
-    """The function from the scores of sequences that end in each tag, (n, n_tags), to those with which they can reach
-    each next one, (n, n_tags).
+    """Choose the function for a step.
+
+    RETURNS (Callable): Takes the best scores of sequences that end in each tag, (n, n_tags), and returns the best
+        scores with which each next tag can be reached, (n, n_tags).
     """
     if n_sequences * transitions.size <= FEW_PAIRS:
         return partial(_arrive_from_all, into=np.ascontiguousarray(transitions.T))
@@ -102,11 +120,14 @@ def _arrive_from_some(before: Floats32T, transitions: Transitions) -> Floats32T:
 
 
 def follow_back(packing: Packing, best: Floats32T, transitions: Floats32T, last_tags: IntsT) -> IntsT:
-    """Find each tag from the one after it.
+    """Find the tags from the last token to the first, each from the one after it.
 
-    best (n_tokens, n_tags): score of the best sequence up to each packed row and tag, less the row's maximum.
-    last_tags (n_docs running,).
-    RETURNS: tags (n_tokens,), in the original order.
+    packing (Packing): The order of the rows.
+    best (Floats2d): Score of the best sequence up to each packed row and tag, less the maximum of the row,
+        (n_tokens, n_tags).
+    transitions (Floats2d): Constrained transitions, (n_tags, n_tags).
+    last_tags (Ints1d): The tag of the last token of each sequence, (n_running,).
+    RETURNS (Ints1d): The tags in the original order, (n_tokens,).
     """
     packed = np.empty(len(best), dtype=np.int64)
     packed[packing.last] = last_tags

@@ -1,9 +1,10 @@
 """An audit as plain data."""
 
+from dataclasses import asdict
 from typing import Any
 
-from .counts import Part
-from .findings import Audit, length_row
+from .audit import Audit
+from .counts import HeadCounts, Part, Stored, length_row
 
 
 def as_json(result: Audit) -> dict[str, Any]:
@@ -15,8 +16,7 @@ def as_json(result: Audit) -> dict[str, Any]:
             for head in result.heads
         },
         "corpora": [_part(result, part) for part in result.parts],
-        "errors": result.errors,
-        "warnings": result.warnings,
+        "findings": [asdict(finding) for finding in result.findings],
     }
 
 
@@ -30,8 +30,22 @@ def _part(result: Audit, part: Part) -> dict[str, Any]:
         "shared_texts": result.shared_texts(part),
         "misaligned_entities": part.misaligned,
         "gold_costs": {head: [cost for cost in found.costs if cost] for head, found in part.gold_costs.items()},
-        "heads": {
-            head: {"docs": counts.docs, "units": counts.units, "labels": dict(counts.labels)}
-            for head, counts in part.heads.items()
-        },
+        "heads": _heads(part.heads),
+        "stored": None if part.stored is None else _stored(part.stored),
+    }
+
+
+def _stored(stored: Stored) -> dict[str, Any]:
+    return {
+        "docs": stored.docs,
+        "tokens": stored.tokens,
+        "beyond_limit": stored.beyond_limit,
+        "heads": _heads(stored.heads),
+    }
+
+
+def _heads(heads: dict[str, HeadCounts]) -> dict[str, Any]:
+    return {
+        head: {"docs": counts.docs, "units": counts.units, "labels": dict(counts.labels)}
+        for head, counts in heads.items()
     }

@@ -1,187 +1,262 @@
-"""Reading all corpora of a config, and what is to be said about them."""
+"""The rules: what the numbers say about a training before it starts."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any
-
-import numpy as np
-from spacy.language import Language
-from spacy.training import Example
-from spacy.util import load_model_from_config, minibatch, registry
-from thinc.api import Config
+from collections.abc import Callable, Iterator, Mapping
 
 from ..pipeline.checks import check_overlap
-from ..pipeline.consistency import GoldCosts, find_consistent, find_gold_costs, update_constraints
-from ..pipeline.head_views import HeadViews, check_head_names
-from ..protocols.head import DocClasses, HasLabels, Head
-from ..readers.multi_corpus import MultiCorpus
-from ..readers.pipeline_heads import heads_of
-from ..readers.source import Source
-from .counts import Part
+from ..protocols.head import CountsGold, DocClasses, HasLabels, Head
+from .audit import LEVELS, Audit, Finding
+from .counts import HeadCounts, Part, Stored
 
 # Fewer examples of a label than this are hardly enough to learn it.
 FEW = 5
-CHUNK = 500
+# A corpus lacks a label by chance less than once in 100 times if this many of its docs should have it.
+EXPECTED = 5
+# Maximum number of labels to name in a finding.
+SHOWN = 10
+
+RuleT = Callable[[Audit, Mapping[str, Head]], Iterator[Finding]]
 
 
-@dataclass
-class Audit:
-    """What was found.
-
-    train (str): The split that is trained on.
-    heads (list[str]): The heads' names.
-    parts (list[Part]): The numbers.
-    errors (list[str]): What would stop the training, or leave a head without any.
-    warnings (list[str]): What may do harm.
-    """
-
-    train: str
-    heads: list[str] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def labels(self, head: str, *, train: bool) -> Counter[str]:
-        """Examples of each label of a head in the train split, or in all others."""
-        parts = [part for part in self.parts if (part.split == self.train) == train and head in part.heads]
-        return sum((part.heads[head].labels for part in parts), Counter())
-
-    def shared_texts(self, part: Part) -> int:
-        """Docs of a dev or test corpus whose text is in the train split too."""
-        if part.split == self.train:
-            return 0
-        train = {text for other in self.parts if other.split == self.train for text in other.texts}
-        return sum(text in train for text in part.texts)
+def find_problems(result: Audit, heads: Mapping[str, Head]) -> list[Finding]:
+    """Apply all rules. RETURNS: Errors first, then warnings, then hints, each in the order of `RULES`."""
+    found = [finding for rule in RULES for finding in rule(result, heads)]
+    return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 
-def audit(config: Config) -> Audit:
-    """Read every split of `[corpora]` once, the train split first, unsampled.
-
-    config (Config): A training config with a component `multitask`.
-    RETURNS (Audit): The numbers and the findings. A corpus that can't be read is among the errors.
-    RAISES ValueError: The config has no component of this package, or no corpora.
-    """
-    nlp = load_model_from_config(config, auto_fill=True)
-    heads = heads_of(nlp.pipeline)
-    if not heads:
-        raise ValueError(f"the pipeline has no component multitask: {nlp.pipe_names}; spacy debug data is for others")
-    settings = nlp.config.interpolate()
-    train = str(settings["training"]["train_corpus"]).removeprefix("corpora.")
-    splits: dict[str, Any] = registry.resolve(settings["corpora"])
-    if train not in splits:
-        raise ValueError(f"training.train_corpus is 'corpora.{train}', but the corpora are {list(splits)}")
-    result = Audit(train, list(heads))
-    for split in (train, *(name for name in splits if name not in (train, "pretrain"))):
-        for corpus, examples in corpora_in_split(splits[split], nlp, split):
-            part = Part(split, corpus)
-            result.parts.append(part)
-            try:
-                count(part, examples, heads, is_train=split == train)
-            except ValueError as error:
-                result.errors.append(f"{split}: {error}")
-    find_problems(result, heads)
-    return result
-
-
-def corpora_in_split(reader: Any, nlp: Language, split: str) -> Iterator[tuple[str, Iterable[Example]]]:
-    """The corpora of a split, unsampled. A plain reader is one corpus, by the split's name."""
-    if isinstance(reader, MultiCorpus):
-        for name, source in reader.sources.items():
-            yield name, source(nlp)
-    else:
-        yield split, Source(split, reader)(nlp)
-
-
-def count(part: Part, examples: Iterable[Example], heads: Mapping[str, Head], *, is_train: bool) -> None:
-    """Count the examples of a corpus, some at a time."""
-    pairs = find_consistent(heads)
-    for chunk in map(list, minibatch(examples, CHUNK)):
-        check_head_names(heads, chunk)
-        part.add(chunk, heads)
-        if is_train:
-            update_constraints(heads, pairs, HeadViews(chunk))
-        else:
-            for key, found in find_gold_costs(heads, pairs, HeadViews(chunk)).items():
-                part.gold_costs.setdefault(key, GoldCosts()).costs.extend(found.costs)
-
-
-def find_problems(result: Audit, heads: Mapping[str, Head]) -> None:
-    """Write the errors and warnings."""
+def overlapping_heads(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Heads that write the same."""
     try:
         check_overlap(heads)
     except ValueError as error:
-        result.errors.append(str(error))
-    result.errors.extend(chain(untrained_heads(result, heads), useless_corpora(result)))
-    result.warnings.extend(chain(rare_labels(result), odd_docs(result)))
+        yield Finding("error", str(error))
 
 
-def untrained_heads(result: Audit, heads: Mapping[str, Head]) -> Iterator[str]:
+def untrained_heads(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
     """Heads that would learn nothing."""
     for key, head in heads.items():
-        in_train = [part.heads[key] for part in result.parts if part.split == result.train and key in part.heads]
-        if not sum(counts.docs for counts in in_train):
-            yield (
+        if not sum(counts.docs for counts in result.counts_in_train(key).values()):
+            yield Finding(
+                "error",
                 f"head {key!r}: no doc of {result.train!r} carries its annotation "
                 f"({', '.join(head.gold_attributes)}), so it would never train; add such docs, or check heads and "
-                "label_map of the corpora"
+                "label_map of the corpora",
             )
         elif isinstance(head, DocClasses) and isinstance(head, HasLabels) and len(head.labels) == 1:
-            yield f"head {key!r}: its only label is {head.labels[0]!r}, so there is nothing to tell apart; add another"
-
-
-def useless_corpora(result: Audit) -> Iterator[str]:
-    """Corpora of the train split that no head learns from: training refuses them."""
-    for part in result.parts:
-        if part.split == result.train and part.lengths and part.unused == len(part.lengths):
-            yield (
-                f"corpus {part.corpus!r}: none of its {len(part.lengths)} docs has gold of a head that may learn "
-                "from it; check its annotation, heads and label_map, or leave the corpus out"
+            yield Finding(
+                "error",
+                f"head {key!r}: its only label is {head.labels[0]!r}, so there is nothing to tell apart; add another",
             )
 
 
-def rare_labels(result: Audit) -> Iterator[str]:
-    """Labels that dev or test alone have, and those with few examples in train."""
-    for head in result.heads:
-        train, others = result.labels(head, train=True), result.labels(head, train=False)
-        unseen = sorted(label for label in others if not train[label])
-        if unseen:
-            yield f"head {head!r}: {len(unseen)} labels occur in dev or test only: {', '.join(unseen)}"
-        few = sorted(label for label, number in train.items() if 0 < number < FEW)
-        if few:
-            named = ", ".join(f"{label} ({train[label]})" for label in few)
-            yield f"head {head!r}: {len(few)} labels have fewer than {FEW} examples in {result.train!r}: {named}"
-
-
-def odd_docs(result: Audit) -> Iterator[str]:
-    """Docs that nobody uses, that are in two splits, whose entities don't fit the tokens, or that cost something."""
+def refused_gold(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Docs whose gold contradicts itself. Training stops at such a doc; on dev it is scored as it stands."""
     for part in result.parts:
-        where, n_docs = f"{part.split}, corpus {part.corpus!r}", len(part.lengths)
-        if 0 < part.unused < n_docs or (part.unused and part.split != result.train):
-            yield f"{where}: no head has gold in {part.unused} of {n_docs} docs"
+        for key, counts in part.heads.items():
+            if counts.mistakes:
+                yield Finding(
+                    "error" if part.split == result.train else "warning",
+                    f"{where(part)}: head {key!r} can't use the gold of {counts.mistakes} of {len(part.lengths)} docs. "
+                    f"The first: {counts.first_mistake}",
+                )
+
+
+def useless_corpora(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Corpora of the train split that no head learns from: training refuses them."""
+    for part in result.train_parts:
+        if part.lengths and part.unused == len(part.lengths):
+            yield Finding(
+                "error",
+                f"corpus {part.corpus!r}: none of its {len(part.lengths)} docs has gold of a head that may learn "
+                "from it; check its annotation, heads and label_map, or leave the corpus out",
+            )
+
+
+def lost_by_reader(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Gold that is in the files and does not come out of the reader."""
+    for part in result.parts:
+        losses = list(describe_losses(part, part.stored, heads)) if part.stored else []
+        if part.stored and losses:
+            yield Finding(
+                "warning", f"{where(part)}: the reader loses {'; '.join(losses)}. {fix_of_reader(part.stored)}"
+            )
+
+
+def describe_losses(part: Part, stored: Stored, heads: Mapping[str, Head]) -> Iterator[str]:
+    """What is lost as a whole, and of each head's gold. An augmenter that adds docs can hide a part of it."""
+    if part.n_gold_tokens < stored.tokens:
+        lost = f"{stored.tokens - part.n_gold_tokens} of {stored.tokens} tokens"
+        fewer = stored.docs - len(part.lengths)
+        yield f"{fewer} of {stored.docs} docs, {lost}" if fewer > 0 else lost
+    for key, before in stored.heads.items():
+        after = part.heads.get(key, HeadCounts())
+        lost_labels = (before.labels - after.labels).total()
+        losses = []
+        if after.docs < before.docs:
+            losses.append(f"{before.docs - after.docs} of {before.docs} docs")
+        if after.units < before.units and before.units != before.docs:
+            losses.append(f"{before.units - after.units} of {before.units} tokens")
+        if lost_labels:
+            losses.append(f"{lost_labels} of {before.labels.total()} examples of its labels")
+        if losses:
+            yield f"head {key!r} ({', '.join(heads[key].gold_attributes)}) {', '.join(losses)}"
+
+
+def fix_of_reader(stored: Stored) -> str:
+    """How not to lose it, by the settings of the reader."""
+    ours = 'use @readers = "spacy_mtl.Corpus.v1" with gold_tokens = true'
+    if "gold_preproc" in stored.settings:
+        return f"gold_preproc = true splits docs into sentences, which have no cats; {ours}"
+    if "max_length" in stored.settings:
+        return (
+            f"max_length = {stored.settings['max_length']} splits longer docs into sentences, which have no cats, and "
+            f"leaves out those without sentence starts; {ours} and max_length = 0"
+        )
+    return ours[0].upper() + ours[1:]
+
+
+def limited_corpora(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Docs that are not read because a limit is set."""
+    for part in result.parts:
+        if part.stored and part.stored.beyond_limit:
+            total = part.stored.docs + part.stored.beyond_limit
+            yield Finding(
+                "hint", f"{where(part)}: limit leaves out {part.stored.beyond_limit} of {total} docs; 0 reads all"
+            )
+
+
+def learned_as_negative(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Labels that one corpus has and another lacks, where most docs of the other teach the head that they do not occur:
+    it may not be annotated for them. Labels that are too rare to expect any in the other corpus are left out.
+    """
+    for key in heads:
+        by_corpus = result.counts_in_train(key)
+        total = sum((counts.labels for counts in by_corpus.values()), Counter())
+        for corpus, counts in by_corpus.items():
+            others = sum(other.docs for name, other in by_corpus.items() if name != corpus)
+            lacking = {
+                label: negatives
+                for label, number in total.items()
+                if number
+                and not counts.labels[label]
+                and 2 * (negatives := counts.complete + counts.negatives[label]) > counts.docs
+                and negatives * number >= EXPECTED * others
+            }
+            if lacking:
+                yield Finding(
+                    "warning",
+                    f"head {key!r}: corpus {corpus!r} has no example of {named(lacking)}, which other corpora have, "
+                    f"and up to {max(lacking.values())} of its docs teach the head that they do not occur. If "
+                    f"{corpus!r} was not annotated for them, leave the head out of the corpus's heads, give the "
+                    "corpus a head of its own, or leave the gold unset where they could be",
+                )
+
+
+def misaligned_entities(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Entities that do not fit the tokens of the pipeline."""
+    for part in result.parts:
+        if part.misaligned:
+            yield Finding(
+                "warning",
+                f"{where(part)}: {part.misaligned} entities do not begin and end at the pipeline's tokens and count "
+                "as missing; read with spacy_mtl.Corpus.v1 and gold_tokens = true, or use a tokenizer that fits",
+            )
+
+
+def labels_without_examples(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Labels that train has no positive example of: those of dev and test, and classes that never apply."""
+    for key, head in heads.items():
+        train, others = result.labels(key, train=True), result.labels(key, train=False)
+        if not train or not (isinstance(head, HasLabels) and isinstance(head, CountsGold)):
+            continue
+        missing = [label for label in {*head.labels, *others} if not train[label]]
+        unseen = {label: others[label] for label in missing if others[label]}
+        if unseen:
+            yield Finding(
+                "warning",
+                f"head {key!r}: labels without an example in {result.train!r} are never predicted, but other splits "
+                f"have some: {named(unseen)}; add examples, or leave these labels out of the other splits",
+            )
+        never = [label for label in missing if not others[label]]
+        if never:
+            yield Finding(
+                "warning",
+                f"head {key!r}: labels without a positive example in any split: {named(dict.fromkeys(never, 0))}; "
+                "they are only learned as not applying, so add examples, or leave the labels out",
+            )
+
+
+def leaked_texts(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Texts of dev or test that are in train."""
+    for part in result.parts:
         shared = result.shared_texts(part)
         if shared:
-            yield f"{where}: {shared} of {n_docs} texts are in {result.train!r} too, so scores on them are too good"
-        if part.misaligned:
-            yield (
-                f"{where}: {part.misaligned} entities do not begin and end at the pipeline's tokens and count as "
-                "missing; read with spacy_mtl.Corpus.v1 and gold_tokens = true, or use a tokenizer that fits"
+            yield Finding(
+                "warning",
+                f"{where(part)}: {shared} of {len(part.lengths)} texts are in {result.train!r} too, so scores on them "
+                "are too good",
             )
+
+
+def costly_combinations(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Gold of dev or test that joint decoding would be unlikely to find."""
+    for part in result.parts:
         for head, found in part.gold_costs.items():
             if any(found.costs):
-                yield (
-                    f"{where}: head {head!r} is decoded with consistent_with, and its gold {found}, because "
+                yield Finding(
+                    "warning",
+                    f"{where(part)}: head {head!r} is decoded with consistent_with, and its gold {found}, because "
                     f"{result.train!r} does not show such entity types together in docs of that class; compare the "
-                    "scores on dev with those of consistent_with = null"
+                    "scores on dev with those of consistent_with = null",
                 )
-        if part.lengths and not all(part.lengths):
-            yield f"{where}: {part.lengths.count(0)} docs are empty"
 
 
-def length_row(part: Part) -> dict[str, float]:
-    """The distribution of doc lengths, in tokens."""
-    lengths = np.array(part.lengths or [0])
-    names = ("min", "median", "p95", "max")
-    values = dict(zip(names, np.quantile(lengths, [0.0, 0.5, 0.95, 1.0]).tolist(), strict=True))
-    return {"total": float(lengths.sum()), "mean": float(lengths.mean())} | values
+def rare_labels(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Labels with few examples in train."""
+    for head in result.heads:
+        few = {label: number for label, number in result.labels(head, train=True).items() if 0 < number < FEW}
+        if few:
+            yield Finding(
+                "hint",
+                f"head {head!r}: labels with fewer than {FEW} examples in {result.train!r}: {named(few)}",
+            )
+
+
+def unused_docs(result: Audit, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    """Docs that no head learns from or is scored on, and docs without tokens."""
+    for part in result.parts:
+        n_docs = len(part.lengths)
+        if 0 < part.unused < n_docs or (part.unused and part.split != result.train):
+            yield Finding("hint", f"{where(part)}: no head has gold in {part.unused} of {n_docs} docs")
+        if not all(part.lengths):
+            yield Finding("hint", f"{where(part)}: {part.lengths.count(0)} docs are empty")
+
+
+def where(part: Part) -> str:
+    """The corpus, for the beginning of a message."""
+    return f"{part.split}, corpus {part.corpus!r}"
+
+
+def named(numbers: Mapping[str, int]) -> str:
+    """Labels with their numbers. Of many, those with the largest."""
+    chosen = sorted(numbers, key=lambda label: -numbers[label])[:SHOWN]
+    more = f" and {len(numbers) - SHOWN} more (--labels lists all)" if len(numbers) > SHOWN else ""
+    return ", ".join(f"{label} ({numbers[label]})" for label in sorted(chosen)) + more
+
+
+# In each level, what makes a training wrong comes before what makes it slightly worse.
+RULES: tuple[RuleT, ...] = (
+    overlapping_heads,
+    untrained_heads,
+    refused_gold,
+    useless_corpora,
+    lost_by_reader,
+    learned_as_negative,
+    misaligned_entities,
+    labels_without_examples,
+    leaked_texts,
+    costly_combinations,
+    rare_labels,
+    unused_docs,
+    limited_corpora,
+)

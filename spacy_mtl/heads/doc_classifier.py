@@ -2,39 +2,37 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.scorer import Scorer
 from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model, chain
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import renamed_cats, snippet
+from ..config_mappings import read_mapping
+from ..gold import renamed_cats
+from ..gold_cats import GoldCats, cats_of
+from ..layers.class_losses import binary_cross_entropy, cross_entropy, exclusive_loss, multilabel_loss
 from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
-from ..layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
+from ..layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
+from ..metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
+from ..metrics.prf_counts import as_flag
 from ..protocols.arrays import ArrayT
 from ..protocols.head import HeadModelT
 
-SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
-SCORE_TABLES = ("f_per_type", "auc_per_type")
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
-# what values of soft gold may be off by, from rounding
-TOLERANCE = 1e-3
-CERTAIN = frozenset((0.0, 1.0))
 
 
 def make_doc_classifier_v1(
@@ -42,7 +40,7 @@ def make_doc_classifier_v1(
     threshold: float = 0.5,
     pooling: list[PoolingKindT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
     label_prefix: str = "",
-    class_weights: dict[str, float] | None = None,
+    class_weights: dict[str, Any] | list[Any] | None = None,
     label_smoothing: float = 0.0,
 ) -> "DocClassifier":
     """Build a document classifier, which writes the probability of each class to `doc.cats`.
@@ -58,8 +56,8 @@ def make_doc_classifier_v1(
         them, concatenated.
     label_prefix (str): Prefix of the `doc.cats` keys that belong to this head. The head reads and writes only these
         keys; its labels are the keys without the prefix. Two heads may share label names if their prefixes differ.
-    class_weights (dict[str, float] | None): Factors of the classes' losses, by label, at least 0. Classes that are not
-        named have 1.0.
+    class_weights (dict[str, float] | list[list] | None): Factors of the classes' losses, by label, at least 0. Classes
+        that are not named have 1.0. Labels with `=` need a list of pairs: `[["genre=email", 2.0]]`.
     label_smoothing (float): Share of the target probability that is spread evenly over the other classes, from 0 to
         below 1 (Szegedy et al. 2016). Only allowed if the classes are exclusive.
     """
@@ -72,15 +70,16 @@ def make_doc_classifier_v1(
     if not pooling:
         raise ValueError("DocClassifier: pooling is empty; name at least one of 'mean', 'max', 'attention'")
     check_threshold(threshold, "DocClassifier")
-    for label, weight in (class_weights or {}).items():
-        if not 0.0 <= weight < math.inf:
+    weights = read_mapping(class_weights or {}, "DocClassifier: class_weights")
+    for label, weight in weights.items():
+        if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
             raise ValueError(f"DocClassifier: class_weights has {label!r} = {weight}; a weight must be at least 0")
     return DocClassifier(
         build_model(pooling),
         exclusive=exclusive,
         threshold=threshold,
         label_prefix=label_prefix,
-        class_weights=class_weights or {},
+        class_weights=weights,
         label_smoothing=label_smoothing,
     )
 
@@ -98,12 +97,12 @@ def check_threshold(threshold: float, owner: str) -> None:
 
 
 class DocClassifier:
-    """The head. Unit of its loss: the doc. A doc none of whose `cats` keys is a label is not annotated; with classes
-    that are not exclusive, nor is a single absent key.
+    """Head that gives each doc classes. The loss is computed per doc.
 
-    Gold values are probabilities from 0 to 1; those of exclusive classes sum to at most 1. Keys of other heads count
-    for nothing. An exclusive doc that has only some of the labels as keys, all 0, is of one of the other classes: they
-    share the likelihood, and each of them is a right prediction.
+    A doc is not annotated if none of its `cats` keys is a label of the head. If the classes are not exclusive, a single
+    absent key is not annotated either. Gold values are probabilities from 0 to 1; those of exclusive classes sum to at
+    most 1. Keys of other heads are ignored. If the keys of an exclusive doc name only some of the labels, all with 0,
+    the doc belongs to one of the other classes: these share the likelihood, and predicting any of them is right.
     """
 
     gold_attributes = ("doc.cats",)
@@ -145,7 +144,7 @@ class DocClassifier:
         return {f"doc.cats[{key!r}]": label for key, label in zip(self.keys, self.labels, strict=True)}
 
     def add_label(self, label: str) -> int:
-        """Add a class. Its weights are zero if the network has its shape already."""
+        """Add a class. If the network already has its shape, it grows, and the new weights are zero."""
         if label in self.labels:
             return 0
         self.model.attrs["labels"] = [*self.labels, label]
@@ -154,54 +153,67 @@ class DocClassifier:
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
-        """Take every key of the gold `cats` that has the prefix, in alphabetical order."""
+        """Collect all keys of the gold `cats` that have the prefix, in alphabetical order."""
         for eg in examples:
-            self._cats(eg)
+            cats_of(eg, self.name)
         self.model.attrs["labels"] = sorted({label for eg in examples for label in self.gold_labels(eg.reference)})
         self.model.attrs["owns_all_keys"] = True
 
     def gold_labels(self, doc: Doc) -> set[str]:
-        """The labels that a gold doc has keys for, whether they apply or not."""
+        """Get the labels for which a gold doc has a key, whether they apply or not."""
         return {key[len(self.label_prefix) :] for key in doc.cats if key.startswith(self.label_prefix)}
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
-        """Count the classes that apply. The unit is the doc."""
+        """Count the classes that apply. A doc is one unit."""
         labels = dict(zip(self.keys, self.labels, strict=True))
         counts.update(labels[key] for key, value in doc.cats.items() if value > 0 and key in labels)
         return 1
 
+    def absent_labels(self, doc: Doc) -> set[str]:
+        """The classes that are known not to apply, if a doc can have any number of classes."""
+        if self.exclusive:
+            return set()
+        labels = dict(zip(self.keys, self.labels, strict=True))
+        return {labels[key] for key, value in doc.cats.items() if value <= 0 and key in labels}
+
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
-        """Rename the keys of `cats`, with any prefix. A key that is dropped is absent in the target."""
+        """Rename the keys of `cats`, whatever their prefix. A dropped key is absent in the target."""
         target.cats = renamed_cats(source.cats, mapping)
 
     def has_gold(self, example: Example) -> bool:
-        """Whether any label is a key of the gold `cats`."""
-        cats = self._cats(example)
+        """Check whether any label is a key of the gold `cats`."""
+        cats = cats_of(example, self.name)
         return any(key in cats for key in self.keys)
 
     def check_gold(self, examples: Sequence[Example]) -> None:
-        """Raise a ValueError for what can't be trained with: a single exclusive class, weights of unknown classes, or
-        gold that contradicts itself.
-        """
+        """Raise a ValueError for a single exclusive class, weights of unknown classes, or contradictory gold."""
         if self.exclusive and len(self.labels) == 1:
             raise ValueError(
                 f"head {self.name!r}: its classes are exclusive, but {list(self.labels)} is all there is, so every doc "
                 "would get it; add the other classes, or set exclusive = false"
             )
         self._check_class_weights()
-        known = frozenset(self.keys)
+        gold_cats = self._gold_cats()
         for eg in examples:
-            self._check(eg, known)
+            gold_cats.check(eg)
+
+    def find_mistake(self, example: Example) -> str | None:
+        """Say what is wrong with the doc's `cats`, such as two positive classes where one is allowed."""
+        try:
+            self._gold_cats().check(example)
+        except ValueError as error:
+            return str(error)
+        return None
 
     def with_threshold(self, threshold: float) -> "DocClassifier":
-        """The same head, scored by another threshold."""
+        """Copy the head with another threshold. The copy shares the network."""
         check_threshold(threshold, f"head {self.name!r}")
         changed = copy(self)
         changed.threshold = threshold
         return changed
 
     def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-        """The doc's class probabilities at each of its tokens, (n_tokens, n_labels)."""
+        """Repeat the doc's class probabilities at each of its tokens, (n_tokens, n_labels)."""
         probabilities = self._probabilities(scores)
         repeated, bp_repeated = repeat_rows(probabilities, lengths)
 
@@ -216,29 +228,33 @@ class DocClassifier:
     def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
         """Negative log-likelihood of the gold classes, in nats: cross-entropy, or the sum of the classes' binary ones.
 
-        An exclusive doc whose keys are all zero, while some labels have no key, is known to be one of the latter: they
-        share the likelihood.
+        If all keys of an exclusive doc are zero and some labels have no key, the doc belongs to one of those labels:
+        they share the likelihood.
         """
         gold = self._gold(examples)
         if np.isnan(gold).all():
             return 0.0, None
         near = to_numpy(scores) if scores.size <= FEW_SCORES else scores
-        compute = self._exclusive_loss if self.exclusive else self._multilabel_loss
-        losses, d_scores = compute(get_array_module(near).asarray(gold), near)
+        target, class_weights = get_array_module(near).asarray(gold), self._class_weights(near)
+        if self.exclusive:
+            losses, d_scores = exclusive_loss(target, near, class_weights, label_smoothing=self.label_smoothing)
+        else:
+            losses, d_scores = multilabel_loss(target, near, class_weights)
         return float(losses.sum()) / len(examples), get_array_module(scores).asarray(d_scores / len(examples))
 
     def gold_classes(self, examples: Iterable[Example]) -> list[str | None]:
-        """The class of each doc; None where the doc is not annotated, or has a share in several."""
+        """Get the class of each doc; None if the doc is not annotated, or belongs to several classes."""
         labels = dict(zip(self.keys, self.labels, strict=True))
         positive = [
-            [labels[key] for key, value in self._cats(eg).items() if key in labels and value > 0] for eg in examples
+            [labels[key] for key, value in cats_of(eg, self.name).items() if key in labels and value > 0]
+            for eg in examples
         ]
         return [found[0] if len(found) == 1 else None for found in positive]
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
-        """Cross-entropy against the teacher's probabilities, among the classes that it has."""
+        """Cross-entropy against the teacher's probabilities, over the classes that the teacher has."""
         target, old = self._probabilities(teacher), old_scores(scores, teacher)
-        loss = _cross_entropy(target, old) if self.exclusive else _binary_cross_entropy(target, old)
+        loss = cross_entropy(target, old) if self.exclusive else binary_cross_entropy(target, old)
         d_old = (self._probabilities(old) - target) / len(scores)
         return float(loss.sum()) / len(scores), with_new_labels(d_old, scores)
 
@@ -247,57 +263,50 @@ class DocClassifier:
         return self._probabilities(scores)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Floats2d) -> None:
-        """Add the probabilities to `doc.cats`; other keys stay."""
+        """Write the probabilities to `doc.cats`. Other keys stay."""
         keys = self.keys
         for doc, row in zip(docs, to_numpy(annotations).tolist(), strict=True):
             doc.cats.update(zip(keys, row, strict=True))
+
+    def verdicts(self, examples: Sequence[Example]) -> ClassVerdicts:
+        """Compare the predicted classes with the gold ones. Raises a ValueError for gold values that are no
+        probabilities.
+        """
+        keys, gold_cats = self.keys, self._gold_cats()
+        verdicts = ClassVerdicts(len(examples), keys, exclusive=self.exclusive, threshold=self.threshold)
+        for row, eg in enumerate(examples):
+            gold, predicted = cats_of(eg, self.name), eg.predicted.cats
+            if gold_cats.keys.isdisjoint(gold):
+                continue
+            gold_cats.check_values(eg)
+            if not self.exclusive:
+                verdicts.set_multilabel(row, gold, predicted)
+                continue
+            highest = max(gold_cats.own(gold).values())
+            is_decided = highest > 0 or gold_cats.keys <= gold.keys()
+            verdicts.set_exclusive(row, gold, predicted, highest=highest, is_decided=is_decided)
+        return verdicts
+
+    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Count what is right and wrong in each doc, see `ClassVerdicts`."""
+        return self.verdicts(examples).counts
+
+    def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Accuracy if the classes are exclusive, else macro F1."""
+        return main_score_of_classes(counts, exclusive=self.exclusive)
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
         """spaCy's `score_cats` metrics, and `acc`: the share of annotated docs with the right class (exclusive) or with
         every annotated class on the right side of the threshold. Exclusive docs of which only some classes are known
         not to apply count for `acc` alone.
         """
-        keys, known = self.keys, frozenset(self.keys)
-        annotated = [eg for eg in examples if not known.isdisjoint(self._cats(eg))]
-        names = ("acc", *SCORE_NAMES, *SCORE_TABLES)
-        if not annotated:
-            return dict.fromkeys(names)
-        for eg in annotated:
-            self._check_values(eg, known)
-        correct = [self._is_right(eg, keys) for eg in annotated]
-        decided = [eg for eg in annotated if not self.exclusive or self._is_decided(eg, known)]
-        scores = dict.fromkeys(names) | {"acc": sum(correct) / len(correct)}
-        return scores | (self._spacy_scores(decided, keys) if decided else {})
-
-    def _spacy_scores(self, examples: Sequence[Example], keys: Sequence[str]) -> dict[str, Any]:
-        """The metrics of `Scorer.score_cats`."""
-        if self.exclusive:
-            scores = Scorer.score_cats(examples, "cats", labels=keys, multi_label=False, getter=_positive_cats(keys))
-        else:
-            scores = Scorer.score_cats(examples, "cats", labels=keys, multi_label=True, threshold=self.threshold)
-        return {name: scores[f"cats_{name}"] for name in (*SCORE_NAMES, *SCORE_TABLES)}
+        return self.verdicts(examples).scores()
 
     def is_correct(self, example: Example) -> bool | None:
         """Exclusive: whether the likeliest class is the gold one, or, if only some are known not to apply, none of
         those; else whether every annotated class is right.
         """
-        keys, cats = self.keys, self._cats(example)
-        if not any(key in cats for key in keys):
-            return None
-        return self._is_right(example, keys)
-
-    def _is_right(self, example: Example, keys: Sequence[str]) -> bool:
-        predicted, gold = example.predicted.cats, example.reference.cats
-        if not self.exclusive:
-            return all((predicted.get(key, 0.0) >= self.threshold) == (gold[key] > 0) for key in keys if key in gold)
-        best = max(keys, key=lambda key: predicted.get(key, 0.0))
-        highest = max(self._own(gold, keys).values())
-        return bool(gold.get(best, 0.0) == highest) if highest > 0 else best not in gold
-
-    def _is_decided(self, example: Example, known: frozenset[str]) -> bool:
-        """Whether each class is known to apply or not to, given that they are exclusive."""
-        cats = example.reference.cats
-        return known <= cats.keys() or any(value > 0 for value in self._own(cats, known).values())
+        return as_flag(self.verdicts([example]).correct[0])
 
     @property
     def learns_from(self) -> frozenset[str]:
@@ -305,8 +314,8 @@ class DocClassifier:
         return frozenset(self.writes)
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
-        """The best class's probability; with classes that are not exclusive, of the least certain class's decision: p
-        if it is predicted, else 1 - p.
+        """Get the probability of the best class. If the classes are not exclusive, it is that of the least certain
+        decision: p if the class is predicted, else 1 - p.
         """
         probabilities: ArrayT = self._probabilities(to_numpy(scores).astype("d"))
         if self.exclusive:
@@ -315,7 +324,7 @@ class DocClassifier:
         return np.where(decided, probabilities, 1.0 - probabilities).min(axis=1)
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
-        """Whether both have the same class, or the same classes at the threshold."""
+        """Check whether both docs have the same class, or the same classes at the threshold."""
         return self._decisions(one) == self._decisions(other)
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:
@@ -333,105 +342,21 @@ class DocClassifier:
     def _probabilities(self, scores: Floats2d) -> Floats2d:
         return softmax(scores) if self.exclusive else sigmoid(scores)
 
-    def _cats(self, example: Example) -> dict[str, float]:
-        """The gold `cats`, of all heads."""
-        cats: dict[str, float] | None = example.reference.cats
-        if cats is None:
-            raise ValueError(
-                f"head {self.name!r}: the cats of doc {snippet(example.reference.text)} are None; set them to {{}} if "
-                "the doc is not annotated"
-            )
-        return cats
-
-    def _own(self, cats: Mapping[str, float], known: Collection[str]) -> Mapping[str, float]:
-        """The values of this head's keys, of labels that it does not know too."""
-        if self.label_prefix:
-            return {key: value for key, value in cats.items() if key.startswith(self.label_prefix)}
-        if self.model.attrs["owns_all_keys"]:
-            return cats
-        return {key: cats[key] for key in known if key in cats}
+    def _gold_cats(self) -> GoldCats:
+        keys, owns_all_keys = frozenset(self.keys), self.model.attrs["owns_all_keys"]
+        return GoldCats(self.name, self.label_prefix, keys, owns_all_keys, self.exclusive)
 
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.float32]:
         """The values of `cats`, (n_docs, n_labels), NaN where a key is absent."""
-        keys, known = self.keys, frozenset(self.keys)
+        keys, gold_cats = self.keys, self._gold_cats()
         gold = np.full((len(examples), len(keys)), np.nan, dtype="f")
         for row, eg in zip(gold, examples, strict=True):
-            cats = self._cats(eg)
+            cats = cats_of(eg, self.name)
             if not cats:
                 continue
-            self._check(eg, known)
+            gold_cats.check(eg)
             row[:] = [cats.get(key, np.nan) for key in keys]
         return gold
-
-    def _check(self, example: Example, known: frozenset[str]) -> None:
-        """Refuse what can't be learned from: values that are no probabilities, an unknown class, two exclusive classes,
-        none of all exclusive ones.
-        """
-        cats = self._cats(example)
-        values = cats.values()
-        if cats.keys() == known and CERTAIN.issuperset(values) and (not self.exclusive or sum(values) == 1):
-            return
-        self._check_values(example, known)
-        own = self._own(cats, known)
-        positive = [key for key, value in own.items() if value > 0]
-        unknown = [key for key in positive if key not in known]
-        if unknown:
-            label = unknown[0][len(self.label_prefix) :]
-            raise ValueError(
-                f"head {self.name!r}: label {label!r} {_where(example)} was not seen at initialisation; add it with "
-                f"add_label({label!r}, head={self.name!r}), or initialise with examples or labels that have it"
-            )
-        if self.exclusive and sum(own[key] for key in positive) > 1.0 + TOLERANCE:
-            raise ValueError(
-                f"head {self.name!r}: {len(positive)} classes are positive {_where(example)}: {positive}; its classes "
-                "are exclusive, so keep one, or set exclusive = false"
-            )
-        if self.exclusive and not positive and known <= cats.keys():
-            raise ValueError(
-                f"head {self.name!r}: no class is positive {_where(example)}; its classes are exclusive, so set one to "
-                "1.0, leave the head's keys out of cats if the doc is not annotated, or set exclusive = false"
-            )
-
-    def _check_values(self, example: Example, known: frozenset[str]) -> None:
-        """Refuse values of `cats` that are no probabilities."""
-        for key, value in self._own(self._cats(example), known).items():
-            if not isinstance(value, Real) or not -TOLERANCE <= value <= 1.0 + TOLERANCE:
-                raise ValueError(
-                    f"head {self.name!r}: label {key[len(self.label_prefix) :]!r} has the value {value!r} "
-                    f"{_where(example)}; values of cats must be numbers from 0 to 1: 1.0 if the class applies, 0.0 if "
-                    "it does not; leave the key out if that is not known"
-                )
-
-    def _exclusive_loss(self, gold: ArrayT, scores: ArrayT) -> tuple[ArrayT, ArrayT]:
-        """Per-doc losses (n_docs,) and the gradient of their sum."""
-        xp = get_array_module(scores)
-        absent = xp.isnan(gold)
-        values = xp.where(absent, 0.0, gold)
-        total = values.sum(axis=1, keepdims=True)
-        probabilities = softmax(scores)
-        open_mass = xp.where(absent, probabilities, 0.0)
-        shared = open_mass / xp.maximum(open_mass.sum(axis=1, keepdims=True), 1e-30)
-        shares = values / xp.maximum(total, 1e-30)
-        target = xp.where(total > 0, self._smooth(shares), shared)
-        log_open = -xp.log(xp.maximum(open_mass.sum(axis=1), 1e-30))
-        losses = xp.where(total[:, 0] > 0, _cross_entropy(target, scores), log_open)
-        factor = (~absent).any(axis=1) * xp.where(total[:, 0] > 0, shares @ self._class_weights(scores), 1.0)
-        return losses * factor, ((probabilities - target) * factor[:, None]).astype(scores.dtype)
-
-    def _smooth(self, target: ArrayT) -> ArrayT:
-        """Give a share of each row's probability to the other classes."""
-        n_others = target.shape[1] - 1
-        if not n_others:
-            return target
-        return target * (1.0 - self.label_smoothing) + (1.0 - target) * (self.label_smoothing / n_others)
-
-    def _multilabel_loss(self, gold: ArrayT, scores: ArrayT) -> tuple[ArrayT, ArrayT]:
-        """Per-doc losses (n_docs,) and the gradient of their sum."""
-        xp = get_array_module(scores)
-        factor = xp.where(xp.isnan(gold), 0.0, self._class_weights(scores))
-        target = xp.where(xp.isnan(gold), 0.0, gold)
-        losses = (softplus(scores) - target * scores) * factor
-        return losses.sum(axis=1), ((sigmoid(scores) - target) * factor).astype(scores.dtype)
 
     def _class_weights(self, scores: ArrayT) -> ArrayT:
         self._check_class_weights()
@@ -450,26 +375,3 @@ class DocClassifier:
 @lru_cache(maxsize=64)
 def _with_prefix(prefix: str, labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(prefix + label for label in labels)
-
-
-def _positive_cats(keys: Sequence[str]) -> Callable[[Doc, str], dict[str, float]]:
-    """A getter for `Scorer.score_cats`: no cats where none of the classes applies, or it would take the first of equal
-    zeros for the gold class.
-    """
-
-    def get(doc: Doc, attr: str) -> dict[str, float]:
-        return doc.cats if any(doc.cats.get(key, 0.0) > 0 for key in keys) else {}
-
-    return get
-
-
-def _where(example: Example) -> str:
-    return f"in doc {snippet(example.reference.text)}"
-
-
-def _cross_entropy(target: ArrayT, logits: ArrayT) -> ArrayT:
-    return -(target * log_softmax(logits)).sum(axis=1)
-
-
-def _binary_cross_entropy(target: ArrayT, logits: ArrayT) -> ArrayT:
-    return (softplus(logits) - target * logits).sum(axis=1)

@@ -81,9 +81,10 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
 
 
 class DomainAdversary:
-    """The head. Unit of its loss: the doc. A doc without a domain is not annotated. It writes no annotation, and its
-    accuracy counts for no other score: the nearer it is to the share of the largest domain, the better the vectors hide
-    the domain.
+    """Head that tells a doc's domain, while the encoder learns to hide it. The loss is computed per doc.
+
+    A doc without a domain is not annotated. The head writes no annotation, and its accuracy enters no other score: the
+    nearer it is to the share of the largest domain, the better the vectors hide the domain.
     """
 
     adversarial = True
@@ -103,7 +104,7 @@ class DomainAdversary:
 
     @property
     def gold_attributes(self) -> tuple[str, ...]:
-        """Where it finds the domain."""
+        """Where the head finds the domain."""
         return ("name of the corpus",) if self.prefix is None else (f"doc.cats that start with {self.prefix!r}",)
 
     @property
@@ -112,7 +113,7 @@ class DomainAdversary:
         return {}
 
     def add_label(self, label: str) -> int:
-        """Add a domain. Its weights are zero if the network has its shape already."""
+        """Add a domain. If the network already has its shape, it grows, and the new weights are zero."""
         if label in self.labels:
             return 0
         self.model.attrs["labels"] = [*self.labels, label]
@@ -120,16 +121,16 @@ class DomainAdversary:
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
-        """Take every domain of a gold doc, in alphabetical order."""
+        """Collect all domains of gold docs, in alphabetical order."""
         self.model.attrs["labels"] = sorted({label for eg in examples for label in self.gold_labels(eg.reference)})
 
     def gold_labels(self, doc: Doc) -> set[str]:
-        """The domain of a gold doc, if it has one."""
+        """Get the domain of a gold doc, if it has one."""
         domain = self._domain(doc)
         return set() if domain is None else {domain}
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
-        """Count the domain. The unit is the doc."""
+        """Count the domain. A doc is one unit."""
         counts.update(self.gold_labels(doc))
         return 1
 
@@ -157,7 +158,7 @@ class DomainAdversary:
         return float(loss) / len(examples), d_scores / len(examples)
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
-        """Cross-entropy against the teacher's probabilities, among the domains that it has."""
+        """Cross-entropy against the teacher's probabilities, over the domains that the teacher has."""
         target, old = softmax(teacher), old_scores(scores, teacher)
         loss = -(target * log_softmax(old)).sum()
         return float(loss) / len(scores), with_new_labels((softmax(old) - target) / len(scores), scores)
@@ -167,17 +168,17 @@ class DomainAdversary:
         return [self.labels[index] for index in to_numpy(scores).argmax(axis=1)]
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Sequence[str]) -> None:
-        """Note the domains in `doc.user_data`, for `score`."""
+        """Store the domains in `doc.user_data`, for `score`."""
         for doc, domain in zip(docs, annotations, strict=True):
             doc.user_data[self._key] = domain
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """`acc`: the share of docs of a known domain that it tells."""
+        """Compute `acc`: the share of docs of a known domain whose domain is predicted."""
         found = [correct for eg in examples if (correct := self.is_correct(eg)) is not None]
         return {"acc": sum(found) / len(found) if found else None}
 
     def is_correct(self, example: Example) -> bool | None:
-        """Whether it tells the doc's domain; None for a doc of none, or of one that it has not learned."""
+        """Check whether the doc's domain is predicted; None if the doc has none, or one that is not a label."""
         domain = self._domain(example.reference)
         if domain not in self.labels:
             return None

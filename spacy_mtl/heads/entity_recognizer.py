@@ -6,37 +6,34 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE
-from spacy.scorer import PRFScore
+from spacy.attrs import ENT_IOB
 from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from thinc.api import Model
-from thinc.types import Floats2d, Ints1d, Ragged
+from thinc.types import Floats2d, Ints1d
 from thinc.util import get_array_module
 
+from ..crf.conditioned_crf import conditioned_crf, scatter_rows
 from ..crf.forward_backward import forward_backward
 from ..crf.joint_decoding import decode_jointly
-from ..crf.linear_chain import CRFScores, constrain, crf, path_scores, to_cpu_if_small
+from ..crf.likelihood import any_by_doc, likelihood_loss, select_docs
+from ..crf.linear_chain import CRFScores, constrain, to_cpu_if_small
 from ..crf.linear_chain import grown as grown_crf
 from ..crf.path_probability import path_probabilities
 from ..crf.seen_types import SeenTypes
 from ..crf.span_probability import span_probabilities
-from ..crf.spans import Spans, add_strings, is_blocked, set_ents
+from ..crf.spans import Spans, add_strings, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.viterbi import viterbi
-from ..gold import boundaries, entity_values, look_up, snippet
-from ..layers.dropout import dropout
-from ..layers.linear import grown, linear
+from ..gold import entity_values, look_up, snippet
+from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
-from ..protocols.arrays import ArrayT
-from ..protocols.head import FoundSpans, HeadInput, HeadModelT
+from ..metrics.prf_counts import as_flag
+from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
+from ..protocols.head import FoundSpans, HeadModelT
 
 SchemeT = Literal["BIO", "BILUO"]
-TOKEN_ATTRS = [IS_SPACE, ENT_IOB, ENT_TYPE]
-# start, end and type
-SpanT = tuple[int, int, str]
 
 
 def make_entity_recognizer_v1(
@@ -64,94 +61,18 @@ def make_entity_recognizer_v1(
         `doc.ents`. Gold is read from `doc.ents` either way.
     """
     heads = [condition_on] if isinstance(condition_on, str) else condition_on or []
-    model = build_model(len(heads), scheme)
+    attrs: dict[str, Any] = {"labels": [], "scheme": scheme, "seen_types": SeenTypes()}
+    model = conditioned_crf("entity_recognizer", len(heads), attrs)
     return EntityRecognizer(
         model, scheme=scheme, condition_on=heads, consistent_with=consistent_with, spans_key=spans_key
     )
 
 
-def build_model(n_conditions: int, scheme: SchemeT) -> HeadModelT:
-    """Token vectors and conditions -> CRF scores over the tokens that are not white space."""
-    drop = dropout()
-    layers: list[Model[Any, Any]] = [drop, crf(), linear()]
-    layers.extend(linear(bias=False) for _ in range(n_conditions))
-    attrs: dict[str, Any] = {"labels": [], "scheme": scheme, "seen_types": SeenTypes()}
-    return Model("entity_recognizer", forward, init=init, layers=layers, attrs=attrs)
-
-
-def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[CRFScores, Any]:
-    """RETURNS: CRFScores, and backprop to the input."""
-    for index, condition in enumerate(X.conditions, start=3):
-        _fit_condition(model, index, condition.shape[1])
-    drop, crf_layer, *projections = model.layers
-    kept, lengths, blocked = _kept_tokens(X.docs)
-    everything = len(kept) == len(X.tokvecs.dataXd)
-    dropped, bp_dropped = drop(X.tokvecs.dataXd, is_train)
-    inputs = [array if everything else array[kept] for array in (dropped, *X.conditions)]
-    outputs = [layer(array, is_train) for layer, array in zip(projections, inputs, strict=True)]
-    emissions = outputs[0][0]
-    for output, _ in outputs[1:]:
-        emissions += output
-    scores, bp_scores = crf_layer((emissions, lengths, kept), is_train)
-    if blocked.any() and not is_train:
-        scheme = make_tag_scheme(model.attrs["scheme"], len(model.attrs["labels"]))
-        scores.possible = scheme.around_blocked(blocked, kept)
-
-    def backprop(d_scores: CRFScores) -> HeadInput:
-        d_emissions = bp_scores(d_scores)
-        d_inputs = [bp_output(d_emissions) for _, bp_output in outputs]
-        if not everything:
-            d_inputs = [_scatter(d_input, kept, len(dropped)) for d_input in d_inputs]
-        return HeadInput([], Ragged(bp_dropped(d_inputs[0]), X.tokvecs.lengths), d_inputs[1:])
-
-    return scores, backprop
-
-
-def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
-    """Set the sizes from the sample and the labels."""
-    assert X is not None
-    n_tags = make_tag_scheme(model.attrs["scheme"], len(model.attrs["labels"])).n_tags
-    _, crf_layer, *projections = model.layers
-    crf_layer.set_dim("nO", n_tags, force=True)
-    crf_layer.initialize()
-    for layer, array in zip(projections, (X.tokvecs.dataXd, *X.conditions), strict=True):
-        layer.set_dim("nO", n_tags, force=True)
-        layer.initialize(array)
-
-
-def _fit_condition(model: HeadModelT, index: int, width: int) -> None:
-    """Grow the projection of a condition when the other head has got new labels since."""
-    layer = model.layers[index]
-    if layer.has_param("W") and layer.get_dim("nI") < width:
-        model.replace_node(layer, grown(layer, n_in=width))
-
-
-def _kept_tokens(docs: Sequence[Doc]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """RETURNS: places in the batch of the tokens that are not white space, (n_kept,), their number in each doc, and
-    whether each token of the batch is blocked, (n_tokens,).
-    """
-    if not docs:
-        return np.zeros(0, dtype="int64"), np.zeros(0, dtype="int64"), np.zeros(0, dtype=bool)
-    values = [doc.to_array(TOKEN_ATTRS) for doc in docs]
-    flat = np.concatenate(values)
-    is_space = flat[:, 0].astype(bool)
-    lengths = np.array([len(rows) for rows in values])
-    if is_space.any():
-        owner = np.repeat(np.arange(len(docs)), lengths)
-        lengths = lengths - np.bincount(owner[is_space], minlength=len(docs))
-    return np.flatnonzero(~is_space), lengths, is_blocked(flat[:, 1:])
-
-
-def _scatter(rows: ArrayT, kept: ArrayT, size: int) -> ArrayT:
-    xp = get_array_module(rows)
-    scattered = xp.zeros((size, rows.shape[1]), dtype=rows.dtype)
-    scattered[kept] = rows
-    return scattered
-
-
 class EntityRecognizer:
-    """The head. Unit of its loss: the token. A token whose entity IOB is unset is not annotated: the loss sums over all
-    its completions. White-space tokens are left out of the sequence, so that no entity starts or ends on one.
+    """Head that finds entities. The loss is computed per token.
+
+    A token whose entity IOB is unset is not annotated: the loss sums over all tags that it could have. White-space
+    tokens are left out of the tag sequence, so that no entity starts or ends on one.
     """
 
     main_score = "f"
@@ -184,12 +105,12 @@ class EntityRecognizer:
 
     @property
     def gold_attributes(self) -> tuple[str, ...]:
-        """Entities, also where it writes spans."""
+        """`doc.ents`, even if the head writes to `doc.spans`."""
         return ("doc.ents",)
 
     @property
     def overlap_fix(self) -> str:
-        """How to let two heads live together."""
+        """What the user can do if two heads write to the same place."""
         return "give one of them a spans_key of its own"
 
     @property
@@ -204,7 +125,7 @@ class EntityRecognizer:
         return {f"{prefix}_p": "p", f"{prefix}_r": "r", f"{prefix}_f": "f", f"{prefix}_per_type": "f_per_type"}
 
     def add_label(self, label: str) -> int:
-        """Add an entity type. Its weights are zero if the network has its shape already."""
+        """Add an entity type. If the network already has its shape, it grows, and the new weights are zero."""
         if label in self.labels:
             return 0
         self.model.attrs["labels"] = [*self.labels, label]
@@ -217,7 +138,7 @@ class EntityRecognizer:
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
-        """Take every type of the gold entities, in alphabetical order."""
+        """Collect all types of the gold entities, in alphabetical order."""
         labels: set[str] = set()
         for eg in examples:
             labels.update(ent.label_ for ent in eg.reference.ents)
@@ -225,17 +146,21 @@ class EntityRecognizer:
         self.model.attrs["labels"] = sorted(labels)
 
     def gold_labels(self, doc: Doc) -> set[str]:
-        """The types of the gold entities."""
+        """Get the types of the gold entities."""
         return {ent.label_ for ent in doc.ents}
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
-        """Count the entities. The unit is the token: those whose entity is not unset."""
+        """Count the entities by type. A token whose entity is set is one unit."""
         counts.update(ent.label_ for ent in doc.ents)
         return int((doc.to_array(ENT_IOB) != MISSING).sum())
 
+    def absent_labels(self, doc: Doc) -> set[str] | None:
+        """Every type that the doc has no entity of, if the entities of all tokens are set."""
+        return set() if (doc.to_array(ENT_IOB) == MISSING).any() else None
+
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
-        """Rename entity types. An entity that is dropped leaves its tokens unset: something was there, so they are
-        missing gold, not "outside".
+        """Rename entity types. The tokens of a dropped entity become missing gold, not "outside", since there was
+        something.
         """
         kept: list[Span] = []
         dropped: list[Span] = []
@@ -246,11 +171,11 @@ class EntityRecognizer:
         target.set_ents(kept, missing=dropped, default="unmodified")
 
     def has_gold(self, example: Example) -> bool:
-        """Whether the entity of any token is set."""
+        """Check whether the entity of any token is set."""
         return bool(example.reference.has_annotation("ENT_IOB"))
 
     def found_spans(self, annotations: Spans) -> FoundSpans:
-        """The decoded spans as arrays."""
+        """Get the decoded spans as arrays."""
         return FoundSpans(annotations.docs, annotations.starts, annotations.ends, annotations.labels, self.labels)
 
     def condition(self, scores: CRFScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], CRFScores]]:
@@ -264,27 +189,27 @@ class EntityRecognizer:
             others = [xp.zeros_like(part) for part in scores.potentials[1:]]
             return scores.with_potentials([d_emissions, *others])
 
-        return _scatter(probabilities, scores.kept, n_tokens), backprop
+        return scatter_rows(probabilities, scores.kept, n_tokens), backprop
 
     def get_loss(self, examples: Sequence[Example], scores: CRFScores) -> tuple[float, CRFScores | None]:
         """Negative log-likelihood in nats of the annotation, summed over all tag sequences that agree with it."""
         iob, labels = self._gold(examples)
         iob, labels = iob[scores.kept], labels[scores.kept]
-        learns = _any_by_doc(iob != MISSING, scores.lengths)
+        learns = any_by_doc(iob != MISSING, scores.lengths)
         if not learns.any():
             return 0.0, None
         n_units = sum(len(eg.predicted) for eg in examples)
         constrained = constrain(to_cpu_if_small(scores), self.tag_scheme)
-        part, rows = _select_docs(constrained, learns)
+        part, rows = select_docs(constrained, learns)
         tags, possible = self.tag_scheme.encode(iob[rows], labels[rows], part.lengths)
-        loss, gradient = _likelihood_loss(part, tags, possible)
-        d_emissions = _scatter(gradient.emissions, rows, len(scores.emissions))
+        loss, gradient = likelihood_loss(part, tags, possible)
+        d_emissions = scatter_rows(gradient.emissions, rows, len(scores.emissions))
         xp = get_array_module(scores.emissions)
         d_scores = scores.with_potentials(map(xp.asarray, (d_emissions, *gradient.potentials[1:])))
         return loss / n_units, d_scores * (1.0 / n_units)
 
     def get_teacher_loss(self, teacher: CRFScores, scores: CRFScores) -> tuple[float, CRFScores]:
-        """Cross-entropy against the teacher's distribution over tag sequences, among those of the types that it has."""
+        """Cross-entropy against the teacher's distribution over tag sequences, over the types that the teacher has."""
         scheme = make_tag_scheme(self.scheme, n_labels_of(self.scheme, teacher.emissions.shape[1]))
         old = scores.with_potentials(map(old_scores, scores.potentials, teacher.potentials))
         target = forward_backward(constrain(teacher, scheme)).marginals(teacher)
@@ -309,8 +234,8 @@ class EntityRecognizer:
         return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities)
 
     def update_constraints(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
-        """Take note of the entity types of each doc with annotated entities. Seeing a doc again changes nothing, so all
-        batches of a training may be observed. A doc without a class tells only of classes that no other doc has.
+        """Record the entity types of each doc with annotated entities. Recording a doc again changes nothing, so all
+        batches of a training may be passed. A doc without a class only informs about classes that no other doc has.
         """
         seen_types = self.model.attrs["seen_types"]
         for eg, name in zip(examples, classes, strict=True):
@@ -320,7 +245,7 @@ class EntityRecognizer:
     def gold_costs(
         self, examples: Iterable[Example], gold: Iterable[str | None], classes: Sequence[str]
     ) -> list[float]:
-        """The costs of the gold entities in docs of their class, in nats, where both are annotated."""
+        """Compute what the gold entities of each doc cost given its class, in nats, where both are annotated."""
         costs = self.model.attrs["seen_types"].costs(classes, self.labels)
         result = []
         for eg, name in zip(examples, gold, strict=True):
@@ -331,18 +256,20 @@ class EntityRecognizer:
         return result
 
     def novelty(self) -> float:
-        """The share of observed sets of entity types that have a type, or two, that no other set of their class has."""
+        """Compute the share of recorded sets of entity types with a type, or a pair of types, that no other set of the
+        class has.
+        """
         seen_types: SeenTypes = self.model.attrs["seen_types"]
         return seen_types.novelty()
 
     def decode_jointly(self, scores: CRFScores, classes: Sequence[str], logits: Floats2d) -> tuple[CRFScores, Floats2d]:
-        """Decode entities and class together, as the best combination after its cost."""
+        """Decode entities and class together: the combination with the best score after subtracting its cost."""
         costs = self.model.attrs["seen_types"].costs(classes, self.labels)
         return decode_jointly(constrain(scores, self.tag_scheme), logits, self.tag_scheme, costs)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
-        """Write the spans. Entities that a doc already has stay, and displace those that overlap them. Blocked tokens
-        stay blocked.
+        """Write the spans. Entities that a doc already has stay, and predicted ones that overlap them are left out.
+        Blocked tokens stay blocked.
         """
         label_ids = add_strings(docs, self.labels)
         if self.spans_key is None:
@@ -354,30 +281,27 @@ class EntityRecognizer:
             scores = annotations.probabilities[annotations.docs == index].astype("f")
             doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=new, attrs={"scores": scores})
 
+    def verdicts(self, examples: Sequence[Example]) -> SpanVerdicts:
+        """Compare the predicted spans with the gold entities."""
+        return judge_spans(examples, self._found)
+
+    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Count true positives, false positives and false negatives in each doc, see `SpanVerdicts`."""
+        return self.verdicts(examples).counts
+
+    def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """F1 of exact spans."""
+        return main_score_of_spans(counts)
+
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
         """Precision, recall and F1 of exact spans (`p`, `r`, `f`), and the same by type. A span is right if its first
         and last character and its type are. Predictions on tokens whose gold is unset don't count.
         """
-        annotated = [eg for eg in examples if eg.reference.has_annotation("ENT_IOB")]
-        if not annotated:
-            return dict.fromkeys(("p", "r", "f", "f_per_type"))
-        total = PRFScore()
-        by_type: dict[str, PRFScore] = {}
-        for eg in annotated:
-            gold, predicted = self._compared_spans(eg)
-            total.score_set(predicted, gold)
-            for label in {span[2] for span in gold | predicted}:
-                mine = {span for span in predicted if span[2] == label}
-                by_type.setdefault(label, PRFScore()).score_set(mine, {span for span in gold if span[2] == label})
-        per_type = {label: score.to_dict() for label, score in sorted(by_type.items())}
-        return {"p": total.precision, "r": total.recall, "f": total.fscore, "f_per_type": per_type}
+        return self.verdicts(examples).scores()
 
     def is_correct(self, example: Example) -> bool | None:
         """Whether the predicted spans are the gold ones."""
-        if not example.reference.has_annotation("ENT_IOB"):
-            return None
-        gold, predicted = self._compared_spans(example)
-        return gold == predicted
+        return as_flag(self.verdicts([example]).correct[0])
 
     @property
     def learns_from(self) -> frozenset[str]:
@@ -385,16 +309,16 @@ class EntityRecognizer:
         return frozenset({"doc.ents"})
 
     def confidence(self, docs: Sequence[Doc], scores: CRFScores) -> NDArray[np.float64]:
-        """The probability of all of the doc's spans together: of the decoded tag sequence under the CRF."""
+        """Get the probability of all spans of a doc together: that of the decoded tag sequence under the CRF."""
         return path_probabilities(*self._decided(scores))
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
-        """Whether the same spans were found in both."""
+        """Check whether the same spans were found in both docs."""
         mine, theirs = ({(span.start, span.end, span.label_) for span in self._found(doc)} for doc in (one, other))
         return mine == theirs
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:
-        """Set `doc.ents`: the spans, and all other tokens as outside."""
+        """Copy the spans to `doc.ents`, and mark all other tokens as outside."""
         spans = [Span(target, span.start, span.end, label=span.label_) for span in self._found(source)]
         target.set_ents(spans, default="outside")
 
@@ -438,55 +362,3 @@ class EntityRecognizer:
                     "is not, which can't be learned from; give it its true label, or leave its tokens unset with "
                     "doc.set_ents(entities, missing=[span])"
                 )
-
-    def _compared_spans(self, example: Example) -> tuple[set[SpanT], set[SpanT]]:
-        """The gold and the predicted spans, with boundaries that can be compared. Predicted spans on tokens whose gold
-        is unset are neither right nor wrong, and left out.
-        """
-        predicted, reference = boundaries(example)
-        gold = {_place(ent, reference) for ent in example.reference.ents}
-        found = {_place(span, predicted) for span in self._found(example.predicted)}
-        unset = np.flatnonzero(example.reference.to_array(ENT_IOB) == MISSING)
-        if not len(unset):
-            return gold, found
-        starts, ends = reference[unset], reference[unset + 1]
-        return gold, {span for span in found if not _overlaps(span, starts, ends)}
-
-
-def _place(span: Span, places: NDArray[np.int64]) -> SpanT:
-    """places (n_tokens + 1,): boundaries of the doc's tokens."""
-    return int(places[span.start]), int(places[span.end]), span.label_
-
-
-def _overlaps(span: SpanT, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
-    """Whether the span overlaps any of these stretches, (n,) and in order."""
-    after = int(np.searchsorted(ends, span[0], side="right"))
-    return after < len(starts) and bool(starts[after] < span[1])
-
-
-def _likelihood_loss(
-    scores: CRFScores, tags: NDArray[np.int64], possible: NDArray[np.bool_]
-) -> tuple[float, CRFScores]:
-    """Summed loss in nats and its gradient: expected tag counts without the annotation less those with it."""
-    lattice = forward_backward(scores)
-    expected = lattice.marginals(scores)
-    if (tags >= 0).all():
-        gold, counts = path_scores(scores, tags)
-    else:
-        agreeing = forward_backward(scores, possible=possible)
-        gold, counts = agreeing.log_partition, agreeing.marginals(scores)
-    return lattice.log_partition - gold, expected + counts * -1.0
-
-
-def _any_by_doc(flags: NDArray[np.bool_], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether any of a doc's tokens is flagged, (n_docs,)."""
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    result: NDArray[np.bool_] = np.bincount(owner[flags], minlength=len(lengths)) > 0
-    return result
-
-
-def _select_docs(scores: CRFScores, chosen: NDArray[np.bool_]) -> tuple[CRFScores, NDArray[np.int64]]:
-    """The scores of some of the docs, and the rows they have in the whole."""
-    rows = np.flatnonzero(np.repeat(chosen, scores.lengths))
-    emissions, others = scores.emissions[rows], scores.potentials[1:]
-    return CRFScores(emissions, *others, scores.lengths[chosen], scores.kept[rows]), rows

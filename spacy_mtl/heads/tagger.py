@@ -2,25 +2,27 @@
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import MORPH, POS, SENT_START, TAG
 from spacy.parts_of_speech import IDS as POS_IDS
-from spacy.scorer import Scorer
-from spacy.tokens import Doc, Token
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import is_annotated, look_up, snippet, stored_values, token_values
+from ..gold import look_up, snippet, stored_values, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output, linear
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, log_softmax, softmax
+from ..metrics.prf_counts import as_flag
+from ..metrics.sentence_metrics import SentenceVerdicts, judge_sentences, main_score_of_sentences
+from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ..protocols.arrays import ArrayT
 from ..protocols.head import HeadInput, HeadModelT
 
@@ -86,13 +88,14 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
 
 
 class Tagger:
-    """The head. Unit of its loss: the token. A token whose gold value is unset, or that is not aligned one to one with
-    a gold token, is not annotated.
+    """Head that gives each token a label. The loss is computed per token.
 
-    Sentence starts are missing for a whole doc or for none of its tokens, as in spaCy's senter: where a token after the
-    first has one (`is_sent_start` is True or False), those without are read as False. `sent_starts=[1, 0, 0, 1, 0]`
-    is therefore complete. `[1, 0, 0]` is missing, because spaCy marks the first token of every doc that it loads; a doc
-    of one sentence needs `[True, False, False]`.
+    A token is not annotated if its gold value is unset, or if it is not aligned one to one with a gold token.
+
+    Sentence starts are annotated for all tokens of a doc or for none, as in spaCy's senter. If any token after the
+    first has one (`is_sent_start` is True or False), tokens without one are read as False:
+    `sent_starts=[1, 0, 0, 1, 0]` is complete. `[1, 0, 0]` is missing gold, because spaCy marks the first token of every
+    doc that it loads; a doc of one sentence needs `[True, False, False]`.
     """
 
     overlap_fix = "keep one of them, or give them different attr"
@@ -126,7 +129,7 @@ class Tagger:
         return {f"token.{self.attr}": ""}
 
     def add_label(self, label: str) -> int:
-        """Add a value. Its weights are zero if the network has its shape already."""
+        """Add a value. If the network already has its shape, it grows, and the new weights are zero."""
         if label in self.labels:
             return 0
         if self.attr == "sent_start":
@@ -138,7 +141,7 @@ class Tagger:
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
-        """Take every value that a gold token has, in alphabetical order."""
+        """Collect all values of gold tokens, in alphabetical order."""
         if self.attr == "sent_start":
             return
         first_seen: dict[str, Doc] = {}
@@ -152,14 +155,14 @@ class Tagger:
         self.model.attrs["labels"] = sorted(first_seen)
 
     def gold_labels(self, doc: Doc) -> set[str]:
-        """The values that the tokens of a gold doc have."""
+        """Get the values of the tokens of a gold doc."""
         if self.attr == "sent_start":
             return set()
         values = np.unique(doc.to_array(ATTR_IDS[self.attr]))
         return {doc.vocab.strings[int(value)] for value in values if value}
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
-        """Count the values. The unit is the token."""
+        """Count the values. A token with a value is one unit."""
         values, numbers = np.unique(stored_values(doc, ATTR_IDS[self.attr]), return_counts=True)
         found = {int(value): int(number) for value, number in zip(values, numbers, strict=True) if value}
         if self.attr == "sent_start":
@@ -170,7 +173,7 @@ class Tagger:
         return sum(found.values())
 
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
-        """Rename values of the attribute. A value that is dropped is unset in the target."""
+        """Rename values of the attribute. A dropped value is unset in the target."""
         if self.attr == "sent_start":
             return
         attr_id = ATTR_IDS[self.attr]
@@ -183,7 +186,7 @@ class Tagger:
         target.from_array(attr_id, values)
 
     def has_gold(self, example: Example) -> bool:
-        """Whether any token has a value, at a token that both tokenisations share."""
+        """Check whether any token that is aligned one to one has a value."""
         return bool(token_values(example, self.attr.upper(), ATTR_IDS[self.attr]).any())
 
     def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
@@ -209,7 +212,7 @@ class Tagger:
         return loss / n_units, d_scores
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
-        """Cross-entropy against the teacher's probabilities, among the values that it has."""
+        """Cross-entropy against the teacher's probabilities, over the values that the teacher has."""
         target, old = softmax(teacher), old_scores(scores, teacher)
         n_units = max(len(scores), 1)
         loss = -float((target * log_softmax(old)).sum()) / n_units
@@ -220,7 +223,7 @@ class Tagger:
         return to_numpy(scores.argmax(axis=1)) if scores.size else np.zeros(len(scores), dtype="int64")
 
     def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> None:
-        """Write the attribute. Values that are set already stay unless `overwrite`."""
+        """Write the attribute. Values that are already set stay, unless `overwrite` is set."""
         attr_id, start = ATTR_IDS[self.attr], 0
         values: ArrayT = np.array([], dtype="uint64")
         vocab = None
@@ -238,34 +241,29 @@ class Tagger:
                 new = np.where(old == 0, new, old)
             doc.from_array(attr_id, new)
 
+    def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts | SentenceVerdicts:
+        """Compare the predicted values with the gold ones: of tokens, or of whole sentences."""
+        return judge_sentences(examples) if self.attr == "sent_start" else judge_tokens(examples, self.attr)
+
+    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Count true positives, false positives and false negatives in each doc, see `TokenVerdicts` and
+        `SentenceVerdicts`.
+        """
+        return self.verdicts(examples).counts
+
+    def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Accuracy, or F1 of whole sentences."""
+        return main_score_of_sentences(counts) if self.attr == "sent_start" else main_score_of_tokens(counts)
+
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
         """`acc` over the annotated tokens. For `morph` also spaCy's `micro_f` and `per_feat`; for `sent_start`
         precision, recall and F1 of whole sentences (`p`, `r`, `f`).
         """
-        attr = self.attr
-        annotated = [eg for eg in examples if self._is_annotated(eg)]
-        keys = {key: name for name, key in self.standard_scores.items()}
-        if not annotated:
-            return {"acc": None} | dict.fromkeys(keys)
-        if attr == "sent_start":
-            # For `Scorer.score_token_attr` False is a missing value, which leaves only the starts.
-            result: dict[str, Any] = {"acc": self._share_right(annotated)}
-            scores = Scorer.score_spans(annotated, "sents", has_annotation=lambda doc: doc.has_annotation("SENT_START"))
-        else:
-            get_value = _morph_key if attr == "morph" else getattr
-            scores = Scorer.score_token_attr(annotated, attr, getter=get_value)
-            result = {"acc": scores[f"{attr}_acc"]}
-            if attr == "morph":
-                scores.update(Scorer.score_token_attr_per_feat(annotated, attr, getter=get_value))
-        return result | {key: scores.get(name) for key, name in keys.items() if key not in result}
+        return self.verdicts(examples).scores()
 
     def is_correct(self, example: Example) -> bool | None:
-        """Whether every annotated token has its gold value."""
-        gold = token_values(example, self.attr.upper(), ATTR_IDS[self.attr])
-        if not gold.any():
-            return None
-        predicted = example.predicted.to_array(ATTR_IDS[self.attr])
-        return bool(np.all((predicted == gold) | (gold == 0)))
+        """Whether every annotated token has its gold value; None if none is aligned one to one."""
+        return as_flag(self.verdicts([example]).correct[0])
 
     @property
     def learns_from(self) -> frozenset[str]:
@@ -273,7 +271,7 @@ class Tagger:
         return frozenset(self.writes)
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
-        """The probability of the value of the doc's least certain token; 1 for a doc without tokens."""
+        """Get the probability of the predicted value at the least certain token; 1 for a doc without tokens."""
         best = softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0)
         lengths = np.array([len(doc) for doc in docs], dtype="int64")
         confidences = np.ones(len(docs))
@@ -283,28 +281,17 @@ class Tagger:
         return confidences
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
-        """Whether all tokens have the same value."""
+        """Check whether all tokens have the same value in both docs."""
         attr_id = ATTR_IDS[self.attr]
         return np.array_equal(one.to_array(attr_id), other.to_array(attr_id))
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:
-        """Set the attribute of all tokens."""
+        """Copy the attribute of all tokens."""
         attr_id = ATTR_IDS[self.attr]
         # adds the labels to the target's vocab, which may be another
         self._stored_values(target.vocab)
         values: ArrayT = source.to_array(attr_id)
         target.from_array(attr_id, values)
-
-    def _share_right(self, examples: Sequence[Example]) -> float | None:
-        """The share of the annotated tokens that have their gold value; None if no token is aligned."""
-        attr_id = ATTR_IDS[self.attr]
-        gold = np.concatenate([token_values(eg, self.attr.upper(), attr_id) for eg in examples])
-        predicted = np.concatenate([eg.predicted.to_array(attr_id) for eg in examples])
-        known = gold != 0
-        return float((predicted == gold)[known].mean()) if known.any() else None
-
-    def _is_annotated(self, example: Example) -> bool:
-        return is_annotated(example.reference, ATTR_IDS[self.attr])
 
     def _stored_values(self, vocab: Vocab) -> NDArray[np.uint64]:
         """The labels as the doc stores them."""
@@ -339,7 +326,3 @@ class Tagger:
                 f"this head can't learn from; leave the token's {self.attr} unset, or rename the label if it is more "
                 f"than the opposite of {label[1:]!r}"
             )
-
-
-def _morph_key(token: Token, attr: str) -> int:
-    return cast(Any, token.morph).key

@@ -1,4 +1,4 @@
-"""A network of a head that classifies docs: token vectors, pooled, to one number for each label."""
+"""The network of heads that classify docs: token vectors are pooled and projected to one logit for each label."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +15,10 @@ def doc_logits(
 ) -> HeadModelT:
     """Build the network: HeadInput -> logits (n_docs, n_labels).
 
-    pool (Model[Ragged, Floats2d]): Token vectors -> one vector a doc.
+    name (str): Name of the model.
+    pool (Model[Ragged, Floats2d]): Layer that turns token vectors into one vector for each doc.
     attrs (dict[str, Any]): Attributes of the model, among them "labels".
-    init (Callable | None): In the place of `init_doc_logits`.
+    init (Callable | None): Function that initialises the model; None for `init_doc_logits`.
     """
     output = linear()
     model: HeadModelT = Model(name, forward, init=init or init_doc_logits, layers=[pool, output], attrs=attrs)
@@ -26,7 +27,7 @@ def doc_logits(
 
 
 def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[Floats2d, Any]:
-    """RETURNS: logits (n_docs, n_labels), and backprop to the input."""
+    """RETURNS: Logits (n_docs, n_labels), and backprop: d_logits -> the gradient of the token vectors."""
     pooled, bp_pooled = model.layers[0](X.tokvecs, is_train)
     logits, bp_logits = model.get_ref("output")(pooled, is_train)
 
@@ -37,7 +38,7 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[Floats2d, 
 
 
 def init_doc_logits(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
-    """Set the sizes from the sample and the labels."""
+    """Set the input width from a sample and the output width from the labels, and initialise the weights."""
     assert X is not None
     model.layers[0].initialize(X.tokvecs)
     output = model.get_ref("output")

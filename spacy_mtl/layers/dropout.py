@@ -1,4 +1,7 @@
-"""Dropout whose masks cost little on a CPU: sixteen random bits a number, instead of a double from a uniform law."""
+"""Dropout with masks that are cheap on a CPU: each number takes sixteen random bits instead of a random double.
+
+The heads use the layer, the kernels of `encoders/hash_embed_cnn` the masks.
+"""
 
 from collections.abc import Callable
 
@@ -10,19 +13,19 @@ from thinc.types import Floats2d
 from ..protocols.arrays import ArrayT
 
 DropoutT = Model[Floats2d, Floats2d]
-# values of sixteen bits
+# number of values of sixteen bits
 N_VALUES = 2**16
 
 
 def dropout() -> DropoutT:
-    """Build the layer. Like thinc's it has `attrs["dropout_rate"]`, which `set_dropout_rate` finds; (n, width) -> the
-    same shape. In training each number is 0 with that probability, and the others are scaled up.
+    """Build the layer, (n, width) -> (n, width). In training each number becomes 0 with the probability
+    `attrs["dropout_rate"]`, and the others are scaled up. thinc's `set_dropout_rate` sets that attribute.
     """
     return Model("dropout", forward, attrs={"dropout_rate": 0.0, "is_enabled": True})
 
 
 def forward(model: DropoutT, X: Floats2d, is_train: bool) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-    """RETURNS: Y and backprop: dY -> dX, of the same shape."""
+    """RETURNS: Y and backprop: dY -> dX, (n, width) each."""
     rate = model.attrs["dropout_rate"]
     if not is_train or not rate or not model.attrs["is_enabled"]:
         return X, lambda dY: dY
@@ -34,19 +37,21 @@ def forward(model: DropoutT, X: Floats2d, is_train: bool) -> tuple[Floats2d, Cal
 
 
 def draw_seed() -> int:
-    """A seed from numpy's global generator, which `fix_random_seed` sets."""
+    """Draw a seed from numpy's global generator, which `fix_random_seed` seeds."""
     return int(np.random.randint(2**31))
 
 
 def make_generator(seed: int) -> np.random.SFC64:
-    """The random bits."""
+    """Make a fast generator of random bits."""
     return np.random.SFC64(seed)
 
 
 def draw_mask(generator: np.random.SFC64, shape: tuple[int, ...], rate: float) -> NDArray[np.float32]:
-    """Zeros, and what the others are multiplied with so that the expected value stays as it was.
+    """Draw a mask of zeros and of the factor 1 / (1 - rate), which keeps the expected value.
 
-    rate (float): The probability of a zero, which is rounded to 1 / 65,536.
+    generator (SFC64): Source of random bits.
+    shape (tuple[int, ...]): Shape of the mask.
+    rate (float): Probability of a zero. It is rounded to a multiple of 1 / 65,536, and the factor with it.
     """
     size = int(np.prod(shape))
     kept = round((1.0 - rate) * N_VALUES)

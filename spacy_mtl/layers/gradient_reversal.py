@@ -1,4 +1,4 @@
-"""Gradient reversal: what comes after learns, what comes before unlearns."""
+"""Gradient reversal: the layers after it learn a task, and the layers before it learn to make that task harder."""
 
 import math
 from collections.abc import Callable
@@ -10,17 +10,21 @@ ReversalT = Model[Ragged, Ragged]
 
 
 def gradient_reversal(total_steps: int, gamma: float, max_lambda: float) -> ReversalT:
-    """Build the layer: the identity, whose backprop multiplies the gradient by -lambda (Ganin et al. 2016, "Domain-
-    Adversarial Training of Neural Networks", JMLR 17). Ragged (n_tokens, width) -> the same.
+    """Build the layer: the identity, with a backprop that multiplies the gradient by -lambda (Ganin et al. 2016,
+    "Domain-Adversarial Training of Neural Networks", JMLR 17). Ragged (n_tokens, width) -> the same.
 
-    `attrs["step"]` counts the calls of backprop; it is saved with the weights.
+    `attrs["step"]` counts the calls of backprop and is saved with the weights. See `current_lambda` for the schedule.
+
+    total_steps (int): Number of steps over which lambda rises.
+    gamma (float): Steepness of the rise.
+    max_lambda (float): Upper limit of lambda.
     """
     attrs = {"step": 0, "total_steps": total_steps, "gamma": gamma, "max_lambda": max_lambda}
     return Model("gradient_reversal", forward, attrs=attrs)
 
 
 def forward(model: ReversalT, X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
-    """RETURNS: X, and the backprop that reverses."""
+    """RETURNS: X, and backprop: dY -> -lambda * dY."""
 
     def backprop(dY: Ragged) -> Ragged:
         reversed_gradient = dY.dataXd * -current_lambda(model)
@@ -31,6 +35,6 @@ def forward(model: ReversalT, X: Ragged, is_train: bool) -> tuple[Ragged, Callab
 
 
 def current_lambda(model: ReversalT) -> float:
-    """max_lambda * (2 / (1 + exp(-gamma * p)) - 1), where p is the share of `total_steps` that is done, at most 1."""
+    """Return max_lambda * (2 / (1 + exp(-gamma * p)) - 1), where p is the share of `total_steps` done, at most 1."""
     progress = min(model.attrs["step"] / model.attrs["total_steps"], 1.0)
     return float(model.attrs["max_lambda"] * (2.0 / (1.0 + math.exp(-model.attrs["gamma"] * progress)) - 1.0))

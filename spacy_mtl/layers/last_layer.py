@@ -1,7 +1,8 @@
-"""The way from the gradient of an encoder's vectors to the gradients of its last layer's parameters.
+"""Backprop through the last layer of an encoder alone.
 
-Some weightings compare the losses' gradients at the parameters of the last shared layer. An encoder that can compute
-these apart from its whole backward pass has a `LastLayer` among its attributes.
+Some weightings compare the gradients of the losses at the parameters of the last shared layer. An encoder that can
+compute these without its whole backward pass has a `LastLayer` among its attributes: `encoders/hash_embed_cnn` fills
+it, and `network/` reads it.
 """
 
 from collections.abc import Callable
@@ -9,17 +10,18 @@ from typing import Any
 
 from thinc.types import Floats1d, Floats2d
 
-# attribute of the encoder's model
+# name of the attribute of the encoder's model
 LAST_LAYER = "last_layer"
 
 
 class LastLayer:
-    """What an encoder leaves after a forward pass in training, if it is asked to. It is not saved, and a
+    """Holder for the backprop of an encoder's last layer after a forward pass in training. It is not saved, and a
     copy or a pickle of it is empty.
 
-    wanted (bool): Whether to leave it.
-    backprop (Callable | None): The gradient of the vectors (n_tokens, width) -> the gradients of the last layer's
-        parameters, flat, (n_params,). It adds nothing to the parameters' own gradients, and may be called again.
+    wanted (bool): Whether the encoder should set `backprop`.
+    backprop (Callable | None): Function from the gradient of the token vectors (n_tokens, width) to the gradient of the
+        last layer's parameters, flat, (n_params,). It does not add to the gradients stored in the model, and may be
+        called several times.
     """
 
     def __init__(self) -> None:

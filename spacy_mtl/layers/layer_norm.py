@@ -1,4 +1,4 @@
-"""Layer normalisation without gain and bias: a linear layer that follows it has its own."""
+"""Layer normalisation without gain and bias, for the adapters in `sharing/`: the linear layer after it has its own."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ EPSILON = 1e-5
 
 
 def layer_norm(X: Floats2d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-    """Give each row the mean 0 and the variance 1 (Ba et al. 2016). RETURNS: (n, width) and backprop: dY -> dX."""
+    """Normalise each row to mean 0 and variance 1 (Ba et al. 2016). RETURNS: Y (n, width) and backprop: dY -> dX."""
     xp = get_array_module(X)
     scale: ArrayT = 1.0 / xp.sqrt(X.var(axis=1, keepdims=True) + EPSILON)
     Y: ArrayT = (X - X.mean(axis=1, keepdims=True)) * scale

@@ -1,4 +1,4 @@
-"""A linear layer that multiplies with the array library's own BLAS, and can grow."""
+"""A linear layer that multiplies with numpy's or cupy's own BLAS, and can get more outputs. All heads use it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,14 @@ LinearT = Model[Floats2d, Floats2d]
 
 
 def linear(n_out: int | None = None, n_in: int | None = None, *, bias: bool = True) -> LinearT:
-    """Build Y = X @ W.T + b, X (n, n_in) -> Y (n, n_out). Glorot-initialised, so that the first step already
-    sends a gradient to the encoder. thinc's own Linear multiplies with blis on CPU, several times slower.
+    """Build the layer Y = X @ W.T + b, X (n, n_in) -> Y (n, n_out).
+
+    The weights start at random (Glorot), so that the first step already sends a gradient to the encoder. thinc's own
+    `Linear` multiplies with blis on the CPU, which is several times slower.
+
+    n_out (int | None): Output width; None if it is set before initialisation.
+    n_in (int | None): Input width; None to read it from the sample at initialisation.
+    bias (bool): Whether to add the bias b.
     """
     params: dict[str, Any] = {"W": None, "b": None} if bias else {"W": None}
     return Model("linear", forward, init=init, dims={"nO": n_out, "nI": n_in}, params=params)
@@ -37,7 +43,7 @@ def forward(model: LinearT, X: Floats2d, is_train: bool) -> tuple[Floats2d, Call
 
 
 def init(model: LinearT, X: Floats2d | None = None, Y: Floats2d | None = None) -> None:
-    """Set the input width from X where it is not known yet, and draw the weights."""
+    """Set the input width from X if it is not known yet, and draw the weights."""
     if X is not None and model.has_dim("nI") is None:
         model.set_dim("nI", X.shape[1])
     model.set_param("W", glorot_uniform_init(model.ops, (model.get_dim("nO"), model.get_dim("nI"))))
@@ -46,10 +52,13 @@ def init(model: LinearT, X: Floats2d | None = None, Y: Floats2d | None = None) -
 
 
 def grown(model: LinearT, *, n_out: int | None = None, n_in: int | None = None) -> LinearT:
-    """A larger layer that computes the same for the old outputs and inputs; the new weights are zero.
+    """Return a larger layer that computes the same for the old outputs and inputs. The new weights are 0.
 
-    It is a new node, so that an optimizer's state for the old shape is not met again: put it in place with
-    `Model.replace_node`.
+    It is a new node with an id of its own, so an optimizer does not apply its state for the old shape to it. Put it
+    into the network with `Model.replace_node`.
+
+    n_out (int | None): New output width; None to keep it.
+    n_in (int | None): New input width; None to keep it.
     """
     W: ArrayT = model.get_param("W")
     larger = linear(n_out or W.shape[0], n_in or W.shape[1], bias="b" in model.param_names)
@@ -64,7 +73,7 @@ def grown(model: LinearT, *, n_out: int | None = None, n_in: int | None = None) 
 
 
 def grow_output(model: Model[Any, Any], n_out: int) -> None:
-    """Put a larger layer in the place of a network's reference "output", if that has its shape already."""
+    """Replace a network's reference "output" by a larger layer, if it has been initialised already."""
     output = model.get_ref("output")
     if output.has_param("W"):
         model.replace_node(output, grown(output, n_out=n_out))

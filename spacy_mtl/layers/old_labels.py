@@ -1,16 +1,19 @@
-"""Scores for the labels that a head had before it got more: labels are added at the end, so these come first."""
+"""Scores of the labels that a teacher knows, for heads that learn from one in `rehearse`.
+
+Labels are added at the end, so the old ones come first.
+"""
 
 from ..protocols.arrays import ArrayT
 
 
 def old_scores(scores: ArrayT, teacher: ArrayT) -> ArrayT:
-    """The scores for the labels that the teacher has, in the teacher's shape."""
+    """Select the scores of the labels that the teacher has, in the shape of the teacher's scores."""
     corner: ArrayT = scores[tuple(slice(size) for size in teacher.shape)]
     return corner
 
 
 def with_new_labels(gradient: ArrayT, scores: ArrayT) -> ArrayT:
-    """The gradient of `old_scores` as one of the scores: zero for labels that the teacher lacks."""
+    """Extend a gradient of `old_scores` to the shape of `scores`, with zeros for labels that the teacher lacks."""
     whole = scores * 0
     whole[tuple(slice(size) for size in gradient.shape)] = gradient
     return whole

@@ -1,4 +1,4 @@
-"""One vector a doc from its token vectors."""
+"""Pooling of token vectors to one vector for each doc, for heads that classify docs."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -19,9 +19,11 @@ BUILDERS: dict[str, Any] = {
 
 
 def pooling(kinds: Sequence[PoolingKindT]) -> PoolingT:
-    """Pool by each kind ("mean", "max", "attention") and put the results side by side.
+    """Build the layer that pools in each of several ways and concatenates the results.
 
-    Ragged (n_tokens, width) -> (n_docs, width * len(kinds)). A doc without tokens gives zeros.
+    Ragged (n_tokens, width) -> (n_docs, width * len(kinds)). A doc without tokens has zeros.
+
+    kinds (Sequence[str]): Any of "mean", "max" and "attention".
     """
     reducers = [BUILDERS[kind]() for kind in kinds]
     reduce = reducers[0] if len(reducers) == 1 else concatenate(*reducers)
@@ -29,7 +31,10 @@ def pooling(kinds: Sequence[PoolingKindT]) -> PoolingT:
 
 
 def forward(model: PoolingT, X: Ragged, is_train: bool) -> tuple[Floats2d, Any]:
-    """Reduce the docs that have tokens: thinc's reducers refuse empty sequences."""
+    """Pool the docs that have tokens, since thinc's reducers refuse empty sequences.
+
+    RETURNS: Vectors (n_docs, width * len(kinds)) and backprop: dY -> Ragged (n_tokens, width).
+    """
     lengths = to_numpy(X.lengths)
     if len(lengths) and lengths.all():
         return model.layers[0](X, is_train)
@@ -47,5 +52,5 @@ def forward(model: PoolingT, X: Ragged, is_train: bool) -> tuple[Floats2d, Any]:
 
 
 def init(model: PoolingT, X: Ragged | None = None, Y: Floats2d | None = None) -> None:
-    """Give the attention its width."""
+    """Set the width of the attention from a sample."""
     model.layers[0].initialize(X)

@@ -1,5 +1,6 @@
-"""Mean and maximum of each doc's vectors. thinc's kernels for a GPU give a doc one thread; here each number of the
-result has its own.
+"""Mean and maximum of each doc's token vectors, as `pooling.py` uses them.
+
+On a GPU, thinc's kernels have one thread for each doc. These have one for each number of the result.
 """
 
 from functools import cache
@@ -14,7 +15,7 @@ from thinc.types import Floats2d, Ragged
 from ..protocols.arrays import ArrayT
 
 ReducerT = Model[Ragged, Floats2d]
-# the rows of the doc that the number i of the result is of
+# The number i of the result: its column, its doc, the doc's first row and the row after its last one.
 ROWS = "int column = i % width, doc = i / width, start = doc ? ends[doc - 1] : 0, stop = ends[doc];"
 BODIES = {
     "mean": (
@@ -43,17 +44,17 @@ BODIES = {
 
 
 def reduce_mean() -> ReducerT:
-    """Build the mean, Ragged (n_tokens, width) -> (n_docs, width)."""
+    """Build the layer of the mean, Ragged (n_tokens, width) -> (n_docs, width)."""
     return Model("reduce_mean", forward_mean)
 
 
 def reduce_max() -> ReducerT:
-    """Build the maximum, Ragged (n_tokens, width) -> (n_docs, width)."""
+    """Build the layer of the maximum, Ragged (n_tokens, width) -> (n_docs, width)."""
     return Model("reduce_max", forward_max)
 
 
 def forward_mean(model: ReducerT, X: Ragged, is_train: bool) -> tuple[Floats2d, Any]:
-    """RETURNS: the means and backprop: dY -> Ragged."""
+    """RETURNS: The means (n_docs, width) and backprop: dY -> Ragged (n_tokens, width)."""
     if not isinstance(model.ops, CupyOps):
         return thinc_mean(model, X, is_train)
     data, ends = _read(X)
@@ -66,7 +67,9 @@ def forward_mean(model: ReducerT, X: Ragged, is_train: bool) -> tuple[Floats2d, 
 
 
 def forward_max(model: ReducerT, X: Ragged, is_train: bool) -> tuple[Floats2d, Any]:
-    """RETURNS: the greatest numbers and backprop: dY -> Ragged. Of equals the first gets the gradient."""
+    """RETURNS: The maxima (n_docs, width) and backprop: dY -> Ragged (n_tokens, width). Among equal numbers, the first
+    one gets the gradient.
+    """
     if not isinstance(model.ops, CupyOps):
         return thinc_max(model, X, is_train)
     data, ends = _read(X)
@@ -79,7 +82,7 @@ def forward_max(model: ReducerT, X: Ragged, is_train: bool) -> tuple[Floats2d, A
 
 
 def _read(X: Ragged) -> tuple[ArrayT, ArrayT]:
-    """RETURNS: the vectors, and where each doc ends."""
+    """RETURNS: The vectors (n_tokens, width), and the row after each doc's last one (n_docs,)."""
     return cupy.ascontiguousarray(X.dataXd), cupy.cumsum(X.lengths, dtype="int32")
 
 

@@ -1,4 +1,7 @@
-"""Slices of one array, one for each doc, which need no copy to become that array again."""
+"""A list of one slice for each doc that remembers the array it was cut from, so that joining the slices copies nothing.
+
+`encoders/transformer` and `network/` pass token vectors and their gradients this way.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
@@ -12,10 +15,10 @@ RaggedT = Model[list[Floats2d], Ragged]
 
 
 class Slices(list[ArrayT]):
-    """The slices of an array.
+    """The slices of an array, one for each doc.
 
     whole (Floats2d): The array, (n_tokens, width).
-    lengths (Iterable[int]): Tokens of each doc.
+    lengths (Sequence[int]): Number of tokens of each doc.
     """
 
     def __init__(self, whole: ArrayT, lengths: Sequence[int]) -> None:
@@ -24,20 +27,20 @@ class Slices(list[ArrayT]):
 
 
 def join(arrays: list[Floats2d], ops: Ops) -> Floats2d:
-    """The arrays end to end. Slices are not copied."""
+    """Join the arrays of all docs end to end, (n_tokens, width). `Slices` are not copied."""
     whole: Floats2d = arrays.whole if isinstance(arrays, Slices) else ops.flatten(arrays)
     return whole
 
 
 def slices2ragged() -> RaggedT:
-    """Build the layer: thinc's `list2ragged` without the copies."""
+    """Build the layer: thinc's `list2ragged`, but without copies for `Slices`."""
     return Model("list2ragged", forward)
 
 
 def forward(
     model: RaggedT, arrays: list[Floats2d], is_train: bool
 ) -> tuple[Ragged, Callable[[Ragged], list[Floats2d]]]:
-    """RETURNS: the arrays end to end, and backprop."""
+    """RETURNS: The arrays end to end (n_tokens, width), and backprop: dY -> its slices."""
     lengths = [len(array) for array in arrays]
 
     def backprop(dY: Ragged) -> list[Floats2d]:

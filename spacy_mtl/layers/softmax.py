@@ -1,4 +1,4 @@
-"""Softmax and sigmoid in whole arrays, with the losses that belong to them."""
+"""Softmax, sigmoid and their relatives on whole arrays of numpy or cupy, for heads, `crf/` and `sharing/`."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from .ragged_rows import row_owners
 
 
 def row_max(rows: ArrayT) -> ArrayT:
-    """The greatest number of each row, (n, k) -> (n, 1). Rows may be none, or have no numbers: then minus infinity."""
+    """Return the maximum of each row, (n, k) -> (n, 1). It is minus infinity if k is 0; n may be 0."""
     if rows.size:
         return rows.max(axis=1, keepdims=True)
     xp = get_array_module(rows)
@@ -17,39 +17,42 @@ def row_max(rows: ArrayT) -> ArrayT:
 
 
 def softmax(logits: ArrayT) -> ArrayT:
-    """Row-wise softmax, (n, n_labels)."""
+    """Compute the softmax of each row, (n, n_labels)."""
     xp = get_array_module(logits)
     shifted = xp.exp(logits - row_max(logits))
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def log_softmax(logits: ArrayT) -> ArrayT:
-    """Row-wise log of the softmax, in nats."""
+    """Compute the log of the softmax of each row, in nats, (n, n_labels)."""
     xp = get_array_module(logits)
     shifted = logits - row_max(logits)
     return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
 
 
 def backprop_softmax(probabilities: ArrayT, gradient: ArrayT) -> ArrayT:
-    """From a gradient with respect to the probabilities to one with respect to the logits."""
+    """Convert the gradient of the probabilities to that of the logits, (n, n_labels)."""
     weighted = gradient * probabilities
     return weighted - probabilities * weighted.sum(axis=1, keepdims=True)
 
 
 def sigmoid(logits: ArrayT) -> ArrayT:
-    """Element-wise logistic function; saturates without overflow."""
+    """Compute the logistic function of each number. Large numbers saturate without overflow."""
     xp = get_array_module(logits)
     return 0.5 * (xp.tanh(0.5 * logits) + 1.0)
 
 
 def softplus(logits: ArrayT) -> ArrayT:
-    """log(1 + exp(x)), element-wise."""
+    """Compute log(1 + exp(x)) for each number."""
     xp = get_array_module(logits)
     return xp.logaddexp(0.0, logits)
 
 
 def repeat_rows(rows: ArrayT, lengths: ArrayT) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
-    """Repeat row i lengths[i] times. RETURNS: (sum of lengths, n) and backprop, which sums over the repeats."""
+    """Repeat row i lengths[i] times.
+
+    RETURNS: The rows (sum of lengths, n), and backprop, which sums the gradients of the copies of each row.
+    """
     xp = get_array_module(rows)
     index = xp.asarray(row_owners(to_numpy(lengths)))
 

@@ -1,4 +1,4 @@
-"""Gradients that are NaN or infinite: they are found before the optimizer sees them, and can be dropped."""
+"""Find gradients that are NaN or infinite before the optimizer sees them, and drop them."""
 
 import math
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from ..protocols.arrays import ArrayT
 
 
 class NotFinite(ValueError):
-    """A gradient is NaN or infinite. What has been accumulated until then has to be dropped."""
+    """A gradient is NaN or infinite. Gradients accumulated so far must be dropped."""
 
 
 def check_gradient(gradient: ArrayT, owner: str) -> None:
@@ -32,13 +32,13 @@ def drop_gradients(model: Model[Any, Any]) -> None:
 
 
 def _keep(key: tuple[int, str], weights: ArrayT, gradient: ArrayT) -> tuple[ArrayT, ArrayT]:
-    """Take the place of an optimizer, and change no weights. The gradient is overwritten: NaN times 0 is NaN."""
+    """Stand in for an optimizer without changing any weight. The gradient is overwritten, since NaN times 0 is NaN."""
     gradient.fill(0)
     return weights, gradient
 
 
 def _check(gradients: Iterable[ArrayT], owner: str) -> None:
-    """A sum is finite only if all that it adds up is; on a GPU, asking for one number costs one wait."""
+    """Check that all numbers are finite, by their sum: on a GPU that takes a single transfer."""
     with np.errstate(invalid="ignore", over="ignore"):
         total = float(sum(gradient.sum() for gradient in gradients))
     if not math.isfinite(total):

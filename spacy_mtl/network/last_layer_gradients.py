@@ -1,4 +1,4 @@
-"""Each loss's gradient at the parameters of the last shared layer, where an encoder can compute it."""
+"""The gradient of each loss at the parameters of the last shared layer, for encoders that can compute it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +14,13 @@ from .listeners import find_listeners, find_upstream
 
 
 def want_last_layer(encoder: EncoderT, nlp: Language | None, name: str, weighting: str) -> LastLayer:
-    """Ask the encoder, or the one that it listens to, to leave its last layer's way back in training.
+    """Ask the encoder, or the one that it listens to, to keep the backprop of its last layer in training.
 
-    name (str): The component's name. weighting (str): The weighting that needs it; both for the error.
-    RAISES ValueError: No encoder here can do that.
+    encoder (EncoderT): The component's encoder.
+    nlp (Language | None): The pipeline, to find the pipe that a listener listens to.
+    name (str): The component's name, for the error.
+    weighting (str): Name of the weighting that needs it, for the error.
+    RAISES ValueError: The encoder can't compute these gradients on their own.
     """
     models: list[Model[Any, Any]] = [encoder]
     listeners = find_listeners(encoder)
@@ -44,7 +47,7 @@ def want_last_layer(encoder: EncoderT, nlp: Language | None, name: str, weightin
 
 
 def last_layer_gradients(last_layer: LastLayer, gradients: Mapping[str, Floats2d]) -> dict[str, Floats1d]:
-    """For each gradient at the shared vectors (n_tokens, width), that at the last layer's parameters, (n_params,).
+    """Turn gradients at the vectors, (n_tokens, width), into those at the last layer's parameters, (n_params,).
 
     RAISES NotFinite: One of them is NaN or infinite; the error names the head.
     """

@@ -1,4 +1,4 @@
-"""What a component has to know about the listeners in its network."""
+"""The listeners in a component's network."""
 
 import inspect
 from typing import Any
@@ -9,12 +9,12 @@ from thinc.api import Model
 
 
 def find_listeners(model: Model[Any, Any]) -> list[Model[Any, Any]]:
-    """The layers that take their output from another pipe: spaCy's Tok2VecListener, spacy-transformers' listener."""
+    """Find the layers that take their output from another pipe, such as spaCy's and spacy-transformers' listeners."""
     return [node for node in model.walk() if hasattr(node, "upstream_name")]
 
 
 def check_listeners(model: Model[Any, Any], nlp: Language, name: str) -> None:
-    """Raise a ValueError if a listener has no pipe to listen to before pipe `name`, or not the width of its vectors.
+    """Raise a ValueError if there is no pipe before `name` that a listener could listen to, or if their widths differ.
     Disabled pipes count: spaCy disables those that are sourced or frozen while it initialises the others.
     """
     for listener in find_listeners(model):
@@ -24,7 +24,7 @@ def check_listeners(model: Model[Any, Any], nlp: Language, name: str) -> None:
 
 
 def find_upstream(listener: Model[Any, Any], nlp: Language, name: str) -> str:
-    """The name of the pipe before pipe `name` that a listener listens to. Raises a ValueError if there is none."""
+    """Get the name of the pipe before `name` that a listener listens to. Raise a ValueError if there is none."""
     names = nlp.component_names
     before = names[: names.index(name)] if name in names else names
     wanted = listener.upstream_name  # type: ignore[attr-defined]
@@ -48,7 +48,7 @@ def check_width(listener: Model[Any, Any], encoder: Model[Any, Any], *, name: st
 
 
 def check_vectors(model: Model[Any, Any], docs: list[Doc], name: str) -> None:
-    """Raise a ValueError if a doc did not pass the pipe that spaCy's listener listens to: it would see zeros."""
+    """Raise a ValueError if a doc did not pass the pipe that a spaCy listener listens to: it would get zeros."""
     if not any(len(doc) and not doc.tensor.size for doc in docs):
         return
     if any(node.name == "tok2vec-listener" for node in find_listeners(model)):
@@ -59,10 +59,10 @@ def check_vectors(model: Model[Any, Any], docs: list[Doc], name: str) -> None:
 
 
 def is_last_of_several(listener: Model[Any, Any]) -> bool:
-    """Whether other listeners have left gradients for this one to pass on.
+    """Check whether other listeners left gradients that this one must pass on.
 
-    The upstream pipe hands the last of its listeners the function that backpropagates what all have accumulated, and
-    keeps no other link to itself in the listener: the function's closure is the only way to ask.
+    The upstream pipe gives its last listener the function that backpropagates what all listeners have accumulated. The
+    closure of that function is the only link from the listener to the pipe.
     """
     backprop = getattr(listener, "_backprop", None)
     if backprop is None or not inspect.isfunction(backprop) or backprop.__name__ != "backprop":

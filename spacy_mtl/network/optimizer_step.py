@@ -1,4 +1,4 @@
-"""The optimizer's step for thinc's layers: on a GPU with a few kernels for all parameters."""
+"""The optimizer's step for thinc layers. On a GPU a few kernels update all parameters."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from ..protocols.arrays import ArrayT
 
 
 def finish_layers(layers: Sequence[Model[Any, Any]], sgd: Any) -> None:
-    """Let the optimizer change the layers' parameters, and set their gradients to zero."""
+    """Update the layers' parameters with the optimizer, and set their gradients to zero."""
     together = has_torch_cuda_gpu and hasattr(sgd, "step_together")
     if not (together and all(isinstance(layer.ops, CupyOps) for layer in layers)):
         for layer in layers:
@@ -33,7 +33,7 @@ def finish_layers(layers: Sequence[Model[Any, Any]], sgd: Any) -> None:
 
 
 def share_parameter(weights: ArrayT, gradient: ArrayT) -> Any:
-    """A tensor of torch, with its gradient, on the memory of cupy's arrays."""
+    """Build a torch tensor and its gradient that share the memory of cupy arrays."""
     param = xp2torch(weights)
     param.grad = xp2torch(gradient)
     return param

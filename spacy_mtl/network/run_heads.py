@@ -1,4 +1,4 @@
-"""The whole network: the shared encoder and every head, in the order in which heads see each other's scores."""
+"""The whole network: the shared encoder and all heads, in an order in which each head sees the scores it needs."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -26,15 +26,16 @@ ViewsT = dict[str, Ragged]
 def build_multitask_model(encoder: EncoderT, heads: Mapping[str, Head], weighting: Weighting) -> MultitaskModelT:
     """Build the network of a component.
 
+    encoder (EncoderT): The shared encoder.
     heads (Mapping[str, Head]): The heads by name, in the order in which they run. Their layers are ordered by name,
         since a config that was saved and read back may list them in another order.
-    weighting (Weighting): Its model, if it has one, is trained and saved along.
+    weighting (Weighting): The weighting. If it has a model, that becomes a layer too.
     """
     use_one_thread_after_forks()
     extra: list[Model[Any, Any]] = [] if weighting.model is None else [weighting.model]
     layers: list[Model[Any, Any]] = [encoder, *(heads[name].model for name in sorted(heads)), *extra]
     model: MultitaskModelT = Model(
-        "multitask", partial(forward, heads=dict(heads)), layers=layers, refs={"encoder": encoder}
+        "multitask", partial(forward, heads=dict(heads)), init=refuse_init, layers=layers, refs={"encoder": encoder}
     )
     # where `spacy pretrain` and `spacy debug model` look for it
     model.set_ref("tok2vec", encoder.maybe_get_ref("tok2vec"))
@@ -52,13 +53,23 @@ def forward(
     return run.scores, lambda d_scores: bp_tokvecs(Ragged(run.backprop(d_scores), tokvecs.lengths))
 
 
+def refuse_init(model: MultitaskModelT, X: Any = None, Y: Any = None) -> None:
+    """Raise an error: the component initializes the parts of the network itself, with labels and gold. `spacy pretrain`
+    gets here with `layer = ""`. It replaces a ValueError with one that names no fix, so this is another error.
+    """
+    raise RuntimeError(
+        "multitask: its network as a whole can't be initialized or pretrained on texts, only its encoder can; set "
+        'layer = "tok2vec" in [pretraining]'
+    )
+
+
 def prepare_nothing(name: str, scores: Mapping[str, ScoresT]) -> None:
     """Leave `HeadInput.prepared` empty."""
 
 
 @dataclass
 class HeadsRun:
-    """A forward pass of the heads, and its way back.
+    """A forward pass of the heads, with its backprop.
 
     tokvecs (Ragged): The shared vectors.
     scores (AllScoresT): By head name.
@@ -95,7 +106,7 @@ class HeadsRun:
         return {name: self.backprop({name: d_own}) for name, d_own in d_scores.items()}
 
     def _backprop_heads(self, d_scores: AllScoresT) -> ViewsT:
-        """The gradients at the heads' views of the shared vectors."""
+        """Backpropagate to the heads' views of the shared vectors."""
         d_scores, d_views = dict(d_scores), {}
         for name in reversed(self.bp_scores):
             if name not in d_scores:
@@ -123,8 +134,8 @@ def run_heads(
 
     model (MultitaskModelT): The network of the heads, or a copy of it.
     heads (Mapping[str, Head]): In the order in which they run.
-    prepare (PrepareT): Makes what a head works on beside the vectors, when its turn comes.
-    only (Collection[str] | None): The heads to run, with all that they need; None for every head.
+    prepare (PrepareT): Builds what a head works on beside the vectors. Called when the head is about to run.
+    only (Collection[str] | None): The heads to run, including all that they need; None for all heads.
     """
     layers = dict(zip(sorted(heads), model.layers[1:], strict=False))
     sharing = model.get_ref("encoder").maybe_get_ref("sharing")
@@ -143,12 +154,12 @@ def run_heads(
 
 
 def conditions_of(head: Head) -> tuple[str, ...]:
-    """The heads whose scores this one sees."""
+    """Get the names of the heads whose scores this head sees."""
     return head.condition_on if isinstance(head, TakesConditions) else ()
 
 
 def condition_on(head: Head, scores: ScoresT, tokvecs: Ragged) -> tuple[Any, Any]:
-    """What other heads see of this one, and its backprop to the scores."""
+    """Get what other heads see of this head, and its backprop to the scores."""
     assert isinstance(head, GivesCondition)
     return head.condition(scores, tokvecs.lengths)
 
@@ -156,7 +167,7 @@ def condition_on(head: Head, scores: ScoresT, tokvecs: Ragged) -> tuple[Any, Any
 def _share(
     sharing: SharingT | None, heads: Mapping[str, Head], X: SharingInput, is_train: bool
 ) -> tuple[Mapping[str, Ragged], Callable[[ViewsT], Floats2d]]:
-    """RETURNS: each head's view of the shared vectors, and backprop of any of the views."""
+    """Get each head's view of the shared vectors, and the backprop of any of the views."""
     if sharing is None:
         return dict.fromkeys(heads, X.tokvecs), _sum_views
     views, backprop = sharing(X, is_train)
@@ -164,7 +175,7 @@ def _share(
 
 
 def _sum_views(d_views: ViewsT) -> Floats2d:
-    """Without a sharing layer all heads see the same vectors."""
+    """Give all heads the same vectors: there is no sharing layer."""
     gradients: list[ArrayT] = [d_view.dataXd for d_view in d_views.values()]
     total = gradients[0]
     for gradient in gradients[1:]:

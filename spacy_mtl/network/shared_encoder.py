@@ -29,12 +29,12 @@ def make_shared_encoder_v1(tok2vec: Model[list[Doc], list[Floats2d]], sharing: S
 
 
 def forward(model: EncoderT, docs: list[Doc], is_train: bool) -> tuple[Ragged, Any]:
-    """The shared vectors, before any sharing layer."""
+    """Compute the shared vectors, before any sharing layer."""
     return model.get_ref("encoder")(docs, is_train)
 
 
 def init(model: EncoderT, X: list[Doc] | None = None, Y: Any = None) -> None:
-    """Initialise the layers with the sample's docs and shared vectors. The width is what the encoder gives."""
+    """Initialize the layers with the sample's docs and shared vectors. The encoder determines the width."""
     encoder = model.get_ref("encoder")
     encoder.initialize(X)
     tokvecs = encoder.predict(X or [])
@@ -45,8 +45,8 @@ def init(model: EncoderT, X: list[Doc] | None = None, Y: Any = None) -> None:
 
 
 def finish_encoder(model: EncoderT, sgd: Optimizer) -> None:
-    """Let the optimizer change the encoder, and in the sharing layer only what has got a gradient: the part of a head
-    or of a corpus that the batch had no gold for stays exactly as it was.
+    """Update the encoder with the optimizer, and of the sharing layer only what received a gradient: the parts of heads
+    and corpora for which the batch had no gold stay exactly as they were.
     """
     sharing = model.maybe_get_ref("sharing")
     if sharing is None:

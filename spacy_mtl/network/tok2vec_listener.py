@@ -20,14 +20,14 @@ def make_tok2vec_listener_v1(width: int, upstream: str = "*") -> Model[list[Doc]
 
 
 class Tok2VecListener(tok2vec.Tok2VecListener):
-    """The listener. In training it compares the sum of all ORTH values with that of the docs the pipe has seen.
+    """Listener that recognises its batch by the sum of all ORTH values.
 
-    It has the name of its base class because `spacy pretrain` knows a listener by the name of its class.
+    It has the name of its base class because `spacy pretrain` recognises listeners by the name of their class.
     """
 
     @classmethod
     def get_batch_id(cls, inputs: Iterable[Doc]) -> int:
-        """The sum, exactly: it exceeds 64 bits, so both halves of the values are summed on their own."""
+        """Compute the exact sum of all ORTH values. It exceeds 64 bits, so both halves of them are summed apart."""
         docs = [doc.to_array(ORTH) for doc in inputs]
         values = np.concatenate(docs).astype("uint64") if docs else np.zeros(0, dtype="uint64")
         return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())

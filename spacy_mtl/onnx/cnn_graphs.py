@@ -1,4 +1,4 @@
-"""The fast encoder as ONNX graphs; `OnnxNetwork` runs them."""
+"""Write the fast encoder as two ONNX graphs, which `OnnxNetwork` runs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,13 +15,17 @@ EPSILON = 1e-8
 
 
 def encoder_graphs(network: Network, vocab: Vocab) -> dict[str, bytes]:
-    """The graphs by name: "words" and "tokens"."""
+    """Build the graphs "words" and "tokens", as the contents of .onnx files.
+
+    network (Network): The nodes of the encoder.
+    vocab (Vocab): The vocab that says by which attribute static vectors are found.
+    """
     weights, settings = network_weights(network, look_up=True), read_settings(network, vocab)
     return {"words": words_graph(network, weights, settings), "tokens": tokens_graph(network, weights, settings)}
 
 
 def read_settings(network: Network, vocab: Vocab) -> Settings:
-    """What the caller of the graphs has to know about them."""
+    """Read the settings that the caller of the graphs needs."""
     embedding, encoder = network.embedding, network.encoder
     maxout, attrs = encoder.blocks[0].maxout, network.root.attrs
     return Settings(
@@ -39,7 +43,9 @@ def read_settings(network: Network, vocab: Vocab) -> Settings:
 
 
 def words_graph(network: Network, weights: Weights, settings: Settings) -> bytes:
-    """Rows of the hash tables -> vectors (n_words, width) and products (n_words, n_taps * n_out)."""
+    """Build the graph from rows of the hash tables (n_words, n_tables, 4) to the vectors of words (n_words, width) and
+    their products with the taps of the first layer (n_words, n_taps * n_out).
+    """
     graph = Graph("words")
     rows = graph.input("rows", ["n_words", len(settings.sizes), 4], "int64")
     vectors = write_embedding(graph, network, weights.mix, rows, "n_words")
@@ -51,7 +57,7 @@ def words_graph(network: Network, weights: Weights, settings: Settings) -> bytes
 
 
 def tokens_graph(network: Network, weights: Weights, settings: Settings) -> bytes:
-    """Tables of words and the rows that each window reads -> tokvecs (n_tokens, width)."""
+    """Build the graph from tables of words, and the rows that each window reads, to token vectors (n_tokens, width)."""
     graph = Graph("tokens")
     n_taps, width = 2 * settings.window + 1, settings.width
     vectors = graph.input("vectors", ["n_words", width])
@@ -71,8 +77,14 @@ def tokens_graph(network: Network, weights: Weights, settings: Settings) -> byte
 
 
 def write_embedding(graph: Graph, network: Network, mix: BlockWeights, rows: str, n_words: str) -> str:
-    """Rows of each hash table (n_words, n_tables, 4), and the input "static" if there are static vectors
-    -> (n_words, width).
+    """Write the embedding stage. Adds the input "static" if static vectors are used.
+
+    graph (Graph): The graph to write to.
+    network (Network): The nodes of the encoder.
+    mix (BlockWeights): The weights of the maxout.
+    rows (str): The value with the rows of each hash table, (n_words, n_tables, 4).
+    n_words (str): The name of the size that is the number of words.
+    RETURNS (str): The value with the vectors of the words, (n_words, width).
     """
     tables: list[Any] = [node.get_param("E") for node in network.embedding.tables]
     starts = np.cumsum([0, *map(len, tables[:-1])])
@@ -89,7 +101,7 @@ def write_embedding(graph: Graph, network: Network, mix: BlockWeights, rows: str
 
 
 def write_looked_up(graph: Graph, products: str, rows: str, bias: Any, n_taps: int) -> str:
-    """The sum of the products that each window is made of, rows (n_taps, n) -> (n, n_out)."""
+    """Write the sum of the products of the words in each window, rows (n_taps, n) -> (n, n_out)."""
     first = graph.weight(np.array([0]))
     parts = graph.nodes_of("Split", rows, n_outputs=n_taps, axis=0)
     taps = [graph.node("Gather", products, graph.node("Squeeze", part, first)) for part in parts]
@@ -100,12 +112,12 @@ def write_looked_up(graph: Graph, products: str, rows: str, bias: Any, n_taps: i
 
 
 def write_layer(graph: Graph, windows: str, layer: BlockWeights, *, winograd: bool) -> str:
-    """A residual convolution: windows (n_taps + tile - 1, n, width) -> (tile * n, width)."""
+    """Write a residual convolution, windows (n_taps + tile - 1, n, width) -> (tile * n, width)."""
     return (write_winograd if winograd else write_direct)(graph, windows, layer)
 
 
 def write_winograd(graph: Graph, windows: str, layer: BlockWeights) -> str:
-    """Two neighbours at a time, as in `winograd_products`."""
+    """Write a residual convolution over two neighbouring positions at a time, as in `winograd_products`."""
     taps = [graph.weight(tap) for tap in layer.taps]
     before, first, second, after = graph.nodes_of("Split", windows, n_outputs=4, axis=0)
     even = graph.node("MatMul", graph.node("Add", first, second), taps[1])
@@ -121,7 +133,7 @@ def write_winograd(graph: Graph, windows: str, layer: BlockWeights) -> str:
 
 
 def write_direct(graph: Graph, windows: str, layer: BlockWeights) -> str:
-    """Whole windows at once, as in `direct_products`."""
+    """Write a residual convolution over whole windows, as in `direct_products`."""
     n_taps, width, n_out = layer.taps.shape
     side_by_side = reshaped(graph, graph.node("Transpose", windows, perm=[1, 0, 2]), [-1, n_taps * width])
     taps = graph.weight(layer.taps.reshape(-1, n_out))
@@ -131,7 +143,7 @@ def write_direct(graph: Graph, windows: str, layer: BlockWeights) -> str:
 
 
 def write_maxout_norm(graph: Graph, Y: str, layer: BlockWeights) -> str:
-    """Products (…, pieces * width) -> (n, width)."""
+    """Write maxout and layer norm, products (…, pieces * width) -> (n, width)."""
     width = len(layer.gain)
     best = graph.node("ReduceMax", reshaped(graph, Y, [-1, len(layer.bias) // width, width]), axes=[1], keepdims=0)
     gain, shift = graph.weight(layer.gain), graph.weight(layer.shift)
@@ -139,12 +151,12 @@ def write_maxout_norm(graph: Graph, Y: str, layer: BlockWeights) -> str:
 
 
 def write_zero_last(graph: Graph, X: str, width: int) -> str:
-    """The rows but the last, and one of zeros."""
+    """Write a copy of X whose last row is zeros."""
     start, end = graph.weight(np.array([0])), graph.weight(np.array([-1]))
     zeros = graph.weight(np.zeros((1, width), dtype="float32"))
     return graph.node("Concat", graph.node("Slice", X, start, end, start), zeros, axis=0)
 
 
 def reshaped(graph: Graph, X: str, shape: Sequence[int]) -> str:
-    """The same numbers in another shape."""
+    """Write a change of shape."""
     return graph.node("Reshape", X, graph.weight(np.array(shape)))

@@ -1,4 +1,4 @@
-"""Export a trained pipeline, with its fast encoder as ONNX graphs."""
+"""Export a trained pipeline whose encoder runs as ONNX graphs."""
 
 import os
 import shutil
@@ -7,26 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
+from spacy.pipeline import TrainablePipe
 from spacy.util import load_model, replace_model_node
 from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ..encoders.hash_embed_cnn.thinc_nodes import find_network
+from ..extras import add_requirement
 from ..protocols.arrays import Tok2VecT
 from .cnn_graphs import encoder_graphs
 from .onnx_encoder import make_onnx_encoder_v1
 
-# spaCy's is a tree of the same nodes
+# spaCy's own architecture can be exported too, since its nodes are the same.
 ARCHITECTURES = ("spacy_mtl.HashEmbedCNN.v1", "spacy_mtl.MultiHashEmbedCNN.v1", "spacy.HashEmbedCNN.v2")
 ConfigT = dict[str, Any]
 
 
 def export_pipeline(path: str | Path, output: Path) -> dict[str, int]:
-    """Write a pipeline that predicts the same, with the encoder running in onnxruntime.
+    """Write a pipeline that predicts the same with its encoder running in onnxruntime.
 
-    path (str | Path): A trained pipeline, or the name of an installed one.
-    output (Path): A folder that is empty or does not exist. It gets all files or, if one can't be written, none.
-    RETURNS: The size of the graphs in bytes, by the name of the component.
+    path (str | Path): Folder of a trained pipeline, or the name of an installed one.
+    output (Path): Folder that is empty or does not exist. It gets all files, or none if one of them cannot be written.
+    RETURNS (dict[str, int]): Size of the graphs in bytes, by the name of the component.
     """
     if output.exists() and any(output.iterdir()):
         raise ValueError(f"{output} is not empty; remove it, or name another folder")
@@ -37,7 +39,7 @@ def export_pipeline(path: str | Path, output: Path) -> dict[str, int]:
 
 
 def write_whole(nlp: Language, output: Path) -> None:
-    """Write the pipeline next to `output` and rename the folder at the end."""
+    """Write the pipeline to a folder next to `output`, and rename that folder once it is complete."""
     output = output.resolve()
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     temporary.mkdir(parents=True)
@@ -52,9 +54,11 @@ def write_whole(nlp: Language, output: Path) -> None:
 
 
 def export_encoders(nlp: Language) -> dict[str, int]:
-    """Replace the encoders in the components' networks and configs, so that `nlp.to_disk` writes ONNX graphs.
+    """Replace the encoders in the networks and configs of the components, so that `nlp.to_disk` writes ONNX graphs.
 
-    RETURNS: The size of the graphs in bytes, for each component that had an encoder of its own.
+    Raises a ValueError if no component has an encoder of its own that can be exported.
+
+    RETURNS (dict[str, int]): Size of the graphs in bytes, by the name of the component.
     """
     sizes: dict[str, int] = {}
     pipes: list[tuple[str, Any]] = nlp.components
@@ -68,6 +72,7 @@ def export_encoders(nlp: Language) -> dict[str, int]:
             section.clear()
             section.update({"@architectures": "spacy_mtl.OnnxEncoder.v1", "width": exported.get_dim("nO")})
             sizes[name] = sizes.get(name, 0) + sum(map(len, exported.attrs["graphs"].values()))
+        add_requirement(nlp, [pipe.model] if isinstance(pipe, TrainablePipe) else [])
     if not sizes:
         raise ValueError(
             f"none of the components {nlp.pipe_names} has an encoder that can be exported; expected one of the "
@@ -77,14 +82,18 @@ def export_encoders(nlp: Language) -> dict[str, int]:
 
 
 def to_onnx(encoder: Tok2VecT, vocab: Vocab) -> Tok2VecT:
-    """The encoder's ONNX form. `vocab` says by which attribute static vectors are found."""
+    """Convert an encoder to an `OnnxEncoder` that computes the same.
+
+    encoder (Model): A trained encoder of one of `ARCHITECTURES`.
+    vocab (Vocab): The vocab that says by which attribute static vectors are found.
+    """
     exported = make_onnx_encoder_v1(encoder.get_dim("nO"))
     exported.attrs["graphs"] = encoder_graphs(find_network(encoder), vocab)
     return exported
 
 
 def _own_encoders(nlp: Language, name: str) -> list[tuple[ConfigT, Tok2VecT]]:
-    """A component's encoders that can be exported, each with the section of the config that describes it."""
+    """Find the encoders of a component that can be exported, each with the section of the config that describes it."""
     sections = list(_encoder_sections(nlp.get_pipe_config(name)))
     if not sections:
         return []
@@ -94,7 +103,7 @@ def _own_encoders(nlp: Language, name: str) -> list[tuple[ConfigT, Tok2VecT]]:
 
 
 def _encoder_sections(config: ConfigT) -> Iterator[ConfigT]:
-    """The sections of a component's config that describe an encoder."""
+    """Yield the sections of a component's config that describe an encoder of `ARCHITECTURES`."""
     if config.get("@architectures") in ARCHITECTURES:
         yield config
         return

@@ -1,4 +1,4 @@
-"""Write down a network as an ONNX graph, node by node."""
+"""A builder of ONNX graphs, node by node."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,14 +9,17 @@ try:
 except ImportError as error:
     raise ImportError("onnx, which writes the graphs, is not installed: pip install 'spacy-mtl[onnx]'") from error
 
-# LayerNormalization came with opset 17; IR version 8 is what runtimes of that time read
+# LayerNormalization needs opset 17. IR version 8 is the one that runtimes of that time read.
 OPSET = 17
 IR_VERSION = 8
 TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
 
 
 class Graph:
-    """A graph that grows. Inputs, weights and what nodes give are named by strings."""
+    """A graph under construction. Each value (an input, a weight or the output of a node) is a string, its name.
+
+    name (str): Name of the graph.
+    """
 
     FLOAT: int = TensorProto.FLOAT
 
@@ -28,34 +31,46 @@ class Graph:
         self.nodes: list[Any] = []
 
     def input(self, name: str, shape: Sequence[int | str], dtype: str = "float32") -> str:
-        """An array that the caller gives; sizes that vary have names. Asked for again, it is the same."""
+        """Add an array that the caller provides, unless there is one with this name already.
+
+        name (str): Name of the input.
+        shape (Sequence[int | str]): Its shape. Sizes that vary have names.
+        dtype (str): "float32" or "int64".
+        RETURNS (str): The value.
+        """
         if all(known.name != name for known in self.inputs):
             self.inputs.append(helper.make_tensor_value_info(name, TYPES[dtype], list(shape)))
         return name
 
     def weight(self, array: Any) -> str:
-        """An array that is part of the graph."""
+        """Add an array that is stored in the graph."""
         name = f"weight_{len(self.weights)}"
         self.weights.append(numpy_helper.from_array(array, name))
         return name
 
     def node(self, operator: str, *inputs: str, **attrs: Any) -> str:
-        """What an operator of ONNX makes of its inputs."""
+        """Apply an operator of ONNX.
+
+        operator (str): Name of the operator.
+        inputs (str): Values that it is applied to.
+        attrs (Any): Attributes of the operator.
+        RETURNS (str): The value of its output.
+        """
         return self.nodes_of(operator, *inputs, n_outputs=1, **attrs)[0]
 
     def nodes_of(self, operator: str, *inputs: str, n_outputs: int, **attrs: Any) -> list[str]:
-        """The same for an operator with several outputs."""
+        """Apply an operator with several outputs. RETURNS: Their values."""
         names = [f"{operator}_{len(self.nodes)}_{i}" for i in range(n_outputs)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attrs))
         return names
 
     def output(self, value: str, name: str, shape: Sequence[int | str]) -> None:
-        """Give a value to the caller."""
+        """Return a float value to the caller, under this name."""
         self.nodes.append(helper.make_node("Identity", [value], [name]))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
 
     def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
-        """The graph as the contents of an .onnx file. Raises an error of onnx if it is not valid."""
+        """Serialise the graph as the contents of an .onnx file. Raises an error of onnx if it is not valid."""
         graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.weights)
         opsets = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="spacy-mtl")

@@ -1,4 +1,4 @@
-"""Run the encoder's ONNX graphs: docs to token vectors, without torch."""
+"""Run the ONNX graphs of the encoder, from docs to token vectors, without torch."""
 
 import json
 import os
@@ -21,16 +21,19 @@ SETTINGS = "settings"
 
 
 class Settings(NamedTuple):
-    """What the caller of the graphs has to know. It is kept in each graph's metadata, as JSON.
+    """The settings that the caller of the graphs needs. They are stored as JSON in the metadata of each graph.
 
-    columns (list[int]): spaCy's ids of the attributes that are a token's features; last that of the static vectors.
-    seeds, sizes (list[int]): Of the hash table of each feature.
+    columns (list[int]): spaCy's ids of the attributes of the features, and last that of the static vectors' key.
+    seeds (list[int]): Seed of the hash table of each feature.
+    sizes (list[int]): Number of rows of each hash table.
     static (bool): Whether static vectors are used.
-    window (int): How many neighbours a layer sees on either side.
-    tiles (list[int]): How many neighbouring positions each layer computes at a time.
+    window (int): Number of neighbours that a layer sees on either side.
+    tiles (list[int]): Number of neighbouring positions that each layer computes at a time.
     padded (bool): Whether layers compute positions outside a doc.
-    width, n_out (int): Of the vectors, and of the products with a tap.
-    known_words (list[int] | None): If there is an unknown word, all that are not (see `hide_unseen`).
+    width (int): Width of the vectors.
+    n_out (int): Width of the products with a tap.
+    known_words (list[int] | None): Hashes of the words that training has seen, if all others become the unknown word
+        (see `hide_unseen`); otherwise None.
     """
 
     columns: list[int]
@@ -45,16 +48,19 @@ class Settings(NamedTuple):
     known_words: list[int] | None = None
 
     def to_metadata(self) -> dict[str, str]:
-        """For the graph."""
+        """Convert the settings to the metadata of a graph."""
         return {SETTINGS: json.dumps(self._asdict())}
 
 
 class OnnxNetwork:
-    """The two graphs in this process, and the words that they have seen.
+    """The sessions of the two graphs in this process, and a cache of words.
 
-    "words" takes the rows of the hash tables, (n_words, n_tables, 4), and static vectors if there are any; it gives the
-    words' vectors and their products with the taps of the first layer. "tokens" takes both as tables, with the rows
-    that each window of each layer reads (see `WindowPlan`), and gives the vectors of tokens.
+    The graph "words" takes the rows of the hash tables, (n_words, n_tables, 4), and static vectors if they are used. It
+    returns the vectors of words and their products with the taps of the first layer. The graph "tokens" takes both as
+    tables, together with the rows that each window of each layer reads (see `WindowPlan`), and returns the vectors of
+    tokens.
+
+    graphs (Mapping[str, bytes]): The graphs by name, as the contents of .onnx files.
     """
 
     def __init__(self, graphs: Mapping[str, bytes]) -> None:
@@ -65,10 +71,10 @@ class OnnxNetwork:
         self.cache = WordCache()
 
     def encode(self, docs: list[Doc]) -> Floats2d:
-        """RETURNS: The vectors of all tokens, (n_tokens, width). No doc may be empty."""
+        """Compute the vectors of all tokens, (n_tokens, width). No doc may be empty."""
         settings = self.settings
         words = distinct_words(docs, settings.columns)
-        # The vectors of the vocab can change without notice.
+        # Words cannot be kept, since nothing tells when the vectors of the vocab change.
         cache = WordCache() if settings.static else self.cache
 
         def compute(missing: Any) -> Any:
@@ -103,7 +109,7 @@ class OnnxNetwork:
 
 
 class OnnxState:
-    """Holds the sessions of a model, which no other process can use. A copy or a pickle of it is empty."""
+    """Holder for the sessions of a model, which belong to one process. A copy or a pickle of it is empty."""
 
     def __init__(self) -> None:
         self.graphs: Any = None
@@ -117,7 +123,7 @@ class OnnxState:
         return OnnxState, ()
 
     def read(self, graphs: Mapping[str, bytes]) -> OnnxNetwork:
-        """The network of these graphs, made anew if they are others, or if this process is a fork."""
+        """Return the network of these graphs. It is made anew if the graphs are others or this process is a fork."""
         if self.graphs is not graphs or self.process != os.getpid():
             self.network = OnnxNetwork(graphs)
             self.graphs, self.process = graphs, os.getpid()
@@ -125,16 +131,16 @@ class OnnxState:
 
 
 def make_session(graph: bytes) -> Any:
-    """A session of onnxruntime on the CPU."""
+    """Make a session of onnxruntime on the CPU."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
-    # With torch there is one part of the batch for each of its threads; without, one part and all cores.
+    # With torch, each of its threads computes a part of the batch. Without it, there is one part for all cores.
     options.intra_op_num_threads = 1 if has_torch else 0
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def import_onnxruntime() -> Any:
-    """The package. Raises an ImportError that names the extra if it can't be imported."""
+    """Import onnxruntime. Raises an ImportError that names the extra if that fails."""
     try:
         import onnxruntime
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""thinc's Adam, each parameter in one pass over its memory."""
+"""thinc's Adam through torch's fused kernel, which updates a parameter in one pass over its memory."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,17 +25,17 @@ def make_adam_v1(
     L2_is_weight_decay: bool = True,
     use_averages: bool = False,
 ) -> "Adam":
-    """Build the optimizer that takes the same steps as thinc's `Adam.v1`, with the same settings, through torch's fused
-    kernel (Kingma and Ba 2015; weight decay as in Loshchilov and Hutter 2019).
+    """Build the optimizer that takes the same steps as thinc's `Adam.v1` with the same settings, through torch's fused
+    kernel if torch is installed (Kingma and Ba 2015; weight decay as in Loshchilov and Hutter 2019).
 
     learn_rate (float | Schedule): Step size.
     L2 (float | Schedule): Weight decay, or the factor of the squared norm if `L2_is_weight_decay` is false.
     beta1 (float | Schedule): Decay rate of the running mean of the gradient.
     beta2 (float | Schedule): Decay rate of the running mean of the squared gradient.
-    eps (float | Schedule): Constant added to the root of the latter.
+    eps (float | Schedule): Constant added to the root of the running mean of the squared gradient.
     grad_clip (float | Schedule): Maximum norm of the gradient of one parameter; 0 for no limit.
     L2_is_weight_decay (bool): Apply `L2` as decoupled weight decay.
-    use_averages (bool): Keep a running mean of the weights, which is evaluated and saved in their place.
+    use_averages (bool): Keep a running mean of the weights. It is evaluated and saved in their place.
     """
     return Adam(
         learn_rate,
@@ -50,8 +50,8 @@ def make_adam_v1(
 
 
 class Adam(Optimizer):
-    """thinc's optimizer. Torch's fused kernel, if it can be imported, updates arrays in main memory; others are updated
-    as thinc does.
+    """thinc's optimizer. If torch can be imported, its fused kernel updates arrays in main memory. thinc updates all
+    others.
     """
 
     def __init__(self, learn_rate: FloatOrSeq, **settings: Any) -> None:
@@ -59,7 +59,7 @@ class Adam(Optimizer):
         self._tensors: dict[tuple[str, KeyT], tuple[ArrayT, TensorT]] = {}
 
     def __call__(self, key: KeyT, weights: ArrayT, gradient: ArrayT, *, lr_scale: float = 1.0) -> tuple[ArrayT, ArrayT]:
-        """Change the weights in place and set the gradient to zero. RETURNS: both."""
+        """Update the weights in place and set the gradient to zero. RETURNS: Both."""
         if not (can_fuse(weights, gradient) and self.b1 > 0.0 and self.b2 > 0.0):
             result: tuple[ArrayT, ArrayT] = super().__call__(key, weights, gradient, lr_scale=lr_scale)
             return result
@@ -69,7 +69,7 @@ class Adam(Optimizer):
             gradient += self.L2 * weights
         if key not in self.mom1:
             self.mom1[key], self.mom2[key] = _zeros(weights.size), _zeros(weights.size)
-        # Memory is the limit, not arithmetic: waking other threads costs more than they save.
+        # The step is bound by memory rather than arithmetic, so waking other threads costs more than it saves.
         with THREADS.one():
             self._step(weights, gradient, self.mom1[key], self.mom2[key], n_steps, lr_scale)
         if self.averages is not None:
@@ -79,8 +79,10 @@ class Adam(Optimizer):
         return weights, gradient
 
     def step_together(self, params: Mapping[KeyT, TensorT]) -> None:
-        """Change parameters of torch, which lie on one device: the steps that calls for each would take, with a few
-        kernels for all of them, which takes a fraction of the time on a GPU. Their gradients are used up.
+        """Update several torch parameters on one device with a few kernels for all of them. The steps are the same as
+        with a call for each, and take a fraction of the time on a GPU. The gradients are overwritten.
+
+        params (Mapping[KeyT, Tensor]): The parameters, each with its gradient.
         """
         if not all(_is_plain(param) for param in params.values()) or self.b1 <= 0.0 or self.b2 <= 0.0:
             for key, param in params.items():
@@ -123,8 +125,12 @@ class Adam(Optimizer):
         return Step(self.learn_rate * lr_scale, decay, self.b1, self.b2, self.eps, n_steps)
 
     def _keep(self, name: str, key: KeyT, param: TensorT, *, shape: Sequence[int]) -> TensorT:
-        """A tensor like the parameter on the memory of what thinc keeps for it under this name, in an array of this
-        shape; zeros if it is new.
+        """Return a tensor of the parameter's shape that shares the memory of an array that thinc keeps for it.
+
+        name (str): Attribute of the optimizer, such as "mom1". An array that does not exist yet is filled with zeros.
+        key (KeyT): Key of the parameter.
+        param (Tensor): The parameter.
+        shape (Sequence[int]): Shape of thinc's array.
         """
         arrays: dict[KeyT, ArrayT] = getattr(self, name)
         if key not in arrays:
@@ -137,7 +143,7 @@ class Adam(Optimizer):
 
 
 def can_fuse(weights: ArrayT, gradient: ArrayT) -> bool:
-    """Whether both are plain arrays that torch can work on where they lie."""
+    """Whether both are plain arrays in main memory that torch can update in place."""
     if not has_torch or len(gradient) < 1:
         return False
     arrays = (weights, gradient)
@@ -147,13 +153,13 @@ def can_fuse(weights: ArrayT, gradient: ArrayT) -> bool:
 
 
 def _is_plain(param: TensorT) -> bool:
-    """Whether a parameter of torch and its gradient are float32 and lie in one piece."""
+    """Whether a torch parameter and its gradient are contiguous and float32."""
     pair = (param.data, param.grad)
     return all(tensor.dtype == torch.float32 and tensor.is_contiguous() for tensor in pair)
 
 
 def _averaged(n_steps: int) -> float:
-    """What the newest weights count in the running mean, as in thinc."""
+    """Return the weight of the newest parameters in the running mean, as in thinc."""
     return float(1.0 - min((1.0 + n_steps) / (10.0 + n_steps), 0.9999))
 
 

@@ -1,20 +1,23 @@
-"""Adam's step in torch's fused kernel: each parameter in one pass over its memory, and many of them in one call."""
+"""A step of Adam with torch's fused kernel: one pass over the memory of each parameter, many parameters in one call."""
 
 import math
 from typing import Any, NamedTuple
 
 from thinc.compat import torch
 
-# torch.Tensor, where torch can be imported
+# torch.Tensor, if torch can be imported
 TensorT = Any
 
 
 class Step(NamedTuple):
     """The settings of a step.
 
-    learn_rate (float): Step size. decay (float): Share of the weights that is taken off, times `learn_rate`.
-    beta1, beta2, eps (float): As in `spacy_mtl.Adam.v1`.
-    n_steps (int): Steps of the parameters, with this one.
+    learn_rate (float): Step size.
+    decay (float): Weight decay; `learn_rate * decay` is the share of the weights that is subtracted.
+    beta1 (float): Decay rate of the running mean of the gradient.
+    beta2 (float): Decay rate of the running mean of the squared gradient.
+    eps (float): Constant added to the root of the running mean of the squared gradient.
+    n_steps (int): Number of steps that the parameters have taken, including this one.
     """
 
     learn_rate: float
@@ -26,7 +29,13 @@ class Step(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Tensors of some parameters, one each. means, squares: the running means of gradient and squared gradient."""
+    """The tensors of some parameters. Each list has one tensor for each parameter.
+
+    weights (list[Tensor]): The parameters.
+    gradients (list[Tensor]): Their gradients.
+    means (list[Tensor]): Running means of the gradients.
+    squares (list[Tensor]): Running means of the squared gradients.
+    """
 
     weights: list[TensorT]
     gradients: list[TensorT]
@@ -35,11 +44,13 @@ class Moments(NamedTuple):
 
 
 def take_step(tensors: Moments, step: Step, *, divisor: TensorT | None = None) -> None:
-    """Change the weights and the moments in place.
+    """Update the weights and the moments in place.
 
-    divisor (Tensor | None): What the gradients are divided by first.
+    tensors (Moments): The tensors, all on one device.
+    step (Step): The settings of the step.
+    divisor (Tensor | None): Number by which the gradients are divided first.
     """
-    # torch decays the weights before the step, thinc the result: the step is shortened as much
+    # torch decays the weights before the step, thinc after it. A shorter step makes up for that.
     decay = step.learn_rate * step.decay
     learn_rate = step.learn_rate * (1.0 - decay)
     age = torch.full((), float(step.n_steps), device=tensors.weights[0].device)
@@ -52,7 +63,7 @@ def take_step(tensors: Moments, step: Step, *, divisor: TensorT | None = None) -
         beta1=step.beta1,
         beta2=step.beta2,
         weight_decay=decay / learn_rate if decay else 0.0,
-        # torch adds it after the correction of the mean square's bias, thinc before
+        # torch adds eps after the bias correction of the mean square, thinc before it.
         eps=step.eps / math.sqrt(1.0 - step.beta2**step.n_steps),
         amsgrad=False,
         maximize=False,
@@ -61,6 +72,6 @@ def take_step(tensors: Moments, step: Step, *, divisor: TensorT | None = None) -
 
 
 def clip_norms(gradients: list[TensorT], limit: float) -> None:
-    """Shorten those whose norm is greater, in place, without waiting for the device."""
+    """Clip each gradient to a maximum norm, in place and without waiting for the device."""
     norms = torch.stack(torch._foreach_norm(gradients))
     torch._foreach_mul_(gradients, (limit / norms.clamp(min=limit)).unbind())

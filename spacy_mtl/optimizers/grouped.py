@@ -1,4 +1,4 @@
-"""Adam with parameter groups: an encoder and heads with learning rates of their own."""
+"""Adam with parameter groups, so that encoder and heads can have learning rates of their own."""
 
 import math
 import re
@@ -20,7 +20,8 @@ from .growth import move_moments
 from .parameters import find_parameters
 
 CHECK_AFTER = 100
-# spaCy makes the optimizer where no callback can reach it: both know the folder of the training's state
+# spaCy creates the optimizer where no callback can reach it. The callback finds it here by the folder of the state,
+# which both know.
 BY_STATE: "WeakValueDictionary[Path, GroupedAdam]" = WeakValueDictionary()
 
 
@@ -38,34 +39,34 @@ def make_optimizer_v1(
     use_averages: bool = False,
     state: str | None = None,
 ) -> "GroupedAdam":
-    """Build an optimizer that takes the steps of `spacy_mtl.Adam.v1`, with a learning rate for each group of
+    """Build an optimizer that takes the steps of `spacy_mtl.Adam.v1`, with a learning rate of its own for each group of
     parameters.
 
-    A group takes the parameters whose name matches its `pattern`. A parameter that two groups match is an error, and so
-    is a group that has matched none after 100 steps. Parameters that no group matches use the optimizer's own settings.
+    A group contains the parameters whose name matches its `pattern`. It is an error if two groups match a parameter, or
+    if a group has matched none after 100 steps. Parameters that no group matches use the settings of the optimizer.
 
     learn_rate (float | Schedule): Step size of the parameters that no group matches.
-    groups (dict[str, dict] | None): Groups of parameters, by any name. Their order does not matter.
-        pattern (str): Regular expression, searched in the parameter's name.
+    groups (dict[str, dict] | None): Groups of parameters, under names of your choice, in any order.
+        pattern (str): Regular expression that is searched in the name of a parameter.
         learn_rate (float | Schedule): Step size; by default the optimizer's.
         L2 (float | Schedule): Weight decay; by default the optimizer's.
         frozen (bool): Keep the parameters exactly as they are.
         unfreeze_at (int): Step from which the parameters are updated: gradual unfreezing (Howard and Ruder 2018,
-            "Universal Language Model Fine-tuning for Text Classification"). Until then no momentum is kept.
+            "Universal Language Model Fine-tuning for Text Classification"). Until then no momentum is collected.
         layer_decay (float): Discriminative fine-tuning (same paper), above 0 and at most 1: the learning rate of layer
             i is multiplied by `layer_decay ** (n_layers - 1 - i)`, that of embeddings by `layer_decay ** n_layers`.
         n_layers (int): Number of layers of the encoder, for `layer_decay`.
-        layer (str): Regular expression whose first group is the index of a parameter's layer, from 0. By default names
-            such as `layer.3.` and `h.3.` are understood.
+        layer (str): Regular expression whose first group is the index of a parameter's layer, counted from 0. By
+            default it matches names such as `layer.3.` and `h.3.`.
     L2 (float | Schedule): Weight decay, or the factor of the squared norm if `L2_is_weight_decay` is false.
     decay_exempt (str): Regular expression for the names of parameters without `L2`; by default biases and layer norms
         of torch, as in the fine-tuning of BERT. An empty string exempts none.
     beta1 (float | Schedule): Decay rate of the running mean of the gradient.
     beta2 (float | Schedule): Decay rate of the running mean of the squared gradient.
-    eps (float | Schedule): Constant added to the root of the latter.
+    eps (float | Schedule): Constant added to the root of the running mean of the squared gradient.
     grad_clip (float | Schedule): Maximum norm of the gradient of one parameter, not of all together; 0 for no limit.
     L2_is_weight_decay (bool): Apply `L2` as decoupled weight decay.
-    use_averages (bool): Keep a running mean of the weights, which is evaluated and saved in their place.
+    use_averages (bool): Keep a running mean of the weights. It is evaluated and saved in their place.
     state (str | None): Folder of the saved training: the `path` of `spacy_mtl.TrainingState.v1`.
     """
     try:
@@ -82,8 +83,11 @@ def make_optimizer_v1(
 
 @dataclass(frozen=True)
 class ParameterSettings:
-    """What the optimizer knows of a parameter: its group, None for the default one; the factor of its learning rate;
-    whether L2 is 0.
+    """The settings of a parameter.
+
+    group (Group | None): Its group; None if no group matches it.
+    factor (float): Factor of its learning rate.
+    exempt (bool): Whether its `L2` is 0.
     """
 
     group: Group | None
@@ -91,15 +95,17 @@ class ParameterSettings:
     exempt: bool
 
     def is_frozen(self, step: int) -> bool:
-        """Whether the parameter stays as it is in this step."""
+        """Whether the parameter is not updated in this step."""
         return self.group is not None and step < self.group.unfreeze_at
 
 
 class GroupedAdam(Adam):
-    """The optimizer. `step_schedules`, which `spacy train` calls after each step, counts the steps and moves the
-    schedules; `learn_rate` is the default group's.
+    """The optimizer. `spacy train` calls `step_schedules` after each step, which counts the steps and moves the
+    schedules.
 
-    step (int): Steps taken.
+    groups (dict[str, Group]): The groups by name.
+    step (int): Number of steps taken.
+    learn_rate (float): Step size of the parameters that no group matches.
     """
 
     def __init__(
@@ -120,16 +126,19 @@ class GroupedAdam(Adam):
         self._by_key: dict[KeyT, ParameterSettings] = {}
 
     def bind(self, nlp: Language) -> None:
-        """Tell the optimizer where in the pipeline a parameter hangs, before its first step. Raises a ValueError for
-        groups that match no parameter, or match one twice.
+        """Tell the optimizer the names of the parameters in a pipeline, before the first step.
+
+        Raises a ValueError if a group matches no parameter, or two groups match the same one.
+
+        nlp (Language): The pipeline.
         """
         self._nlp = nlp
         self.find_grown()
         self._check_groups()
 
     def find_grown(self) -> None:
-        """Read the pipeline's parameters again. Those that `add_label` has put larger ones in the place of hand on
-        their group, moments and averages. Without a pipeline (see `bind`) no parameter has a group.
+        """Read the parameters of the pipeline again. A parameter that `add_label` has replaced by a larger one hands on
+        its group, moments and averages. Without a pipeline (see `bind`) this does nothing.
         """
         if self._nlp is None:
             return
@@ -144,7 +153,7 @@ class GroupedAdam(Adam):
                 move_moments(self, old, new, shape=shapes[old], grown=self._shapes[new])
 
     def __call__(self, key: KeyT, weights: ArrayT, gradient: ArrayT, *, lr_scale: float = 1.0) -> tuple[ArrayT, ArrayT]:
-        """Change the weights in place and set the gradient to zero. RETURNS: both."""
+        """Update the weights in place and set the gradient to zero. RETURNS: Both."""
         settings = self._settings_for(key)
         if settings.is_frozen(self.step):
             gradient[...] = 0.0
@@ -153,7 +162,7 @@ class GroupedAdam(Adam):
             return super().__call__(key, weights, gradient, lr_scale=lr_scale)
 
     def step_together(self, params: Mapping[KeyT, TensorT]) -> None:
-        """Change parameters of torch, which lie on one device. Their gradients are used up."""
+        """Update several torch parameters on one device. The gradients are overwritten."""
         by_settings: dict[ParameterSettings, dict[KeyT, TensorT]] = {}
         for key, param in params.items():
             by_settings.setdefault(self._settings_for(key), {})[key] = param
@@ -163,13 +172,13 @@ class GroupedAdam(Adam):
                     super().step_together(same)
 
     def step_schedules(self) -> None:
-        """Move all schedules by a step. Raises a ValueError after 100 steps if a group has matched no parameter."""
+        """Move all schedules by one step. Raises a ValueError after 100 steps if a group has matched no parameter."""
         self.skip(1)
         if self.step == CHECK_AFTER:
             self._check_groups()
 
     def skip(self, n_steps: int) -> None:
-        """Move all schedules by so many steps, as if they had been taken."""
+        """Move all schedules by `n_steps` steps, as if these had been taken."""
         for _ in range(n_steps):
             Optimizer.step_schedules(self)
             for group in self.groups.values():
@@ -178,7 +187,7 @@ class GroupedAdam(Adam):
 
     @contextmanager
     def _apply(self, settings: ParameterSettings) -> Iterator[None]:
-        """Step with the settings of one parameter, then with the common ones again."""
+        """Use the settings of one parameter within the context."""
         learn_rate, L2 = self.learn_rate, self.L2
         if settings.group is not None:
             own = settings.group
@@ -218,7 +227,7 @@ class GroupedAdam(Adam):
             some = names[:: math.ceil(len(names) / 5)] if names else []
             raise ValueError(
                 f"Optimizer: group {name!r}: its pattern {self.groups[name].pattern.pattern!r} matches none of the "
-                f"{len(names)} names of parameters, such as {some}; change the pattern, or leave the group out. A "
-                "frozen component's parameters never get here, and thinc's layers have short names unless the optimizer"
-                " is bound to the pipeline, as by spacy_mtl.TrainingState.v1"
+                f"{len(names)} names of parameters, such as {some}; change the pattern, or leave the group out. The "
+                "parameters of frozen components are not among them, and thinc's layers have short names unless the "
+                "optimizer is bound to the pipeline, as by spacy_mtl.TrainingState.v1"
             )

@@ -1,4 +1,4 @@
-"""A parameter group: which parameters, by a regular expression, and with which learning rate."""
+"""A group of parameters, chosen by a regular expression, with a learning rate and weight decay of its own."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,10 @@ EMBEDDINGS = re.compile(r"embed|wte|wpe")
 
 
 class Rate:
-    """A number, or a schedule of numbers, one a step; the last one stays when a schedule ends."""
+    """A number, or a schedule with a number for each step. When a schedule ends, its last number stays.
+
+    value (float): The number of the current step.
+    """
 
     def __init__(self, value: FloatOrSeq) -> None:
         self._schedule: Iterator[float] = iter([value] if isinstance(value, int | float) else value)
@@ -22,20 +25,22 @@ class Rate:
             raise TypeError(f"{self.value!r} is no number")
 
     def step(self) -> None:
-        """Go on to the next number."""
+        """Move to the next number."""
         self.value = next(self._schedule, self.value)
 
 
 @dataclass(frozen=True)
 class Group:
-    """A parameter group.
+    """A group of parameters.
 
-    pattern (re.Pattern): Is searched in the names of parameters.
-    learn_rate, L2 (Rate | None): None for the optimizer's own.
-    unfreeze_at (float): Before this step the parameters stay as they are; infinite if the group is frozen.
-    layer_decay (float): From layer to layer, downwards, the learning rate is multiplied with it.
-    n_layers (int): Layers of the encoder; 0 if there is no decay.
-    layer (re.Pattern): Its first group is the number of a parameter's layer.
+    name (str): Its name in the config.
+    pattern (re.Pattern): Regular expression that is searched in the names of parameters.
+    learn_rate (Rate | None): Step size; None for the optimizer's.
+    L2 (Rate | None): Weight decay; None for the optimizer's.
+    unfreeze_at (float): Step from which the parameters are updated; infinite if the group is frozen.
+    layer_decay (float): Factor of the learning rate from each layer to the one below.
+    n_layers (int): Number of layers of the encoder; 0 if there is no decay.
+    layer (re.Pattern): Regular expression whose first group is the index of a parameter's layer.
     """
 
     name: str
@@ -48,7 +53,13 @@ class Group:
     layer: re.Pattern[str]
 
     def factor(self, param: str) -> float:
-        """The factor of the learning rate of a parameter of this name: layer_decay ** (n_layers - 1 - layer)."""
+        """Return the factor of a parameter's learning rate: layer_decay ** (n_layers - 1 - layer).
+
+        With layer_decay = 0.5 and n_layers = 3 it is 1 in layer 2, the last one, 0.5 in layer 1, 0.25 in layer 0, and
+        0.125 in the embedding. It is 1 without `layer_decay` and for parameters outside of the layers.
+
+        param (str): Name of the parameter.
+        """
         if not self.n_layers:
             return 1.0
         found = self.layer.search(param)
@@ -63,25 +74,25 @@ class Group:
         return float(self.layer_decay ** (self.n_layers - 1 - number))
 
     def step(self) -> None:
-        """Move the schedules by a step."""
+        """Move the schedules by one step."""
         for rate in (self.learn_rate, self.L2):
             if rate is not None:
                 rate.step()
 
 
 def read_groups(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, Group]:
-    """The groups by name. Raises a ValueError that names the group and the setting that can't be used."""
+    """Read all groups from the config. Raises a ValueError that names the group and the setting that can't be used."""
     return {name: read_group(name, settings) for name, settings in groups.items()}
 
 
 def read_group(name: str, settings: Mapping[str, Any]) -> Group:
-    """One group from its settings in the config."""
+    """Read one group from its settings in the config."""
     unknown = sorted(set(settings) - set(OPTIONS))
     if unknown:
         raise ValueError(f"Optimizer: group {name!r}: unknown settings {unknown}, expected some of {list(OPTIONS)}")
     frozen, unfreeze_at = bool(settings.get("frozen")), settings.get("unfreeze_at") or 0
     if frozen and unfreeze_at:
-        raise ValueError(f"Optimizer: group {name!r}: frozen is for ever, unfreeze_at for a time; set one of them")
+        raise ValueError(f"Optimizer: group {name!r}: frozen and unfreeze_at are both set; set only one of them")
     if not isinstance(unfreeze_at, int) or unfreeze_at < 0:
         raise ValueError(f"Optimizer: group {name!r}: unfreeze_at is {unfreeze_at!r}, expected a number of steps")
     layer_decay, n_layers = _read_decay(name, settings)

@@ -1,4 +1,4 @@
-"""What an optimizer keeps for a parameter that has grown, as a head's do when it gets a new label."""
+"""Moments and averages of parameters that have grown, as those of a head do when it gets a new label."""
 
 from typing import Any
 
@@ -10,11 +10,17 @@ from ..protocols.arrays import ArrayT
 
 
 def move_moments(optimizer: Optimizer, old: KeyT, new: KeyT, *, shape: tuple[int, ...], grown: tuple[int, ...]) -> None:
-    """Keep under the new key what was kept under the old one. The old values lie in the first rows and columns.
+    """Move the moments and the average of a parameter to a new key, and enlarge them to its new shape.
 
-    New values begin with no momentum, an average of 0, as they were 0, and the mean of the other values' mean squares:
-    with 0 their first steps would be several times the learning rate, since the correction for a young parameter is
-    over.
+    The old values take the first rows and columns. New values have no momentum, and an average of 0, which is what they
+    were so far. Their mean square is the average mean square of the old values. With 0 their first steps would be
+    several times the learning rate, since the bias correction for new parameters has ended.
+
+    optimizer (Optimizer): The optimizer.
+    old (KeyT): Key of the parameter before.
+    new (KeyT): Key of the larger parameter.
+    shape (tuple[int, ...]): Old shape.
+    grown (tuple[int, ...]): New shape.
     """
     if old in optimizer.nr_update:
         optimizer.nr_update[new] = optimizer.nr_update.pop(old)

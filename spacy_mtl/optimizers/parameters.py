@@ -1,4 +1,4 @@
-"""Names of what a pipeline learns that are the same in another process, where thinc's numbers of nodes are not."""
+"""Names of the parameters of a pipeline that are the same in every process, unlike the ids of thinc's nodes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from ..protocols.resumable import Resumable
 class Parameter:
     """A parameter of a pipeline.
 
-    key (tuple[int, str]): What thinc gives the optimizer: number of the node or shim, and the parameter's own name.
+    key (tuple[int, str]): Its key in thinc's optimizers: the id of the node or shim, and its own name there.
     weights (ArrayT): Its values, which must not be changed.
-    gradient (ArrayT | None): What the next step will use, if there is anything.
+    gradient (ArrayT | None): The gradient that the next step will use, if there is one.
     """
 
     key: KeyT
@@ -29,13 +29,15 @@ class Parameter:
 
 
 def trainable_pipes(nlp: Language) -> dict[str, Any]:
-    """The components that have a network, by name."""
+    """Return the components that have a network, by name."""
     return {name: pipe for name, pipe in nlp.pipeline if isinstance(getattr(pipe, "model", None), Model)}
 
 
 def find_parameters(nlp: Language) -> dict[str, Parameter]:
-    """All parameters by name: component, head if it belongs to one, layer with its index in the network, own name; such
-    as "tok2vec/maxout.5/W", "multitask/slots/linear.3/b".
+    """Find all parameters of a pipeline, by name.
+
+    A name consists of the component, the head if the parameter belongs to one, the layer with its index in the network,
+    and the parameter's own name, such as "tok2vec/maxout.5/W" or "multitask/slots/linear.3/b".
     """
     found: dict[str, Parameter] = {}
     for pipe_name, pipe in trainable_pipes(nlp).items():
@@ -48,7 +50,7 @@ def find_parameters(nlp: Language) -> dict[str, Parameter]:
 
 
 def find_resumables(nlp: Language) -> dict[str, Resumable]:
-    """What layers keep for the training alone, by component, layer with its index in the network, and own name."""
+    """Find attributes of layers that are kept only for training, by component, layer with its index, and own name."""
     return {
         f"{pipe_name}/{node.name}.{index}/{name}": value
         for pipe_name, pipe in trainable_pipes(nlp).items()
@@ -59,7 +61,7 @@ def find_resumables(nlp: Language) -> dict[str, Resumable]:
 
 
 def _walk(model: Model[Any, Any], prefix: str, seen: set[int]) -> Iterator[tuple[str, Parameter]]:
-    """The parameters of the nodes that were not seen before."""
+    """Yield the parameters, by name, of nodes that were not seen before."""
     for index, node in enumerate(model.walk()):
         if node.id in seen:
             continue

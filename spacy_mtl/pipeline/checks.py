@@ -1,7 +1,8 @@
-"""What is refused about a component's heads, weighting and labels."""
+"""Checks of a component's heads, weighting and labels."""
 
 from collections.abc import Mapping
-from typing import Any
+from copy import copy, deepcopy
+from typing import Any, cast
 
 from ..protocols.head import GoldChecking, Head, Thresholded
 from ..protocols.weighting import MergesGradients, Weighting
@@ -13,15 +14,23 @@ RESERVED = (".", "/")
 
 
 def check_heads(heads: Mapping[str, Any], name: str) -> None:
-    """Raise a ValueError if there are no heads, if something else is among them, or if names can't be told apart."""
+    """Raise a ValueError if there are no heads, if a value is not a head, or if a name is reserved or ambiguous."""
     if not heads:
         raise ValueError(
             f"component {name!r}: it has no heads; add at least one section [components.{name}.heads.NAME] "
             "with @mtl_heads"
         )
     for key, head in heads.items():
+        nested = [inner for inner, value in head.items() if isinstance(value, Head)] if isinstance(head, dict) else []
+        if nested:
+            raise ValueError(
+                f"component {name!r}: the head name '{key}.{nested[0]}' has a '.', which separates sections of the "
+                "config; rename the head, for example with '_' in its place"
+            )
         if not isinstance(head, Head):
-            raise ValueError(f"component {name!r}: {key!r} under heads is {head!r}, which is no head; use @mtl_heads")
+            raise ValueError(
+                f"component {name!r}: {key!r} under heads is {head!r}, which is not a head; use @mtl_heads"
+            )
         reserved = [sign for sign in RESERVED if sign in key]
         if reserved:
             raise ValueError(
@@ -32,12 +41,12 @@ def check_heads(heads: Mapping[str, Any], name: str) -> None:
 
 
 def check_score_keys(heads: Mapping[str, Head], name: str) -> None:
-    """Raise a ValueError if two heads would report a score under one key: `intent` has a `macro_f`, and `intent_macro`
-    an `f`.
+    """Raise a ValueError if two heads would report a score under the same key: the `macro_f` of `intent` and the `f` of
+    `intent_macro` are both `intent_macro_f`.
     """
     owners: dict[str, str] = {}
     for key, head in heads.items():
-        for metric in {*head.standard_scores.values(), head.main_score} - {None}:
+        for metric in sorted({*head.standard_scores.values(), head.main_score or ""} - {""}):
             other = owners.setdefault(f"{key}_{metric}", key)
             if other != key:
                 raise ValueError(
@@ -47,9 +56,11 @@ def check_score_keys(heads: Mapping[str, Head], name: str) -> None:
 
 
 def check_weighting(weighting: Any, name: str) -> Weighting:
-    """The weighting. Raises a ValueError if it is none, or lacks what it needs."""
+    """Return the weighting. Raise a ValueError if it is not one, or lacks a method that it needs."""
     if not isinstance(weighting, Weighting):
-        raise ValueError(f"component {name!r}: weighting is {weighting!r}, which is no weighting; use @mtl_weightings")
+        raise ValueError(
+            f"component {name!r}: weighting is {weighting!r}, which is not a weighting; use @mtl_weightings"
+        )
     if weighting.needs not in ("sum", "vectors", "last_layer"):
         raise ValueError(
             f"component {name!r}: the weighting {type(weighting).__name__} has needs = {weighting.needs!r}; expected "
@@ -75,9 +86,17 @@ def check_overlap(heads: Mapping[str, Head]) -> None:
 
 
 def check_label(label: Any, head: str) -> None:
-    """Raise a ValueError if a label is no string, or empty."""
+    """Raise a ValueError if a label is not a string, or is empty."""
     if not isinstance(label, str) or not label:
-        raise ValueError(f"head {head!r}: {label!r} is no label; a label is a string of at least one character")
+        raise ValueError(f"head {head!r}: {label!r} can't be a label; a label is a string of at least one character")
+
+
+def with_label(head: Any, label: str) -> Head:
+    """Copy the head and its network, and add a label to the copy, to try it out."""
+    trial = copy(head)
+    trial.model = deepcopy(head.model)
+    trial.add_label(label)
+    return cast(Head, trial)
 
 
 def check_gold(heads: Mapping[str, Head], views: HeadViews) -> None:
@@ -88,7 +107,7 @@ def check_gold(heads: Mapping[str, Head], views: HeadViews) -> None:
 
 
 def with_threshold(heads: Mapping[str, Head], threshold: float | None) -> Mapping[str, Head]:
-    """The heads, those that have a threshold with this one, if there is any."""
+    """Replace the threshold of the heads that have one. None leaves all heads as they are."""
     if threshold is None:
         return heads
     return {

@@ -11,8 +11,8 @@ from .head_views import HeadViews
 
 
 def find_consistent(heads: Mapping[str, Head]) -> dict[str, str]:
-    """Each consistent head with its classifier. Raises a ValueError if that has no exclusive classes, or if two heads
-    name the same.
+    """Map each jointly decoded head to its classifier. Raise a ValueError if the classifier's classes are not
+    exclusive, or if two heads name the same classifier.
     """
     pairs: dict[str, str] = {}
     for key, head in heads.items():
@@ -36,16 +36,16 @@ def find_consistent(heads: Mapping[str, Head]) -> dict[str, str]:
 
 
 def update_constraints(heads: Mapping[str, Any], pairs: Mapping[str, str], views: HeadViews) -> None:
-    """Show each consistent head its gold together with the gold classes."""
+    """Pass each jointly decoded head its gold together with the gold classes."""
     for key, other in pairs.items():
         heads[key].update_constraints(views.of(key), heads[other].gold_classes(views.of(other)))
 
 
 @dataclass
 class GoldCosts:
-    """What gold would have to pay to be predicted: how far it is from what the head has observed.
+    """The costs that joint decoding gives to gold: how far gold is from what the head saw in training.
 
-    costs (list[float]): Of each doc with gold of the head and of its classifier, in nats.
+    costs (list[float]): In nats, for each doc that has gold for the head and for its classifier.
     """
 
     costs: list[float] = field(default_factory=list)
@@ -59,7 +59,7 @@ class GoldCosts:
 
 
 def find_gold_costs(heads: Mapping[str, Any], pairs: Mapping[str, str], views: HeadViews) -> dict[str, GoldCosts]:
-    """What the gold of each consistent head costs in docs of their gold class."""
+    """Compute the costs of each jointly decoded head's gold, given the gold classes."""
     found: dict[str, GoldCosts] = {}
     for key, other in pairs.items():
         classes = heads[other].gold_classes(views.of(other))
@@ -68,9 +68,7 @@ def find_gold_costs(heads: Mapping[str, Any], pairs: Mapping[str, str], views: H
 
 
 def describe_gold_costs(heads: Mapping[str, Any], pairs: Mapping[str, str], views: HeadViews) -> Iterator[str]:
-    """For each consistent head whose gold costs something, what it costs, and how often training brings something new
-    itself.
-    """
+    """Describe what gold costs for each jointly decoded head, if anything, and how often training data is as new."""
     for key, found in find_gold_costs(heads, pairs, views).items():
         if any(found.costs):
             yield (
@@ -81,7 +79,7 @@ def describe_gold_costs(heads: Mapping[str, Any], pairs: Mapping[str, str], view
 
 
 def decide(heads: Mapping[str, Any], pairs: Mapping[str, str], name: str, scores: Mapping[str, ScoresT]) -> AllScoresT:
-    """The scores by which a head decodes, and those of the head that it is decoded together with, if there is one."""
+    """Compute the scores that a head decodes, and those of the head that it is decoded jointly with, if any."""
     for key, other in pairs.items():
         if name in (key, other) and key in scores and other in scores:
             joint = heads[key].decode_jointly(scores[key], heads[other].labels, scores[other])

@@ -1,4 +1,4 @@
-"""From the heads' scores of a batch to annotation: each head is decoded when it is asked for, and once."""
+"""Decoding of a batch: each head is decoded at most once, and only if its annotation is needed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,7 +12,7 @@ from .head_views import HeadViews
 
 
 class Decoding:
-    """The annotation of a batch, and what heads with `prepare` make of it."""
+    """The annotation of a batch, and what the heads with `prepare` build from it."""
 
     def __init__(
         self,
@@ -21,8 +21,10 @@ class Decoding:
         docs: Sequence[Doc],
         views: HeadViews | None = None,
     ) -> None:
-        """heads (Mapping[str, Head]): All heads by name. pairs (Mapping[str, str]): Those that are decoded together.
-        docs (Sequence[Doc]): The batch. views (HeadViews | None): Its gold, in training.
+        """heads (Mapping[str, Head]): All heads by name.
+        pairs (Mapping[str, str]): Heads that are decoded jointly, each with its classifier.
+        docs (Sequence[Doc]): The batch.
+        views (HeadViews | None): Its gold, in training.
         """
         self.heads = heads
         self.pairs = pairs
@@ -33,8 +35,8 @@ class Decoding:
         self._prepared: dict[str, PreparedT] = {}
 
     def prepare(self, name: str, scores: Mapping[str, ScoresT]) -> PreparedT:
-        """What a head's network gets beside the vectors, given the scores of the heads before it. Asked again, for
-        another network of the same heads, it is the same: a student works on what its teacher works on.
+        """Build what a head's network gets beside the vectors, from the scores of the heads before it. It is built
+        once, so that in rehearsal the student gets what its teacher gets.
         """
         head = self.heads[name]
         if not isinstance(head, Prepares):
@@ -45,20 +47,20 @@ class Decoding:
         return self._prepared[name]
 
     def decided(self, name: str, scores: Mapping[str, ScoresT]) -> ScoresT:
-        """The scores by which a head decodes: those of heads that are decoded together agree."""
+        """Get the scores that a head decodes. Those of jointly decoded heads agree."""
         if name not in self._decided:
             self._decided.update(decide(self.heads, self.pairs, name, scores))
         return self._decided[name]
 
     def annotation(self, name: str, scores: Mapping[str, ScoresT]) -> AnnotationsT:
-        """What a head decodes."""
+        """Get the decoded annotation of a head."""
         if name not in self._annotations:
             self._annotations[name] = self.heads[name].decode(self.docs, self.decided(name, scores))
         return self._annotations[name]
 
 
 class Found(Mapping[str, AnnotationsT]):
-    """The annotation of the heads that another one depends on, decoded when it is looked up."""
+    """The annotation of the heads that another head depends on. A head is decoded when its entry is read."""
 
     def __init__(self, decoding: Decoding, names: Sequence[str], scores: Mapping[str, ScoresT]) -> None:
         self._decoding = decoding

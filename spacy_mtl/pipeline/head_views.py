@@ -1,7 +1,9 @@
-"""What each head sees of a batch: an example of a corpus that the head may not learn from has no gold for it."""
+"""Views of a batch: examples of a corpus that a head may not learn from appear to it without gold."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from spacy.training import Example
 
 from ..gold import unannotated
@@ -10,7 +12,7 @@ from ..protocols.head import Head
 
 
 class HeadViews:
-    """The views of one batch. The examples without gold are made once for all heads."""
+    """The views of one batch. Examples without gold are built once for all heads."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
         """examples (Sequence[Example]): The batch, with every annotation that the corpora have."""
@@ -19,7 +21,7 @@ class HeadViews:
         self._without_gold: dict[int, Example] = {}
 
     def of(self, head: str) -> Sequence[Example]:
-        """The batch as the head sees it: as many examples, with the same predicted docs."""
+        """Get the batch as the head sees it: the same number of examples, with the same predicted docs."""
         if not self._restricted:
             return self._examples
         return [
@@ -35,17 +37,23 @@ class HeadViews:
 
 
 def by_corpus(examples: Iterable[Example]) -> dict[str, list[Example]]:
-    """The examples by the name of their corpus, without those that have none."""
-    groups: dict[str, list[Example]] = {}
-    for eg in examples:
+    """Group the examples by the name of their corpus. Examples without a name are left out."""
+    examples = list(examples)
+    return {corpus: [examples[row] for row in rows] for corpus, rows in rows_by_corpus(examples).items()}
+
+
+def rows_by_corpus(examples: Sequence[Example]) -> dict[str, NDArray[np.int64]]:
+    """Group the indices of the examples by the name of their corpus. Examples without a name are left out."""
+    rows: dict[str, list[int]] = {}
+    for row, eg in enumerate(examples):
         name = corpus_of(eg.reference)
         if name is not None:
-            groups.setdefault(name, []).append(eg)
-    return groups
+            rows.setdefault(name, []).append(row)
+    return {name: np.array(own) for name, own in rows.items()}
 
 
 def check_head_names(heads: Mapping[str, Head], examples: Sequence[Example]) -> None:
-    """Raise a ValueError for a corpus that names a head that does not exist."""
+    """Raise a ValueError if a corpus names a head that does not exist."""
     for corpus, group in by_corpus(examples).items():
         unknown = sorted({name for eg in group for name in heads_of(eg.reference) or () if name not in heads})
         if unknown:
@@ -53,7 +61,7 @@ def check_head_names(heads: Mapping[str, Head], examples: Sequence[Example]) -> 
 
 
 def check_corpora(heads: Mapping[str, Head], examples: Sequence[Example]) -> None:
-    """Raise a ValueError for a corpus that no head can learn from.
+    """Raise a ValueError if no head can learn from a corpus.
 
     heads (Mapping[str, Head]): The heads, with their labels.
     """

@@ -1,4 +1,4 @@
-"""Setting up heads and networks before training: labels from gold, sizes from a sample."""
+"""Initialization of heads and networks: labels from gold, sizes from a sample."""
 
 from collections.abc import Mapping, Sequence
 
@@ -47,7 +47,7 @@ def set_labels(
 
 
 def collect_labels(head: HasLabels, examples: Sequence[Example]) -> None:
-    """Let the head take labels from examples, and keep those that it has."""
+    """Add the labels of gold examples to those that the head has."""
     before = head.labels
     head.collect_labels(examples)
     for label in before:
@@ -62,8 +62,9 @@ def initialize_networks(
 ) -> None:
     """Set the sizes of the encoder, of the sharing layer and of the heads.
 
-    heads (Mapping[str, Head]): In the order in which they run. pairs (Mapping[str, str]): Decoded together.
-    examples (Sequence[Example]): All there are; a few with tokens become the sample.
+    heads (Mapping[str, Head]): In the order in which they run.
+    pairs (Mapping[str, str]): Heads that are decoded jointly, each with its classifier.
+    examples (Sequence[Example]): All examples; the first few with tokens become the sample.
     """
     sample = [eg for eg in examples if len(eg.predicted)][:N_SAMPLE]
     docs = [eg.predicted for eg in sample]
@@ -83,7 +84,7 @@ def initialize_networks(
 
 
 def name_for_sharing(encoder: EncoderT, heads: Mapping[str, Head], examples: Sequence[Example]) -> None:
-    """Tell the sharing layer, if there is one, which heads and corpora it may have a part for."""
+    """Tell the sharing layer, if there is one, the names of all heads and corpora."""
     sharing = encoder.maybe_get_ref("sharing")
     if sharing is not None:
         sharing.attrs["heads"] = list(heads)

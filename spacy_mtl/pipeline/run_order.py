@@ -1,4 +1,4 @@
-"""In which order heads run, and which of them a head needs."""
+"""The order in which heads run, and the heads that a head needs."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -7,10 +7,10 @@ from ..protocols.head import GivesCondition, Head, Prepares
 
 
 def run_order(heads: Mapping[str, Head], pairs: Mapping[str, str]) -> list[str]:
-    """Head names, each after those that it is conditioned on or depends on; else in alphabetical order.
+    """Order the heads: each after those that it is conditioned on or depends on, otherwise alphabetically.
 
-    pairs (Mapping[str, str]): Heads that are decoded together.
-    RAISES ValueError: For unknown names, for a condition that a head can't give, and for circles.
+    pairs (Mapping[str, str]): Heads that are decoded jointly, each with its classifier.
+    RAISES ValueError: A name is unknown, a head can't give the condition, or heads need each other in a circle.
     """
     check_names(heads)
     needs = {key: needs_of(heads, pairs, key) for key in heads}
@@ -29,7 +29,7 @@ def run_order(heads: Mapping[str, Head], pairs: Mapping[str, str]) -> list[str]:
 
 
 def check_names(heads: Mapping[str, Head]) -> None:
-    """Raise a ValueError for a head that another one names, and that does not exist or has nothing to give."""
+    """Raise a ValueError if a head names another one that does not exist or has nothing to give."""
     for key, head in heads.items():
         for option, names in (("condition_on", conditions_of(head)), ("depends_on", depends_on(head))):
             unknown = [other for other in names if other not in heads]
@@ -44,14 +44,14 @@ def check_names(heads: Mapping[str, Head]) -> None:
 
 
 def needs_of(heads: Mapping[str, Head], pairs: Mapping[str, str], key: str) -> set[str]:
-    """The heads that must run before this one. What is decoded together is needed together."""
+    """Get the heads that must run before this one. Jointly decoded heads are needed together."""
     needed = set(depends_on(heads[key]))
     needed |= {other for pair in pairs.items() if needed & set(pair) for other in pair}
     return (needed | set(conditions_of(heads[key]))) - {key}
 
 
 def needed_heads(heads: Mapping[str, Head], pairs: Mapping[str, str], names: Iterable[str]) -> set[str]:
-    """These heads, all that must run before them, and those that they are decoded together with."""
+    """Get these heads, all heads that must run before them, and those that they are decoded jointly with."""
 
     def needs(key: str) -> Iterable[str]:
         together = {other for pair in pairs.items() if key in pair for other in pair}
@@ -61,12 +61,12 @@ def needed_heads(heads: Mapping[str, Head], pairs: Mapping[str, str], names: Ite
 
 
 def trained_heads(heads: Mapping[str, Head], names: Iterable[str]) -> set[str]:
-    """These heads and all that they are conditioned on, directly or not: the gradients of their losses reach them."""
+    """Get these heads and all heads that they are conditioned on, directly or not: their losses reach all of these."""
     return reach(names, lambda key: conditions_of(heads[key]))
 
 
 def reach(names: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
-    """The names, and all that follow from them, step by step."""
+    """Get the names, and all names that follow from them, directly or not."""
     reached: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -78,5 +78,5 @@ def reach(names: Iterable[str], following: Callable[[str], Iterable[str]]) -> se
 
 
 def depends_on(head: Head) -> tuple[str, ...]:
-    """The heads whose annotation this one works on."""
+    """Get the heads whose annotation this one works on."""
     return head.depends_on if isinstance(head, Prepares) else ()

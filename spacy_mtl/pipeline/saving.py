@@ -29,7 +29,7 @@ WHOLE = "model"
 
 
 class Parts:
-    """What a component saves, each part by its path in the component's folder."""
+    """The parts that a component saves, by their path in the component's folder."""
 
     def __init__(self, name: str, encoder: EncoderT, heads: Mapping[str, Head], weighting: Weighting) -> None:
         self.name = name

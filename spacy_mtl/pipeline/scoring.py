@@ -1,23 +1,30 @@
 """The component's scores: of each head, of all together, and of each corpus."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..protocols.head import Head
-from .head_views import HeadViews, by_corpus
+from ..protocols.head import GivesVerdicts, Head, Verdicts
+from .head_views import HeadViews, rows_by_corpus
 
-# Keys of the predicted docs' `user_data`, under which each component leaves its part of the joint scores for those
-# that are scored after it: spaCy scores components one by one.
-MAIN, EXACT = "spacy_mtl.main_scores", "spacy_mtl.exact"
-CorpusScoresT = dict[str, dict[str, dict[str, Any]]]
+# What each component has found on a predicted doc, by the component's name, for those that are scored after it: spaCy
+# scores components one by one. It lasts as long as the doc, and is not in `user_data`, which users keep and save.
+# Main scores stand with the first doc of an evaluation.
+MAIN: WeakKeyDictionary[Doc, dict[str, list[float]]] = WeakKeyDictionary()
+EXACT: WeakKeyDictionary[Doc, dict[str, bool | None]] = WeakKeyDictionary()
 
 
 @dataclass
 class ComponentScores:
-    """scores (dict[str, Any]): What `Multitask.score` returns. main (dict[str, float | None]): Each head's main score.
+    """scores (dict[str, Any]): What `Multitask.score` returns.
+    main (dict[str, float | None]): The main score of each head.
     by_corpus (dict[str, dict[str, float]]): Corpus -> head -> main score.
     """
 
@@ -27,17 +34,20 @@ class ComponentScores:
 
 
 def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name: str) -> ComponentScores:
-    """Score all heads of a component.
+    """Score all heads of a component on the docs that carry their annotation, of corpora that they may learn from. Each
+    head that can (Protocol `GivesVerdicts`) compares each doc with its gold once.
 
     name (str): The component's name.
     """
-    own = score_heads(heads, examples)
-    corpora = score_corpora(heads, examples, own)
+    views = HeadViews(examples)
+    verdicts = {key: verdicts_of(head, views.of(key)) for key, head in heads.items()}
+    own = {key: found.scores() for key, found in verdicts.items()}
+    corpora = score_corpora(heads, verdicts, rows_by_corpus(examples), own, n_docs=len(examples))
     names = {key: head.main_score for key, head in heads.items() if head.main_score is not None}
     main = {key: own[key][metric] for key, metric in names.items()}
     scores = {f"{key}_{metric}": value for key, found in own.items() for metric, value in found.items()}
     scores |= standard_scores(heads, own)
-    scores |= joint_scores(heads, examples, main, name)
+    scores |= joint_scores([verdicts[key] for key in names], examples, main, name)
     for corpus, by_head in corpora.items():
         for key, found in by_head.items():
             scores.update({f"{corpus}/{key}_{metric}": value for metric, value in found.items()})
@@ -48,14 +58,31 @@ def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name
     return ComponentScores(scores, main, by_corpus)
 
 
-def score_heads(heads: Mapping[str, Head], examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
-    """Head -> metric -> value, from the docs that carry the head's annotation, of corpora that it may learn from."""
-    views = HeadViews(examples)
-    return {key: head.score(views.of(key)) for key, head in heads.items()}
+def verdicts_of(head: Head, examples: Sequence[Example]) -> Verdicts:
+    """Get the head's verdicts on the docs."""
+    return head.verdicts(examples) if isinstance(head, GivesVerdicts) else FromScore(head, examples)
+
+
+class FromScore:
+    """The verdicts of a head that only has `score` and `is_correct`."""
+
+    def __init__(self, head: Head, examples: Sequence[Example]) -> None:
+        self._head = head
+        self._examples = examples
+
+    @cached_property
+    def correct(self) -> NDArray[np.float64]:
+        """Whether the whole gold annotation of each doc is predicted, (n_docs,); NaN without gold."""
+        found = [self._head.is_correct(eg) for eg in self._examples]
+        return np.array([np.nan if value is None else value for value in found], dtype="d")
+
+    def scores(self, rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
+        """The head's metrics on these docs."""
+        return self._head.score(self._examples if rows is None else [self._examples[row] for row in rows])
 
 
 def standard_scores(heads: Mapping[str, Head], own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """spaCy's score keys, where exactly one head offers them."""
+    """Get the scores under spaCy's own keys that exactly one head offers."""
     offers: dict[str, list[str]] = {}
     for key, head in heads.items():
         for standard in head.standard_scores:
@@ -68,54 +95,61 @@ def standard_scores(heads: Mapping[str, Head], own: Mapping[str, Mapping[str, An
 
 
 def score_corpora(
-    heads: Mapping[str, Head], examples: Sequence[Example], own: Mapping[str, dict[str, Any]]
-) -> CorpusScoresT:
+    heads: Mapping[str, Head],
+    verdicts: Mapping[str, Verdicts],
+    corpora: Mapping[str, NDArray[np.int64]],
+    own: Mapping[str, dict[str, Any]],
+    *,
+    n_docs: int,
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Corpus -> head -> the head's metrics on the docs of this corpus, for the heads that the corpus has gold for.
 
-    own (Mapping[str, dict[str, Any]]): The metrics on all examples, which are those of a corpus that has them all.
+    verdicts (Mapping[str, Verdicts]): Of all docs, by head.
+    corpora (Mapping[str, NDArray[np.int64]]): The indices of each corpus's docs.
+    own (Mapping[str, dict[str, Any]]): The metrics on all docs, which are those of a corpus that has them all.
+    n_docs (int): The number of all docs.
     """
-    result: CorpusScoresT = {}
-    for corpus, group in by_corpus(examples).items():
-        scores = own if len(group) == len(examples) else score_heads(heads, group)
+    result: dict[str, dict[str, dict[str, Any]]] = {}
+    for corpus, rows in corpora.items():
+        scores = own if len(rows) == n_docs else {key: found.scores(rows) for key, found in verdicts.items()}
         result[corpus] = {key: found for key, found in scores.items() if is_scored(heads[key], found)}
     return result
 
 
 def is_scored(head: Head, scores: Mapping[str, Any]) -> bool:
-    """Whether the head has found docs to score."""
+    """Check whether the head has found docs to score."""
     names = scores if head.main_score is None else [head.main_score]
     return any(scores[name] is not None for name in names)
 
 
 def joint_scores(
-    heads: Mapping[str, Head], examples: Sequence[Example], main: Mapping[str, float | None], name: str
+    verdicts: Sequence[Verdicts], examples: Sequence[Example], main: Mapping[str, float | None], name: str
 ) -> dict[str, float | None]:
-    """`multitask_score` and `multitask_exact` over this component and those that were scored before it. Heads without a
-    main score enter neither.
+    """`multitask_score` and `multitask_exact` over this component and those that were scored before it.
+
+    verdicts (Sequence[Verdicts]): Of the heads that have a main score; the others enter neither.
     """
     if not examples:
         return {"multitask_score": None, "multitask_exact": None}
-    scored: dict[str, list[float]] = examples[0].predicted.user_data.setdefault(MAIN, {})
+    scored = MAIN.setdefault(examples[0].predicted, {})
     scored[name] = [value for value in main.values() if value is not None]
     values = [value for one in scored.values() for value in one]
-    exact = [value for eg in judge(heads, examples, name) if (value := all_right(eg)) is not None]
+    exact = [value for value in all_exact(verdicts, examples, name) if value is not None]
     return {
         "multitask_score": sum(values) / len(values) if values else None,
         "multitask_exact": sum(exact) / len(exact) if exact else None,
     }
 
 
-def judge(heads: Mapping[str, Head], examples: Sequence[Example], name: str) -> Sequence[Example]:
-    """Note on each predicted doc whether every head that has gold is right; None if none has any."""
-    views = HeadViews(examples)
-    judged = [[head.is_correct(eg) for eg in views.of(key)] for key, head in heads.items() if head.main_score]
-    for eg, *found in zip(examples, *judged, strict=True):
-        known = [correct for correct in found if correct is not None]
-        eg.predicted.user_data.setdefault(EXACT, {})[name] = all(known) if known else None
-    return examples
-
-
-def all_right(example: Example) -> bool | None:
-    """Whether all components that have gold are right in a doc."""
-    known = [value for value in example.predicted.user_data[EXACT].values() if value is not None]
-    return all(known) if known else None
+def all_exact(verdicts: Sequence[Verdicts], examples: Sequence[Example], name: str) -> Iterator[bool | None]:
+    """For each doc, check whether all heads that have gold are right, of this component and of those that were scored
+    before it. None if no head has gold.
+    """
+    correct = np.array([found.correct for found in verdicts]).reshape(-1, len(examples))
+    has_gold = ~np.isnan(correct).all(axis=0)
+    is_exact = (correct != 0).all(axis=0)
+    for eg, known, exact in zip(examples, has_gold.tolist(), is_exact.tolist(), strict=True):
+        noted = EXACT.setdefault(eg.predicted, {})
+        noted[name] = exact if known else None
+        values = [value for value in noted.values() if value is not None]
+        yield all(values) if values else None

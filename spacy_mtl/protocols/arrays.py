@@ -1,4 +1,4 @@
-"""Arrays and what the parts hand each other: each alias once."""
+"""Type aliases of arrays, and of what the parts pass to each other."""
 
 from collections.abc import Callable
 from typing import Any

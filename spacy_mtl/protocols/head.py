@@ -1,10 +1,12 @@
-"""What the component knows of a head: a small core, and optional Protocols that it asks for with `isinstance`."""
+"""What the component knows of a head: a small core, and optional Protocols that it checks for with `isinstance`."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model
@@ -34,11 +36,11 @@ HeadModelT = Model[HeadInput, ScoresT]
 
 @runtime_checkable
 class Head(Protocol):
-    """One task: a network on the shared token vectors, and what turns its scores into loss and annotation.
+    """One task: a network on the shared token vectors, and the methods that turn its scores into a loss and annotation.
 
-    name (str): Its key under `[components.multitask.heads]`; the component sets it.
-    model (Model[HeadInput, ScoresT]): The network. What the head must remember, such as labels, lives in
-        `model.attrs`, which `to_disk` saves.
+    name (str): The head's key under `[components.multitask.heads]`; the component sets it.
+    model (Model[HeadInput, ScoresT]): The network. Whatever must survive saving, such as labels, is kept in
+        `model.attrs`.
     main_score (str | None): The key of `score()` that stands for the head in `multitask_score`, a value from 0 to 1.
         None keeps the head out of `multitask_score` and `multitask_exact`: it serves other heads.
     standard_scores (Mapping[str, str]): spaCy's score keys, each with the key of `score()` that it equals. The
@@ -74,7 +76,7 @@ class Head(Protocol):
         """What the user can do when another head writes the same: the end of an error message."""
 
     def has_gold(self, example: Example) -> bool:
-        """Whether the head can learn from the example, or be scored on it."""
+        """Check whether the head can learn from the example, or be scored on it."""
 
     def get_loss(self, examples: Sequence[Example], scores: ScoresT) -> tuple[float, ScoresT | None]:
         """Compute the loss in nats and its gradient: the sum over annotated units, divided by all units of the batch
@@ -82,21 +84,68 @@ class Head(Protocol):
         """
 
     def decode(self, docs: Sequence[Doc], scores: ScoresT) -> AnnotationsT:
-        """Find the best annotation under the scores."""
+        """Find the best annotation given the scores."""
 
     def set_annotations(self, docs: Sequence[Doc], annotations: AnnotationsT) -> None:
         """Write the decoded annotation to the docs."""
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Compute metrics by name, from docs that carry the head's gold annotation; None where there is no such doc."""
+        """Compute metrics by name, from the docs that have gold for the head; None if there is no such doc."""
 
     def is_correct(self, example: Example) -> bool | None:
-        """Whether the doc's whole gold annotation is predicted; None if the doc carries none."""
+        """Check whether the whole gold annotation of a doc is predicted; None if the doc has none."""
+
+
+@runtime_checkable
+class CountsDocs(Protocol):
+    """A head that counts what is right and wrong in each doc, so that the main score of any group of docs follows from
+    a sum. Statistical tests use it to resample docs. The main score must be a function of such sums: accuracy and F1
+    are, an area under a curve is not.
+    """
+
+    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Count what is right and wrong in each doc, (n_docs, n_counts). The counts add up over docs; the row of a doc
+        without gold is zero. The columns depend on the head alone, not on the examples.
+        """
+
+    def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Compute the main score of groups of docs.
+
+        counts (NDArray[np.float64]): (..., n_counts): the rows of `judge`, summed over the docs of each group.
+        RETURNS (NDArray[np.float64]): (...): NaN where no doc of the group has gold.
+        """
+
+
+class Verdicts(Protocol):
+    """What a head predicted for docs, compared with their gold.
+
+    correct (NDArray[np.float64]): (n_docs,): what `is_correct` says of each doc: 1.0, 0.0, or NaN for None.
+    """
+
+    @property
+    def correct(self) -> NDArray[np.float64]:
+        """Whether the whole gold annotation of each doc is predicted."""
+
+    def scores(self, rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
+        """Compute what `Head.score` returns for some of the docs.
+
+        rows (NDArray[np.int64] | None): Their indices; None for all.
+        """
+
+
+@runtime_checkable
+class GivesVerdicts(Protocol):
+    """A head that looks at each doc once for all scores: of all docs, of each corpus, and whether each doc is right.
+    Heads without it are asked for `score` for all docs and each corpus, and for `is_correct` for each doc.
+    """
+
+    def verdicts(self, examples: Sequence[Example]) -> Verdicts:
+        """Compare predictions with gold. Examples without gold are passed over."""
 
 
 @runtime_checkable
 class HasLabels(Protocol):
-    """A head that has labels. Heads without it, such as one of numbers, are initialised from the sample alone."""
+    """A head that has labels. Heads without labels, such as a regressor, are initialised from the sample alone."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -106,19 +155,31 @@ class HasLabels(Protocol):
         """Add a label, growing the network if it has its shape already. RETURNS (int): 1 if it was new, else 0."""
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
-        """Take the labels from gold examples, in place of those there are. Examples without gold are passed over."""
+        """Replace the labels with those of gold examples. Examples without gold are skipped."""
 
     def gold_labels(self, doc: Doc) -> Iterable[Hashable]:
-        """The labels that `collect_labels` would find in a gold doc, in any form that tells them apart."""
+        """Get the labels that `collect_labels` would find in a gold doc, in any form that tells them apart."""
 
 
 @runtime_checkable
 class CountsGold(Protocol):
-    """A head that can count its gold. Of heads without it tools count the docs that have gold."""
+    """A head that can count its gold. For heads without this Protocol, tools count the docs that have gold."""
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
-        """Add the examples of each label in a gold doc to `counts`. RETURNS (int): The annotated units: 1 for the doc,
-        or the number of tokens.
+        """Add the occurrences of each label in a gold doc to `counts`. RETURNS (int): The number of annotated units: 1
+        for a doc, or the number of tokens.
+        """
+
+
+@runtime_checkable
+class TeachesAbsence(Protocol):
+    """A head that also learns from what its gold leaves out. Heads whose labels exclude each other are none: where one
+    label is gold, the others are known not to apply.
+    """
+
+    def absent_labels(self, doc: Doc) -> Collection[str] | None:
+        """The labels that the doc is a negative example of. None stands for every label that its gold does not have,
+        including labels that only other docs show.
         """
 
 
@@ -127,10 +188,11 @@ class RenamesLabels(Protocol):
     """A head whose gold labels a corpus's `label_map` can rename."""
 
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
-        """Write the gold of `source` to `target`, with other labels. What is dropped is missing gold in `target`, not
-        a negative example. Called again, by a head that reads the same, it gives the same.
+        """Write the gold of `source` to `target`, with other labels. A dropped label becomes missing gold in `target`,
+        not a negative example. If another head that reads the same annotation calls it again, the result is the same.
 
-        source (Doc): The gold doc. target (Doc): A copy of it.
+        source (Doc): The gold doc.
+        target (Doc): A copy of it.
         mapping (Mapping[str, str | None]): Old label -> new one, or None to drop it.
         """
 
@@ -150,8 +212,8 @@ class GivesCondition(Protocol):
     """A head whose scores other heads can see."""
 
     def condition(self, scores: ScoresT, lengths: Ints1d) -> tuple[ConditionT, Callable[[ConditionT], ScoresT]]:
-        """Turn the scores into what other heads see: a distribution at each token. RETURNS: it, and its backprop to
-        the scores, which is called once for each loss that it serves.
+        """Turn the scores into a distribution at each token, for other heads. RETURNS: the distribution, and its
+        backprop to the scores, which is called once for each loss that reaches it.
         """
 
 
@@ -168,13 +230,13 @@ class Prepares(Protocol):
     def prepare(
         self, docs: Sequence[Doc], examples: Sequence[Example] | None, found: Mapping[str, AnnotationsT]
     ) -> PreparedT:
-        """Make what the network finds in `HeadInput.prepared`. No gradient flows through it.
+        """Build what the network gets as `HeadInput.prepared`. No gradient flows through it.
 
         docs (Sequence[Doc]): The batch.
         examples (Sequence[Example] | None): In training the batch with the gold that this head may learn from; None in
             prediction.
-        found (Mapping[str, AnnotationsT]): For each head in `depends_on` what it decodes for these docs. It is decoded
-            when it is asked for, so that a head that trains on gold alone pays nothing for it.
+        found (Mapping[str, AnnotationsT]): The decoded annotation of each head in `depends_on`. A head is decoded when
+            its entry is read, so a head that trains on gold alone pays nothing for it.
         """
 
 
@@ -183,15 +245,21 @@ class FindsSpans(Protocol):
     """A head whose annotation is spans, for heads that work on them."""
 
     def found_spans(self, annotations: AnnotationsT) -> "FoundSpans":
-        """What was decoded, as arrays."""
+        """Get the decoded spans as arrays."""
 
 
 @dataclass
 class FoundSpans:
     """Spans of a batch, in the order of the docs. All arrays (n_spans,).
 
-    docs (Ints1d): Index of the doc. starts, ends (Ints1d): First token and end (exclusive) in the doc.
-    labels (Ints1d): Index in `names`. names (tuple[str, ...]): The labels.
+    docs (Ints1d): Index of the doc.
+    starts (Ints1d): Index of the first token in the doc.
+    ends (Ints1d): Index of the token after the last one.
+    labels (Ints1d): Index of the label in `names`.
+    names (tuple[str, ...]): The labels.
+
+    With entities "New York" (LOC) in doc 0 = ["in", "New", "York"] and "Anna" (PER) in doc 1 = ["Anna"]:
+    docs [0, 1], starts [1, 0], ends [3, 1], labels [0, 1], names ("LOC", "PER").
     """
 
     docs: ArrayT
@@ -203,9 +271,9 @@ class FoundSpans:
 
 @runtime_checkable
 class Adversarial(Protocol):
-    """A head whose gradient the encoder gets reversed. A weighting must not balance it away.
+    """A head whose gradient reaches the encoder reversed. A weighting must not balance it away.
 
-    adversarial (bool): Whether that is so now.
+    adversarial (bool): Whether the gradient is reversed now.
     """
 
     adversarial: bool
@@ -216,8 +284,8 @@ class LearnsFromTeacher(Protocol):
     """A head that can learn from another network's scores (`rehearse`)."""
 
     def get_teacher_loss(self, teacher: ScoresT, scores: ScoresT) -> tuple[float, ScoresT]:
-        """Compute the cross-entropy in nats against the distribution that the teacher's scores stand for, and its
-        gradient. The teacher's labels are the first of this head's: labels that were added since are left out of both.
+        """Compute the cross-entropy in nats against the teacher's distribution, and its gradient. The teacher has the
+        first of this head's labels; labels that were added later enter neither.
         """
 
 
@@ -226,8 +294,8 @@ class Confident(Protocol):
     """A head that says how sure it is of its annotation."""
 
     def confidence(self, docs: Sequence[Doc], scores: ScoresT) -> ArrayT:
-        """The probability of each doc's decoded annotation, (n_docs,), in numpy: of the whole where the head decides
-        jointly, of the least certain decision where it takes several independent ones.
+        """Compute the probability of each doc's decoded annotation, (n_docs,), in numpy: of the whole annotation if the
+        head decides jointly, or of the least certain decision if it takes several independent ones.
         """
 
 
@@ -237,15 +305,15 @@ class SelfLabelling(Confident, Protocol):
 
     @property
     def learns_from(self) -> frozenset[str]:
-        """What `copy_annotation` writes, such as "doc.ents". Of two heads that share it, one would learn the other's
+        """What `copy_annotation` writes, such as "doc.ents". If two heads shared it, one would learn the other's
         labels.
         """
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
-        """Whether the head predicted the same for two docs of the same tokens, which need not share their vocab."""
+        """Check whether the head predicted the same for two docs with the same tokens. Their vocabs may differ."""
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:
-        """Write what the head predicted for `source` to `target` as gold, and nothing else.
+        """Copy what the head predicted for `source` to `target` as gold, and nothing else.
 
         target (Doc): Has the same tokens and vocab, and no annotation of this head.
         """
@@ -256,21 +324,29 @@ class GoldChecking(Protocol):
     """A head that refuses settings or gold that it can't learn from before the training starts."""
 
     def check_gold(self, examples: Sequence[Example]) -> None:
-        """Raise a ValueError for the first mistake. It is called at initialisation, when the labels are known."""
+        """Raise a ValueError for the first mistake. Called at initialisation, once the labels are known."""
+
+
+@runtime_checkable
+class FindsMistakes(Protocol):
+    """A head that can tell which gold docs training would refuse, one by one, for tools that list them all."""
+
+    def find_mistake(self, example: Example) -> str | None:
+        """The error message that training would stop with; None if it can learn from the doc's gold."""
 
 
 @runtime_checkable
 class Thresholded(Protocol):
-    """A head that predicts what reaches a threshold. `nlp.evaluate(examples, scorer_cfg={"threshold": 0.3})` scores it
-    by another one.
+    """A head that predicts whatever reaches a threshold. `nlp.evaluate(examples, scorer_cfg={"threshold": 0.3})` scores
+    it with another threshold.
 
-    threshold (float): The least probability of what counts as predicted.
+    threshold (float): Minimum probability of a prediction.
     """
 
     threshold: float
 
     def with_threshold(self, threshold: float) -> "Head":
-        """The same head with another threshold. This one keeps its own."""
+        """Copy the head with another threshold. This head keeps its own."""
 
 
 @runtime_checkable
@@ -283,46 +359,49 @@ class DocClasses(Protocol):
     exclusive: bool
 
     def gold_classes(self, examples: Iterable[Example]) -> Sequence[str | None]:
-        """The gold class of each doc, None where there is not just one."""
+        """Get the gold class of each doc; None if it does not have exactly one."""
 
 
 @runtime_checkable
 class DecodesJointly(Protocol):
     """A head whose annotation can be decoded together with the doc's class.
 
-    consistent_with (str | None): Name of the `DocClasses` head, whose classes are exclusive; None decodes alone.
+    consistent_with (str | None): Name of a `DocClasses` head with exclusive classes; None to decode alone.
     """
 
     consistent_with: str | None
 
     def update_constraints(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
-        """Learn from gold what comes with which class; the same docs may come many times. classes: None for a doc whose
-        class is not known.
+        """Learn from gold which annotation occurs with which class. The same docs may be passed many times.
+
+        classes (Iterable[str | None]): The class of each example, None if it is not known.
         """
 
     def gold_costs(
         self, examples: Iterable[Example], gold: Iterable[str | None], classes: Sequence[str]
     ) -> list[float]:
-        """The costs of the gold annotation in docs of their class, in nats, at least 0. Docs without a class or without
-        annotation are left out.
+        """Compute what the gold annotation of each doc costs given its class, in nats, at least 0. Docs without a class
+        or without annotation are left out.
 
-        gold (Iterable[str | None]): The class of each example. classes (Sequence[str]): The names of all classes.
+        gold (Iterable[str | None]): The class of each example.
+        classes (Sequence[str]): The names of all classes.
         """
 
     def novelty(self) -> float:
-        """The share of what training showed that would cost something, had training not shown it."""
+        """Compute the share of the gold passed so far that would cost something if it alone had not been passed."""
 
     def decode_jointly(self, scores: ScoresT, classes: Sequence[str], logits: Floats2d) -> tuple[ScoresT, Floats2d]:
-        """Find the annotation and the class that are together the best after their cost.
+        """Find the combination of annotation and class with the best score after subtracting its cost.
 
-        classes (Sequence[str]): The names of the columns of `logits` (n_docs, n_classes).
-        RETURNS: scores whose `decode` gives that annotation, and logits whose greatest is that class.
+        classes (Sequence[str]): The names of the columns of `logits`.
+        logits (Floats2d): Scores of the classes, (n_docs, n_classes).
+        RETURNS: scores from which `decode` gives that annotation, and logits of which that class is the highest.
         """
 
 
 @runtime_checkable
 class HasHeads(Protocol):
-    """A component that has heads, for readers and tools.
+    """A component that has heads. Readers and tools check for it.
 
     heads (Mapping[str, Head]): By name.
     """

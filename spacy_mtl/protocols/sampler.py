@@ -1,4 +1,4 @@
-"""What the readers know of a sampler, and a sampler of the training."""
+"""What readers know of a sampler, and what a sampler knows of the training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from typing import Protocol, runtime_checkable
 
 @dataclass
 class SamplingState:
-    """What a sampler knows when it chooses the corpus of the next doc. Everything is by the corpus's name.
+    """What a sampler knows when it chooses the corpus of the next doc. All dicts are by the name of the corpus.
 
-    weights (dict[str, float]): The corpora's weights, in the order of the config.
-    sizes (dict[str, int | None]): Docs in each; None where nobody has counted them yet.
+    weights (dict[str, float]): Weight of each corpus, in the order of the config.
+    sizes (dict[str, int | None]): Number of docs in each corpus; None if they have not been counted yet.
     drawn (dict[str, int]): Docs drawn in this pass.
     total (int): Docs drawn in all passes.
-    epoch_size (int | None): Docs in a pass; None if it ends when each corpus has come to its end.
-    ended (set[str]): The corpora that came to their end in this pass.
-    scores (dict[str, dict[str, float]]): Corpus -> head -> the head's main score on the corpus at the last evaluation.
+    epoch_size (int | None): Number of docs in a pass; None if a pass ends once all corpora have been read.
+    ended (set[str]): The corpora that have been read to their end in this pass.
+    scores (dict[str, dict[str, float]]): Corpus -> head -> main score at the last evaluation.
     """
 
     weights: dict[str, float]
@@ -27,7 +27,7 @@ class SamplingState:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def size_of(self, name: str) -> float:
-        """Docs in the corpus; while nobody has counted them, the mean of the corpora that were, else 1."""
+        """Get the number of docs in a corpus. If it is not known yet, it is the mean of the known ones, or 1."""
         size = self.sizes[name]
         if size is not None:
             return float(size)
@@ -37,23 +37,23 @@ class SamplingState:
 
 @runtime_checkable
 class Sampler(Protocol):
-    """In which proportion to draw from several corpora. The reader draws; a sampler only says how likely each is.
+    """The proportions in which to draw from several corpora. The reader draws; a sampler only gives the probabilities.
 
-    changes (bool): Whether the proportion moves in the course of the training, so that a draw that spaCy repeats
-        in each epoch would make it meaningless.
+    changes (bool): Whether the proportions change during training. They would be meaningless if spaCy repeated the
+        first draw in each epoch.
     """
 
     changes: bool
 
     def probabilities(self, state: SamplingState) -> Mapping[str, float]:
-        """How likely each corpus is to give the next doc, up to a common factor; at least one is above 0."""
+        """Compute how likely each corpus is to give the next doc, up to a common factor. At least one is above 0."""
 
 
 @runtime_checkable
 class Scored(Protocol):
-    """A component that keeps its last scores, so that a sampler can look at them.
+    """A component that keeps its last scores for samplers.
 
-    main_scores (Mapping[str, float | None]): Each head's main score.
+    main_scores (Mapping[str, float | None]): Main score of each head.
     corpus_scores (Mapping[str, Mapping[str, float]]): Corpus -> head -> main score on the docs of the corpus.
     """
 

@@ -1,4 +1,4 @@
-"""What the component knows of a weighting: how several losses become one step."""
+"""What the component knows of a weighting: how several losses are combined into one step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ NeedsT = Literal["sum", "vectors", "last_layer"]
 class Step:
     """What a weighting can know of a step.
 
-    number (int): Steps before this one in which a head found gold; it goes on where a training is resumed.
+    number (int): Number of earlier steps in which a head found gold. It continues if training is resumed.
     adversarial (frozenset[str]): Heads whose gradient at the shared vectors is reversed (Protocol `Adversarial`).
-    corpus_sizes (Mapping[str, int]): Docs in each training corpus; empty if nobody has counted them.
-    scores (Mapping[str, float | None]): Each head's main score at the last evaluation; empty before the first.
+    corpus_sizes (Mapping[str, int]): Number of docs in each training corpus; empty if they were not counted.
+    scores (Mapping[str, float | None]): Main score of each head at the last evaluation; empty before the first.
     count_units (Callable[[], dict[str, int]]): Counts, for each head with a loss, the annotated units (docs or tokens)
-        of the batch. It reads the gold again, so call it only where it is needed.
+        of the batch. It reads the gold again, so call it only if needed.
     last_layer (Mapping[str, Floats1d]): For `needs = "last_layer"`, each weighted loss's gradient at the parameters of
         the last shared layer, flat, (n_params,). Filled when `merge` is called.
     """
@@ -36,9 +36,9 @@ class Step:
 
 @runtime_checkable
 class Weighting(Protocol):
-    """How the heads' losses and gradients become one.
+    """How the losses and gradients of the heads are combined.
 
-    model (Model | None): Learnable parameters, if there are any: the component trains and saves them.
+    model (Model | None): Learnable parameters, if any. The component trains and saves them.
     needs (str): "sum" for a weighted sum: one backward pass for all losses. "vectors" or "last_layer" for a
         `MergesGradients`: the heads' networks are run backward once for each loss.
     """
@@ -47,10 +47,10 @@ class Weighting(Protocol):
     needs: NeedsT
 
     def bind(self, heads: Sequence[str]) -> None:
-        """Take the names of all heads, once. Raise a ValueError for settings that name another."""
+        """Receive the names of all heads, once. Raise a ValueError if a setting names an unknown head."""
 
     def weights(self, losses: Mapping[str, float], step: Step) -> dict[str, float]:
-        """The factor of each loss in this step, at least 0. A head whose factor is 0 takes no part in the step.
+        """Compute the factor of each loss in this step, at least 0. A head whose factor is 0 takes no part in the step.
 
         losses (Mapping[str, float]): Losses in nats of the heads that found gold in the batch.
         """
@@ -58,10 +58,10 @@ class Weighting(Protocol):
 
 @runtime_checkable
 class MergesGradients(Protocol):
-    """A weighting that needs more than the sum."""
+    """A weighting that combines the gradients itself, instead of adding them up."""
 
     def merge(self, gradients: Mapping[str, Floats2d], step: Step) -> Floats2d:
-        """Make one gradient for the encoder, (n_tokens, width).
+        """Combine the gradients into one for the encoder, (n_tokens, width).
 
         gradients (Mapping[str, Floats2d]): Of each weighted loss, its gradient at the shared vectors: everything that
             flows back from the loss, also through the heads that its head is conditioned on.
@@ -81,10 +81,10 @@ class LearnsByHead(Protocol):
 
 @runtime_checkable
 class KeepsState(Protocol):
-    """A weighting with numbers of its own beside `model`, such as a history of losses."""
+    """A weighting that keeps other values beside `model`, such as a history of losses."""
 
     def get_state(self) -> dict[str, Any]:
-        """What msgpack can write. It is saved with the component and with the state of a training."""
+        """Get the values, in types that msgpack can write. Component and training state save them."""
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` returned."""
+        """Restore what `get_state` returned."""

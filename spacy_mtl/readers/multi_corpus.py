@@ -35,8 +35,9 @@ def make_multi_corpus_v1(
         heads (list[str] | None): Names of the heads that learn from the corpus and are scored on it. Null is all.
         weight (float): Factor of the corpus's share in the draw, by default 1.0.
         limit (int): Maximum number of examples; 0, the default, for all.
-        label_map (dict[str, str | None]): New names of labels, by the old ones; null drops a label, whose annotation is
-            then missing. For entities, spans, `cats` and tags.
+        label_map (dict[str, str | None] | list[list]): New names of labels, by the old ones; null drops a label, whose
+            annotation is then missing. For entities, spans, `cats` and tags. Labels with `=` need a list of pairs:
+            `[["genre=email", "email"]]`.
         augmenter (Callable[[Language, Example], Iterable[Example]]): A spaCy augmenter.
     sampler (Sampler | None): How to draw, from the registry `mtl_samplers`. Null reads one corpus after the other, for
         dev and test sets.

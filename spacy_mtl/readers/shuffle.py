@@ -8,7 +8,7 @@ ItemT = TypeVar("ItemT")
 
 
 def shuffled(items: Iterable[ItemT], size: int, rng: random.Random) -> Iterator[ItemT]:
-    """The items in another order, each once. An item comes at most `size` places before its own.
+    """The items in another order, each once. An item comes at most `size` positions earlier than before.
 
     size (int): Items held in memory; 0 or 1 keeps the order.
     """
@@ -17,8 +17,8 @@ def shuffled(items: Iterable[ItemT], size: int, rng: random.Random) -> Iterator[
         if len(buffer) < max(size, 1):
             buffer.append(item)
             continue
-        place = rng.randrange(len(buffer))
-        chosen, buffer[place] = buffer[place], item
+        index = rng.randrange(len(buffer))
+        chosen, buffer[index] = buffer[index], item
         yield chosen
     if size > 1:
         rng.shuffle(buffer)

@@ -1,7 +1,7 @@
 """One corpus of several: its reader, and what is changed in the examples that it gives."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training import Example
 
+from ..config_mappings import read_mapping
 from ..origin import mark, name_corpus
 from ..protocols.head import Head
 from .label_map import LabelMapT, with_labels
@@ -26,7 +27,7 @@ class Source:
     reader (Callable[[Language], Iterable[Example]]): Any spaCy reader; each call reads the corpus from its beginning.
     heads (Sequence[str] | None): Only these heads learn from it; None for all.
     weight (float): Its factor in the sampler's proportions.
-    limit (int): At most so many examples of the reader; 0 for all.
+    limit (int): Maximum number of examples of the reader; 0 for all.
     label_map (Mapping[str, str | None] | None): Labels to rename, or to drop (None).
     augmenter (Callable[[Language, Example], Iterator[Example]] | None): A spaCy augmenter.
     """
@@ -105,6 +106,8 @@ def make_source(name: str, settings: Mapping[str, Any]) -> Source:
             f"corpus {name!r}: reader is {settings.get('reader')!r}; give it a section reader with @readers"
         )
     source = Source(name, **settings)
+    if source.label_map is not None:
+        source = replace(source, label_map=read_mapping(source.label_map, f"corpus {name!r}: label_map"))
     if isinstance(source.heads, str) or (source.heads is not None and not source.heads):
         raise ValueError(f"corpus {name!r}: heads is {source.heads!r}; give a list of head names, or null for all")
     if not 0 < source.weight < float("inf"):

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
+from ..config_mappings import read_mapping
 from ..gold import unannotated
 
 READER = "spacy_mtl.UnlabelledCorpus.v1"
@@ -17,7 +19,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 def make_unlabelled_corpus_v1(
     path: Path | None,
-    cats: dict[str, float] = {},  # noqa: B006  (a config needs a plain default; it is only read)
+    cats: dict[str, Any] | list[Any] = {},  # noqa: B006  (a config needs a plain default; it is only read)
     limit: int = 0,
 ) -> "UnlabelledCorpus":
     """Build a reader of raw text. Files are read text by text, `.spacy` files one file at a time.
@@ -25,18 +27,20 @@ def make_unlabelled_corpus_v1(
     path (Path): A `.txt` file (UTF-8, one text a line), a `.jsonl` file (one object a line, with the text under
         `"text"`), a `.spacy` file (its tokens are kept, its annotation is dropped), or a folder of these, with
         subfolders. Blank texts are skipped.
-    cats (dict[str, float]): Classes that are known of every text, such as `{"email": 1.0}`. They become gold in
-        `doc.cats`; all other annotation is missing.
+    cats (dict[str, float] | list[list]): Classes that are known of every text, such as `{"email": 1.0}`. They become
+        gold in `doc.cats`; all other annotation is missing. Keys with `=` need a list of pairs:
+        `[["genre=email", 1.0]]`.
     limit (int): Maximum number of texts; 0 for all.
     """
     if path is None:
         raise ValueError(f"{READER}: path is null; name a file ({', '.join(TEXTS)}) or a folder of such files")
     if limit < 0:
         raise ValueError(f"{READER}: limit is {limit}; it must be a number of texts, or 0 for all")
-    wrong = {key: value for key, value in cats.items() if not 0.0 <= value <= 1.0}
+    known = read_mapping(cats, f"{READER}: cats")
+    wrong = {key: value for key, value in known.items() if isinstance(value, str) or not 0.0 <= value <= 1.0}
     if wrong:
-        raise ValueError(f"{READER}: cats has {wrong}; values must be from 0 to 1")
-    return UnlabelledCorpus(path, cats=cats, limit=limit)
+        raise ValueError(f"{READER}: cats has {wrong}; values must be numbers from 0 to 1")
+    return UnlabelledCorpus(path, cats=known, limit=limit)
 
 
 class UnlabelledCorpus:

@@ -1,15 +1,15 @@
-"""From proportional towards uniform in the course of the training (Stickland and Murray 2019)."""
+"""Sampling that moves from proportional towards uniform during the training (Stickland and Murray 2019)."""
 
 from ..protocols.sampler import SamplingState
 
 
 def make_annealed_v1(n_docs: int, start: float = 1.0, end: float = 5.0) -> "Annealed":
-    """Build the sampler that draws a corpus in proportion to `weight * size ** alpha`, while alpha moves in a straight
-    line (Stickland and Murray 2019, "BERT and PALs"). In the paper, as by default, alpha goes from 1 to 0.2. Only for
+    """Build the sampler that draws a corpus in proportion to `weight * size ** alpha`, where alpha changes linearly
+    (Stickland and Murray 2019, "BERT and PALs", ICML). In the paper, and by default, alpha goes from 1 to 0.2. Only for
     streams (`max_epochs = -1`).
 
-    n_docs (int): Number of drawn docs over which alpha moves; afterwards it stays. A reader sees docs, not steps, so
-        multiply the steps of the training by the docs in a batch.
+    n_docs (int): Number of drawn docs over which alpha changes; afterwards it stays. A reader sees docs rather than
+        steps, so multiply the steps of the training by the docs in a batch.
     start (float): Temperature at the beginning, above 0; alpha is `1 / start`.
     end (float): Temperature at the end, above 0.
     """
@@ -20,7 +20,12 @@ def make_annealed_v1(n_docs: int, start: float = 1.0, end: float = 5.0) -> "Anne
 
 
 class Annealed:
-    """The sampler."""
+    """The sampler.
+
+    n_docs (int): Number of drawn docs over which alpha changes.
+    start (float): Temperature at the beginning.
+    end (float): Temperature at the end.
+    """
 
     changes = True
 
@@ -30,12 +35,12 @@ class Annealed:
         self.end = end
 
     def alpha(self, n_drawn: int) -> float:
-        """The power of the sizes after so many docs."""
+        """Return the exponent of the sizes after `n_drawn` docs."""
         share = min(n_drawn / self.n_docs, 1.0)
         return (1 - share) / self.start + share / self.end
 
     def probabilities(self, state: SamplingState) -> dict[str, float]:
-        """weight * (size / largest size) ** alpha."""
+        """Return weight * (size / largest size) ** alpha for each corpus."""
         alpha = self.alpha(state.total)
         largest = max(state.size_of(name) for name in state.weights)
         return {name: weight * (state.size_of(name) / largest) ** alpha for name, weight in state.weights.items()}

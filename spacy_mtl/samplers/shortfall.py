@@ -1,10 +1,10 @@
-"""More docs for the corpora whose heads lag behind."""
+"""Sampling that draws more docs from corpora whose heads fall short of their targets."""
 
 from collections.abc import Mapping
 
 from ..protocols.sampler import SamplingState
 
-# A corpus that lags by nothing still has a share beside others that do, also without the floor.
+# Added to each lag, so that a corpus without lag is still drawn beside others even if the floor is 0.
 EPSILON = 0.01
 
 
@@ -21,15 +21,16 @@ def make_shortfall_v1(
         lag'[c] = smoothing * lag'[c] + (1 - smoothing) * lag[c]
         p[c]    = floor * w[c] / sum w  +  (1 - floor) * w[c] * (0.01 + lag'[c]) ** power / (sum of the same)
 
-    Before the first evaluation the draw follows the weights w alone. The scores are those of the dev corpus of the same
-    name, or the heads' overall scores if there is none. A corpus without any score gets the mean lag of the others.
+    Before the first evaluation, corpora are drawn by their weights w alone. The scores are those on the dev corpus of
+    the same name, or the heads' overall scores if there is none. A corpus without any score gets the mean lag of the
+    others.
 
-    targets (dict[str, float] | None): Target scores by head (`"slots"`) or by corpus and head (`"snips/slots"`), above
-        0. A head without a target is compared with its best score so far, so a corpus is drawn more once its score
-        drops.
-    floor (float): Share of the draw, from 0 to 1, that follows the weights alone and so keeps every corpus alive.
+    targets (dict[str, float] | None): Target scores, above 0 and up to 1, by head (`"slots"`) or by corpus and head
+        (`"snips/slots"`). A head without a target is compared with its best score so far, so its corpus is drawn more
+        often once the score drops.
+    floor (float): Share of the draws, from 0 to 1, that follows the weights alone, so that no corpus dies out.
     smoothing (float): Weight of the old lag at an evaluation, from 0 (only the last evaluation counts) to below 1.
-    power (float): Exponent of the lag; above 1 sharpens the differences.
+    power (float): Exponent of the lag; values above 1 sharpen the differences.
     """
     maker = "spacy_mtl.Shortfall.v1"
     if not 0 <= floor <= 1:
@@ -45,7 +46,15 @@ def make_shortfall_v1(
 
 
 class Shortfall:
-    """The sampler. It remembers the best scores and the smoothed lags."""
+    """The sampler.
+
+    targets (Mapping[str, float]): Target scores by head or by corpus and head.
+    floor (float): Share of the draws that follows the weights alone.
+    smoothing (float): Weight of the old lag at an evaluation.
+    power (float): Exponent of the lag.
+    best (dict[tuple[str, str], float]): Best score so far by corpus and head.
+    lags (dict[str, float]): Smoothed lag of each corpus.
+    """
 
     changes = True
 
@@ -59,7 +68,7 @@ class Shortfall:
         self._seen: dict[str, dict[str, float]] = {}
 
     def probabilities(self, state: SamplingState) -> dict[str, float]:
-        """The formula above."""
+        """Return p[c] of each corpus, by the formula in `make_shortfall_v1`."""
         if state.scores != self._seen:
             self._seen = state.scores
             self._update(state.scores)
@@ -75,7 +84,7 @@ class Shortfall:
         }
 
     def _update(self, scores: Mapping[str, Mapping[str, float]]) -> None:
-        """Take a new evaluation in."""
+        """Update the lags with a new evaluation. Raises a ValueError for targets that no score belongs to."""
         known = {head for own in scores.values() for head in own}
         known |= {f"{corpus}/{head}" for corpus, own in scores.items() for head in own}
         unknown = sorted(set(self.targets) - known) if known else []

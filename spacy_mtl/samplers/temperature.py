@@ -1,14 +1,16 @@
-"""Between proportional and uniform: sizes to the power 1 / tau."""
+"""Sampling between proportional and uniform, by sizes to the power 1 / tau."""
 
 from ..protocols.sampler import SamplingState
 
 
 def make_temperature_v1(tau: float = 2.0) -> "Temperature":
-    """Build the sampler that draws a corpus in proportion to weight times size to the power `1 / tau` (Devlin et al.
-    2019 for the languages of mBERT; Wang et al. 2020).
+    """Build the sampler that draws a corpus in proportion to `weight * size ** (1 / tau)` (Devlin et al. 2019 for the
+    languages of mBERT; Wang et al. 2020).
 
-    tau (float): Temperature, above 0. At 1 the draw is proportional; the larger it is, the closer to uniform. Unknown
-        sizes (the first pass of a stream without `read_first`) count as the mean of the known ones.
+    Unknown sizes (the first pass of a stream without `read_first`) count as the mean of the known ones.
+
+    tau (float): Temperature, above 0. At 1 the draw is proportional to size; the larger tau is, the closer the draw is
+        to uniform.
     """
     if not 0 < tau < float("inf"):
         raise ValueError(f"spacy_mtl.Temperature.v1: tau is {tau}; it must be a number above 0 (1 is proportional)")
@@ -16,7 +18,10 @@ def make_temperature_v1(tau: float = 2.0) -> "Temperature":
 
 
 class Temperature:
-    """The sampler."""
+    """The sampler.
+
+    tau (float): Temperature.
+    """
 
     changes = False
 
@@ -24,7 +29,7 @@ class Temperature:
         self.tau = tau
 
     def probabilities(self, state: SamplingState) -> dict[str, float]:
-        """weight * (size / largest size) ** (1 / tau)."""
+        """Return weight * (size / largest size) ** (1 / tau) for each corpus."""
         largest = max(state.size_of(name) for name in state.weights)
         return {
             name: weight * (state.size_of(name) / largest) ** (1 / self.tau) for name, weight in state.weights.items()

@@ -1,4 +1,4 @@
-"""Each corpus equally often."""
+"""Sampling that ignores the sizes of the corpora."""
 
 from ..protocols.sampler import SamplingState
 
@@ -14,5 +14,5 @@ class Uniform:
     changes = False
 
     def probabilities(self, state: SamplingState) -> dict[str, float]:
-        """The weights."""
+        """Return the weights."""
         return state.weights

@@ -1,4 +1,4 @@
-"""Residual bottleneck adapters between the shared encoder and the heads: private to a head, or to a corpus."""
+"""Residual bottleneck adapters between the shared encoder and the heads, one for each head or for each corpus."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,17 +19,19 @@ PARAMS = ("down_W", "down_b", "up_W", "up_b")
 
 
 def make_adapters_v1(by: ByT, width: int = 24, bypass: float = 0.0) -> SharingT:
-    """Build bottleneck adapters: `h + up(relu(down(layer_norm(h))))` (Houlsby et al. 2019, "Parameter-Efficient
-    Transfer Learning for NLP", ICML; one per domain: Bapna and Firat 2019, "Simple, Scalable Adaptation for Neural
-    Machine Translation", EMNLP). `up` starts at zero, so a new adapter changes nothing. An adapter that gets no
-    gradient in a step stays exactly as it is.
+    """Build residual bottleneck adapters: `h + up(relu(down(layer_norm(h))))` (Houlsby et al. 2019,
+    "Parameter-Efficient Transfer Learning for NLP", ICML; one per domain: Bapna and Firat 2019, "Simple, Scalable
+    Adaptation for Neural Machine Translation", EMNLP).
 
-    by (str): `"head"`: one adapter per head, trained by that head alone. `"corpus"`: one adapter per corpus seen at
-        initialisation, shared by all heads; docs of another corpus, or of none, pass through unchanged. The name of a
-        doc's corpus is `doc.user_data["spacy_mtl.corpus"]`.
+    Shared vectors `(n_tokens, width)` become a view of the same shape for each head. `up` starts at zero, so a new
+    adapter changes nothing. An adapter that gets no gradient in a step keeps its weights exactly.
+
+    by (str): `"head"`: one adapter for each head, trained by that head alone. `"corpus"`: one adapter for each corpus
+        seen at initialisation, shared by all heads; docs of another corpus, or of none, pass through unchanged. The
+        name of a doc's corpus is `doc.user_data["spacy_mtl.corpus"]`; it is an error if no doc has one.
     width (int): Width of the bottleneck.
-    bypass (float): Share of the docs that skip their adapter in training, so that the heads also learn from vectors as
-        a doc of an unknown corpus has them. Only used with `by = "corpus"`.
+    bypass (float): Share of the docs that skip their adapter in training, so that the heads also learn from vectors
+        like those of docs of an unknown corpus. Only used with `by = "corpus"`.
     """
     if by not in ("head", "corpus"):
         raise ValueError(f"Adapters: by is {by!r}, expected 'head' or 'corpus'")
@@ -38,7 +40,7 @@ def make_adapters_v1(by: ByT, width: int = 24, bypass: float = 0.0) -> SharingT:
     if not 0.0 <= bypass < 1.0:
         raise ValueError(f"Adapters: bypass is {bypass}; it must be at least 0 and less than 1")
     if bypass and by == "head":
-        raise ValueError(f"Adapters: bypass is {bypass}, but by is 'head'; it is for by = 'corpus', so set it to 0.0")
+        raise ValueError(f"Adapters: bypass is {bypass}, but by is 'head'; it needs by = 'corpus', so set it to 0.0")
     forward = forward_by_head if by == "head" else partial(forward_by_corpus, bypass=bypass)
     attrs: dict[str, Any] = {"by": by, "heads": [], "corpora": []}
     model: SharingT = Model("adapters", forward, init=init, dims={"nI": None, "nB": width}, attrs=attrs)
@@ -46,7 +48,7 @@ def make_adapters_v1(by: ByT, width: int = 24, bypass: float = 0.0) -> SharingT:
 
 
 def forward_by_head(model: SharingT, X: SharingInput, is_train: bool) -> tuple[dict[str, Ragged], Any]:
-    """RETURNS: each head's view, and backprop, which takes the gradients of any heads' views."""
+    """RETURNS: The view of each head, and backprop, which takes the gradients of the views of any heads."""
     lengths = X.tokvecs.lengths
     adapted = {head: adapt(model, head, cast(Floats2d, X.tokvecs.dataXd)) for head in model.attrs["heads"]}
 
@@ -62,7 +64,7 @@ def forward_by_head(model: SharingT, X: SharingInput, is_train: bool) -> tuple[d
 def forward_by_corpus(
     model: SharingT, X: SharingInput, is_train: bool, *, bypass: float
 ) -> tuple[dict[str, Ragged], Any]:
-    """RETURNS: one view for all heads, and backprop, which takes the gradients of any heads' views."""
+    """RETURNS: One view for all heads, and backprop, which takes the gradients of the views of any heads."""
     lengths = X.tokvecs.lengths
     view: ArrayT = X.tokvecs.dataXd.copy()
     parts = []
@@ -82,7 +84,7 @@ def forward_by_corpus(
 
 
 def adapt(model: SharingT, name: str, X: Floats2d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-    """One adapter. RETURNS: (n_tokens, width) and backprop: dY -> dX, of the same shape."""
+    """Apply one adapter. RETURNS: Y (n_tokens, width) and backprop: dY -> dX, of the same shape."""
     down_W, down_b, up_W, up_b = (_get(model, f"{name}/{param}") for param in PARAMS)
     normed, bp_normed = layer_norm(X)
     hidden: ArrayT = (normed @ down_W.T + down_b).clip(min=0)
@@ -99,9 +101,11 @@ def adapt(model: SharingT, name: str, X: Floats2d) -> tuple[Floats2d, Callable[[
 
 
 def rows_by_corpus(X: SharingInput, known: list[str], bypass: float) -> dict[str, NDArray[np.int64]]:
-    """The tokens of the docs of each known corpus.
+    """Return the rows of the tokens of each known corpus.
 
-    bypass (float): The probability that a doc is left out.
+    X (SharingInput): The docs and their vectors.
+    known (list[str]): Names of the corpora that have an adapter.
+    bypass (float): Probability that a doc is left out.
     """
     names = [corpus_of(doc) for doc in X.docs]
     if bypass:
@@ -113,12 +117,12 @@ def rows_by_corpus(X: SharingInput, known: list[str], bypass: float) -> dict[str
 
 
 def init(model: SharingT, X: SharingInput | None = None, Y: Any = None) -> None:
-    """Make an adapter for each head or corpus."""
+    """Initialise an adapter for each head or corpus. Raises a ValueError if the sample names no corpus."""
     assert X is not None
     names = model.attrs["heads"] if model.attrs["by"] == "head" else model.attrs["corpora"]
     if not names:
         raise ValueError(
-            "Adapters: by is 'corpus', but no doc to initialise from has the name of its corpus; read the docs with "
+            "Adapters: by is 'corpus', but no doc to initialise from names its corpus; read the docs with "
             "spacy_mtl.MultiCorpus.v1, or write the name to user_data['spacy_mtl.corpus'] of gold and predicted docs"
         )
     n_in, n_hidden = X.tokvecs.dataXd.shape[-1], model.get_dim("nB")

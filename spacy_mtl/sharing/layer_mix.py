@@ -1,4 +1,4 @@
-"""A mix of the encoder's layers, of its own for each head."""
+"""A learned scalar mix of the encoder's layers for each head."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,10 +18,10 @@ def make_layer_mix_v1(n_layers: int) -> SharingT:
     `gamma`, which starts at 1.
 
     The encoder must concatenate its layers, as `spacy_mtl.TransformerEncoder.v1` does with `layers = "all"`: shared
-    vectors are `(n_tokens, n_layers * width)`, a head sees `(n_tokens, width)`.
+    vectors are `(n_tokens, n_layers * width)`, and each head sees `(n_tokens, width)`.
 
-    n_layers (int): Number of layers that the encoder gives; for a transformer `num_hidden_layers + 1`, with the
-        embedding.
+    n_layers (int): Number of layers that the encoder concatenates. For a transformer it is `num_hidden_layers + 1`,
+        since the embedding counts as a layer.
     """
     if n_layers < 1:
         raise ValueError(f"LayerMix: n_layers is {n_layers}; it must be at least 1")
@@ -32,7 +32,7 @@ def make_layer_mix_v1(n_layers: int) -> SharingT:
 
 
 def forward(model: SharingT, X: SharingInput, is_train: bool) -> tuple[dict[str, Ragged], Any]:
-    """RETURNS: each head's view, and backprop, which takes the gradients of any heads' views."""
+    """RETURNS: The view of each head, and backprop, which takes the gradients of the views of any heads."""
     lengths = X.tokvecs.lengths
     n_layers, width = model.attrs["n_layers"], model.get_dim("nO")
     tokvecs: ArrayT = X.tokvecs.dataXd
@@ -49,9 +49,12 @@ def forward(model: SharingT, X: SharingInput, is_train: bool) -> tuple[dict[str,
 
 
 def mix(model: SharingT, head: str, layers: ArrayT) -> tuple[Floats2d, Callable[[ArrayT], ArrayT]]:
-    """One head's mix. layers: (n_tokens, n_layers, width).
+    """Mix the layers for one head.
 
-    RETURNS: (n_tokens, width), and backprop: dY -> d_layers.
+    model (Model): The sharing layer.
+    head (str): Name of the head.
+    layers (Floats3d): Outputs of the layers, (n_tokens, n_layers, width).
+    RETURNS: The mix (n_tokens, width), and backprop: dY -> d_layers.
     """
     weights = softmax(_get(model, f"{head}/scores")[None])[0]
     gamma = _get(model, f"{head}/gamma")
@@ -67,12 +70,12 @@ def mix(model: SharingT, head: str, layers: ArrayT) -> tuple[Floats2d, Callable[
 
 
 def init(model: SharingT, X: SharingInput | None = None, Y: Any = None) -> None:
-    """Make the scores and the factor of each head."""
+    """Initialise the scores and gamma of each head. Raises a ValueError if the width is no multiple of n_layers."""
     assert X is not None
     n_in, n_layers = X.tokvecs.dataXd.shape[-1], model.attrs["n_layers"]
     if n_in % n_layers:
         raise ValueError(
-            f"LayerMix: the encoder's vectors are {n_in} wide, which is not n_layers = {n_layers} times a width. Set "
+            f"LayerMix: the encoder's vectors are {n_in} wide, which is no multiple of n_layers = {n_layers}. Set "
             'layers = "all" in spacy_mtl.TransformerEncoder.v1, and n_layers to its num_hidden_layers + 1'
         )
     model.set_dim("nI", n_in)
@@ -83,8 +86,9 @@ def init(model: SharingT, X: SharingInput | None = None, Y: Any = None) -> None:
 
 
 def layer_weights(model: SharingT) -> dict[str, list[float]]:
-    """Which layers each head uses: the softmax of its scores, the embedding first; each list sums to 1. For a pipeline:
-    `layer_weights(nlp.get_pipe("multitask").encoder.get_ref("sharing"))`.
+    """Return the weight of each layer in the mix of each head, the embedding first. Each list sums to 1.
+
+    For a pipeline: `layer_weights(nlp.get_pipe("multitask").encoder.get_ref("sharing"))`.
     """
     return {
         head: [float(weight) for weight in softmax(_get(model, f"{head}/scores")[None])[0]]

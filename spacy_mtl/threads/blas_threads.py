@@ -1,4 +1,4 @@
-"""The threads of numpy's matrix library beside those of torch."""
+"""The number of threads of numpy's matrix library (BLAS) while torch has threads too."""
 
 import os
 from collections.abc import Iterator
@@ -10,13 +10,17 @@ from typing import Any
 from thinc.compat import has_torch
 from threadpoolctl import ThreadpoolController
 
-# a batch with fewer tokens has no product that is worth more than one thread
+# Batches with fewer tokens have no product that is large enough for more than one thread.
 MIN_TOKENS = 128
 
 
 def one_blas_thread(n_tokens: int) -> AbstractContextManager[Any]:
-    """Let numpy multiply on one thread where torch has threads too. The other threads of numpy's matrix library wait
-    for the next product in a loop, and take that time from the encoder's.
+    """Let numpy multiply on one thread within the context if torch has threads too.
+
+    The other threads of numpy's matrix library would wait for the next product in a busy loop, and so slow down the
+    threads of the encoder.
+
+    n_tokens (int): Number of tokens in the batch. Small batches leave the number of threads as it is.
     """
     if not has_torch or n_tokens < MIN_TOKENS:
         return nullcontext()
@@ -24,8 +28,9 @@ def one_blas_thread(n_tokens: int) -> AbstractContextManager[Any]:
 
 
 class BlasThreads:
-    """The number of threads of numpy's matrix library, which all threads of the process share: the first of
-    overlapping calls of `one` lowers it, and the last one sets it back.
+    """The number of threads of numpy's matrix library, which is a setting of the whole process.
+
+    Calls of `one` in several threads may overlap: the first one lowers the number, and the last one restores it.
     """
 
     def __init__(self) -> None:
@@ -34,19 +39,19 @@ class BlasThreads:
             os.register_at_fork(after_in_child=self.reset)
 
     def reset(self) -> None:
-        """Forget the threads inside `one`: of all threads, a forked process keeps only the one that forked it."""
+        """Forget all threads inside `one`: a forked process has none of them but the one that forked it."""
         self._lock = Lock()
         self._n_inside = 0
         self._limit: Any = None
 
     @cached_property
     def _controller(self) -> ThreadpoolController:
-        # A limit sets all libraries of its controller back, and among them would be the OpenMP of torch.
+        # BLAS only, since a limit restores all libraries of its controller, and OpenMP, which torch uses, is another.
         return ThreadpoolController().select(user_api="blas")
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Let numpy multiply on one thread."""
+        """Let numpy multiply on one thread within the context."""
         with self._lock:
             if not self._n_inside:
                 self._limit = self._controller.limit(limits=1)
@@ -62,7 +67,7 @@ class BlasThreads:
                     self._let_any_thread_set()
 
     def _let_any_thread_set(self) -> None:
-        # From threadpoolctl 3.8 on, only the thread that set OpenBLAS's number first can set it again.
+        # From threadpoolctl 3.8 on, only the thread that first set the number of OpenBLAS can set it again.
         for library in self._controller.lib_controllers:
             if hasattr(library, "clear_controlling_thread"):
                 library.clear_controlling_thread(force=True)

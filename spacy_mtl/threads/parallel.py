@@ -1,8 +1,8 @@
-"""Work through the parts of a batch side by side, each with one of torch's threads.
+"""Compute the parts of a batch side by side, each on one of torch's threads.
 
-Torch on its own splits every single operation over its threads. That pays little for operations of less than a
-millisecond, and costs much where other programs use the cores, since each operation waits for its slowest thread.
-Documents do not depend on each other, so their parts need to meet only at the end.
+By itself, torch splits every single operation over its threads. That gains little for operations of less than a
+millisecond, and loses a lot where other programs use the cores, since each operation waits for its slowest thread. Docs
+do not depend on each other, so the threads have to wait for each other only once, at the end of the batch.
 """
 
 import os
@@ -19,7 +19,7 @@ from .torch_threads import THREADS
 
 T = TypeVar("T")
 PartT = TypeVar("PartT")
-# fewer tokens than this take longer to hand to another thread than it saves
+# With fewer tokens than this, another thread costs more time than it saves.
 PART_TOKENS = 512
 
 _worker = local()
@@ -27,9 +27,12 @@ _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
 def split_evenly(ends: Sequence[int]) -> list[slice]:
-    """Slices of neighbouring docs with about as many tokens each, at most one for each of torch's threads.
+    """Cut a batch into slices of neighbouring docs with about equally many tokens, at most one for each torch thread.
 
-    ends (Sequence[int]): 0, and for each doc how many tokens there are up to its end.
+    ends (Sequence[int]): 0, then the number of tokens up to the end of each doc.
+
+    Four docs of 512 tokens each have ends = [0, 512, 1024, 1536, 2048]; with two threads the slices are the docs 0 and
+    1 and the docs 2 and 3.
     """
     n_tokens = ends[-1]
     n_parts = min(THREADS.count(), n_tokens // PART_TOKENS) if has_torch else 1
@@ -38,7 +41,7 @@ def split_evenly(ends: Sequence[int]) -> list[slice]:
 
 
 def run_parts(function: Callable[[PartT], T], parts: Sequence[PartT]) -> list[T]:
-    """The function's result for each part, in order."""
+    """Apply a function to each part, in threads if there are several parts. RETURNS: The results in order."""
     if not has_torch:
         return [function(part) for part in parts]
     n_threads = THREADS.count()
@@ -53,8 +56,8 @@ def run_parts(function: Callable[[PartT], T], parts: Sequence[PartT]) -> list[T]
 
 
 def _run_in_worker(function: Callable[[PartT], T], part: PartT) -> T:
-    # Setting the number changes that of the process too. So this must not happen when the thread starts, which may be
-    # after `run_parts` has set it back.
+    # Set here, within `run_parts`, since it changes the number of the process too. A new thread may start so late that
+    # `run_parts` has restored that number already.
     if not getattr(_worker, "uses_one_thread", False):
         torch.set_num_threads(1)
         _worker.uses_one_thread = True
@@ -62,7 +65,7 @@ def _run_in_worker(function: Callable[[PartT], T], part: PartT) -> T:
 
 
 def _pool(n_workers: int) -> ThreadPoolExecutor:
-    # Threads do not survive a fork, as by nlp.pipe(n_process=2), so each process has its own.
+    # By process, since threads do not survive a fork, as by nlp.pipe(n_process=2).
     key = (os.getpid(), n_workers)
     if key not in _pools:
         _pools[key] = ThreadPoolExecutor(n_workers, "encoder")

@@ -1,4 +1,4 @@
-"""How many threads torch computes with: one while our own threads share a batch, and one in a forked process."""
+"""The number of threads that torch uses: one while the threads of `parallel.py` share a batch, and one after a fork."""
 
 import os
 from collections.abc import Iterator
@@ -10,10 +10,11 @@ from thinc.compat import has_torch, torch
 
 
 class TorchThreads:
-    """torch's number of threads, which overlapping calls of `one` lower together.
+    """The number of torch's threads, which overlapping calls of `one` lower together.
 
-    torch keeps a number for the process, which a thread takes over when it first computes, and then one for that
-    thread. So every thread that enters `one` sets its own, and goes back to the number from before the first entered.
+    torch has a number for the process, which a thread copies when it first computes, and from then on one for that
+    thread. Therefore every thread sets its own number when it enters `one`, and on leaving restores the number from
+    before the first thread entered.
     """
 
     def __init__(self) -> None:
@@ -21,18 +22,18 @@ class TorchThreads:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the threads inside `one`: of all threads, a forked process keeps only the one that forked it."""
+        """Forget all threads inside `one`: a forked process has none of them but the one that forked it."""
         self._lock = Lock()
         self._n_inside = 0
 
     def count(self) -> int:
-        """The number of threads outside of `one`."""
+        """Return the number of threads outside of `one`."""
         with self._lock:
             return self._n_outside if self._n_inside else int(torch.get_num_threads())
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Let this thread, and those that first compute meanwhile, use one thread."""
+        """Let torch use one thread within the context, in this thread and in those that first compute meanwhile."""
         with self._lock:
             if not self._n_inside:
                 self._n_outside = torch.get_num_threads()
@@ -51,8 +52,8 @@ THREADS = TorchThreads()
 
 @cache
 def use_one_thread_after_forks() -> None:
-    """Let torch compute on one thread in every process that is forked from now on, as by nlp.pipe(n_process=2). With
-    more, it would wait forever for threads that exist only in the process it was forked from.
+    """Let torch use one thread in every process that is forked from now on, as by nlp.pipe(n_process=2). With more, it
+    would wait forever for threads that exist only in the parent process.
     """
     if has_torch and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_begin_child)

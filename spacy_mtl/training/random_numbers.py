@@ -1,4 +1,4 @@
-"""The generators of random numbers that a training draws from: Python's, numpy's, and torch's if it can be imported."""
+"""The random number generators that a training uses: Python's, numpy's, and torch's if it can be imported."""
 
 import random
 from typing import Any
@@ -8,7 +8,7 @@ from thinc.compat import has_torch, torch
 
 
 def read_generators() -> dict[str, Any]:
-    """The state of the generators, for msgpack. On a GPU torch's is among them, cupy's is not."""
+    """Return the state of the generators, for msgpack. On a GPU it includes torch's generator but not cupy's."""
     version, numbers, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()
     state: dict[str, Any] = {
@@ -22,7 +22,7 @@ def read_generators() -> dict[str, Any]:
 
 
 def set_generators(state: dict[str, Any]) -> None:
-    """Go on with the numbers that came after `read_generators`."""
+    """Set the state of the generators, so that they continue as after `read_generators`."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     np.random.set_state(tuple(state["numpy"]))

@@ -1,4 +1,4 @@
-"""The callback that saves a training's state now and then, so that it can be resumed."""
+"""The callback that saves the state of a training at regular intervals, so that the training can be resumed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,20 +20,22 @@ BeforeUpdateT = Callable[[Language, dict[str, Any]], None]
 
 def make_training_state_v1(path: str, every: int = 1000, resume: bool = False) -> BeforeUpdateT:
     """Build the callback that saves the state of a training and resumes from it, for `[training.before_update]`.
+
     `[training.optimizer]` must be `spacy_mtl.Optimizer.v1` with the same folder as its `state`. The callback also tells
-    the optimizer to which component and head each parameter belongs, so that groups can be named by them.
+    the optimizer to which component and head each parameter belongs, so that the patterns of groups can match them.
 
-    The state is the weights as they are trained (a saved pipeline may hold averages), the optimizer's moments and
-    averages, the step, to which schedules return, what layers have counted, and random numbers. The batcher
-    `spacy_mtl.resume_batches.v1` resumes at the same position in the data. Not saved: spaCy's own count of steps and
-    best score, so `max_steps` and `patience` start again.
+    The state consists of the weights (a saved pipeline may have averages in their place), the optimizer's moments and
+    averages, the number of steps, which sets the schedules, the counts that layers keep, and the state of the random
+    number generators. The batcher `spacy_mtl.resume_batches.v1` continues at the same position in the data. spaCy's own
+    step count and best score are not saved, so `max_steps` and `patience` start again.
 
-    path (str): Folder of the state. It keeps the newest one, and holds a complete one at every moment.
-    every (int): Number of steps between two saves; 0 saves nothing.
+    path (str): Folder of the state. It keeps the newest state, and contains a complete one at every moment after the
+        first save.
+    every (int): Number of steps between two saves; 0 to save nothing.
     resume (bool): Resume from the newest state in the folder.
     """
     if every < 0:
-        raise ValueError(f"TrainingState: every is {every}, expected a number of steps, or 0")
+        raise ValueError(f"TrainingState: every is {every}, expected a number of steps, or 0 to save nothing")
     folder = Path(path)
     bound: dict[str, GroupedAdam] = {}
 
@@ -48,7 +50,7 @@ def make_training_state_v1(path: str, every: int = 1000, resume: bool = False) -
 
 
 def find_optimizer(folder: Path) -> GroupedAdam:
-    """The optimizer whose `state` is this folder."""
+    """Find the optimizer whose `state` is this folder. Raises a ValueError if there is none."""
     optimizer = BY_STATE.get(folder.resolve())
     if optimizer is None:
         raise ValueError(
@@ -59,7 +61,10 @@ def find_optimizer(folder: Path) -> GroupedAdam:
 
 
 def begin(optimizer: GroupedAdam, nlp: Language, folder: Path, *, resume: bool) -> None:
-    """Bind the optimizer to the pipeline, after its state was loaded if the training is resumed."""
+    """Bind the optimizer to the pipeline; if the training is resumed, load the saved state into both.
+
+    Raises a ValueError if the folder is a file, or if there is no state to resume from.
+    """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"TrainingState: path {folder} is a file, expected a folder; give another path")
     if resume:
@@ -69,9 +74,7 @@ def begin(optimizer: GroupedAdam, nlp: Language, folder: Path, *, resume: bool) 
 
 
 def save_training(optimizer: GroupedAdam, nlp: Language, folder: Path) -> None:
-    """Write weights, optimizer, and what else the training has come to. The old state stays until the new one is
-    complete.
-    """
+    """Save the weights, the optimizer and the rest of the state. The old state stays until the new one is complete."""
 
     def write(new: Path) -> None:
         for name, pipe in trainable_pipes(nlp).items():
@@ -85,11 +88,11 @@ def save_training(optimizer: GroupedAdam, nlp: Language, folder: Path) -> None:
 
 
 def load_training(optimizer: GroupedAdam, nlp: Language, folder: Path) -> None:
-    """Load what `save_training` wrote into the pipeline and into a new optimizer, which is bound to the pipeline."""
+    """Load the result of `save_training` into the pipeline and into a new optimizer, which is bound to it."""
     state = find_state(folder)
     for name, pipe in trainable_pipes(nlp).items():
         if not (state / name).is_dir():
-            raise ValueError(f"TrainingState: the state in {state} has no component {name!r}; go on with its config")
+            raise ValueError(f"TrainingState: the state in {state} has no component {name!r}; resume with its config")
         pipe.from_disk(state / name, exclude=["vocab"])
     optimizer.bind(nlp)
     load_state(optimizer, nlp, state / OPTIMIZER)
@@ -106,6 +109,6 @@ def find_state(folder: Path) -> Path:
     if state is None:
         raise ValueError(
             f"TrainingState: there is no state to resume from in {folder}: no folder state-NUMBER; set resume = false "
-            "to begin"
+            "to start a new training"
         )
     return state

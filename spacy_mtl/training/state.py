@@ -1,4 +1,4 @@
-"""What a training needs to go on after a stop: the optimizer's moments and averages, by names that last."""
+"""The state of an optimizer in a file: moments and averages under names that are the same in every process."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +13,16 @@ from ..optimizers.parameters import Parameter, find_parameters
 
 
 def save_state(optimizer: GroupedAdam, nlp: Language, path: str | Path) -> None:
-    """Write the optimizer's state to a file: steps, and for each parameter its updates, moments and average.
+    """Write the state of the optimizer to a file: the number of steps, and for each parameter its number of updates,
+    its moments and its average.
 
-    nlp (Language): The pipeline that the optimizer trains. Raises a ValueError if it is another, or if there are
-        gradients that no step has used: they would be lost. spaCy's `nlp.update(sgd=...)` leaves those of a pipe with
-        listeners to the next call; `nlp.update(sgd=False)`, then `finish_update` of each component, leaves none.
+    Raises a ValueError if the optimizer trains another pipeline, or if there are gradients that no step has used, since
+    these would be lost. spaCy's `nlp.update(sgd=...)` leaves the gradients of a pipe with listeners to the next call.
+    `nlp.update(sgd=False)` followed by `finish_update` of each component leaves none.
+
+    optimizer (GroupedAdam): The optimizer.
+    nlp (Language): The pipeline that it trains.
+    path (str | Path): The file.
     """
     optimizer.find_grown()
     parameters = find_parameters(nlp)
@@ -25,7 +30,7 @@ def save_state(optimizer: GroupedAdam, nlp: Language, path: str | Path) -> None:
     unknown = [key for key in optimizer.nr_update if key not in names]
     if unknown:
         raise ValueError(
-            f"Optimizer: it has changed {len(unknown)} parameters that the pipeline {nlp.pipe_names} does not have, "
+            f"Optimizer: it has updated {len(unknown)} parameters that the pipeline {nlp.pipe_names} does not have, "
             f"such as {unknown[0][1]!r}; save its state with the pipeline that it trains"
         )
     check_gradients(parameters)
@@ -34,9 +39,9 @@ def save_state(optimizer: GroupedAdam, nlp: Language, path: str | Path) -> None:
 
 
 def load_state(optimizer: GroupedAdam, nlp: Language, path: str | Path) -> None:
-    """Load what `save_state` wrote into a new optimizer with the same settings, whose schedules move to the saved step.
+    """Load the result of `save_state` into a new optimizer with the same settings, and move its schedules to that step.
 
-    Raises a ValueError if the file, the pipeline or the optimizer does not fit.
+    Raises a ValueError if the file cannot be read, or does not fit the pipeline or the optimizer.
     """
     try:
         state = srsly.read_msgpack(Path(path))
@@ -55,13 +60,13 @@ def load_state(optimizer: GroupedAdam, nlp: Language, path: str | Path) -> None:
 
 
 def check_gradients(parameters: Mapping[str, Parameter]) -> None:
-    """Raise a ValueError if there are gradients that no step has used."""
+    """Raise a ValueError if there is a gradient that no step has used."""
     for name, parameter in parameters.items():
         if parameter.gradient is not None and parameter.gradient.any():
             raise ValueError(
                 f"Optimizer: the gradient of parameter {name!r} was not used yet and would be lost; call finish_update "
                 "of all components before the state is saved, as spacy train does. nlp.update(sgd=optimizer) leaves "
-                "that of a component with listeners to the next call: use nlp.update(sgd=False)"
+                "the gradient of a component with listeners to the next call: use nlp.update(sgd=False)"
             )
 
 
@@ -72,23 +77,29 @@ def check_state(
     *,
     with_averages: bool,
 ) -> None:
-    """Raise a ValueError if what was saved does not fit the pipeline's parameters."""
+    """Raise a ValueError if the saved state does not fit the parameters of the pipeline.
+
+    entries (Mapping): The saved state of each parameter, by name.
+    parameters (Mapping[str, Parameter]): The parameters of the pipeline, by name.
+    path (str | Path): The file, for messages.
+    with_averages (bool): Whether the optimizer keeps averages.
+    """
     for name, entry in entries.items():
         if name not in parameters:
             raise ValueError(
-                f"Optimizer: the state in {path} has a parameter {name!r}, which the pipeline has not; go on with the "
+                f"Optimizer: the state in {path} has a parameter {name!r}, which the pipeline lacks; resume with the "
                 "config that it was saved with"
             )
         size = parameters[name].weights.size
         if "mom1" in entry and entry["mom1"].size != size:
             raise ValueError(
-                f"Optimizer: parameter {name!r} has {size} values, but {entry['mom1'].size} in the state in {path}; go "
-                "on with the config, and the labels, that it was saved with"
+                f"Optimizer: parameter {name!r} has {size} values, but {entry['mom1'].size} in the state in {path}; "
+                "resume with the config and the labels that it was saved with"
             )
         if with_averages != ("average" in entry):
             raise ValueError(
-                f"Optimizer: use_averages is {with_averages}, but was {not with_averages} for the state in {path}; go "
-                "on with the config that it was saved with"
+                f"Optimizer: use_averages is {with_averages}, but was {not with_averages} for the state in {path}; "
+                "resume with the config that it was saved with"
             )
 
 

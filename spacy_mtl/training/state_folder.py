@@ -1,7 +1,8 @@
-"""A folder of saved states, in which there is always a complete one once there was one, whenever the process is killed.
+"""A folder of saved states that contains a complete state at every moment after the first save, so that the process may
+be killed at any time.
 
-Each saving writes a subfolder of its own, "state-000002.part", which loses the ".part" when all of it is on the disk.
-Only then is the one before deleted, after it got the ".part" back.
+Each save writes a new subfolder such as "state-000002.part" and removes the ".part" from its name once all of it is on
+the disk. Only then is the older subfolder renamed to end in ".part" and deleted.
 """
 
 import os
@@ -14,16 +15,16 @@ NAME = re.compile(r"state-(\d+)(\.part)?")
 
 
 def newest_state(folder: Path) -> Path | None:
-    """The subfolder of the last saving that was completed, or None."""
+    """Return the subfolder of the last complete save, or None."""
     complete = [path for path in _subfolders(folder) if not path.suffix]
     return max(complete, key=_number, default=None)
 
 
 def add_state(folder: Path, write: Callable[[Path], None]) -> None:
-    """Save a state, then delete older ones and what stopped savings have left. Anything else in the folder stays.
+    """Save a state, then delete older states and the remains of interrupted saves. Other files in the folder stay.
 
-    folder (Path): Is made if it is not there. May be a symbolic link.
-    write (Callable[[Path], None]): Writes the state into an empty folder.
+    folder (Path): The folder, which is created if it does not exist. It may be a symbolic link.
+    write (Callable[[Path], None]): Function that writes the state to an empty folder.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,21 +49,21 @@ def _number(path: Path) -> int:
 
 
 def _delete(path: Path) -> None:
-    """Delete a state. If that is interrupted, what is left does not count as one."""
+    """Delete a state. The remains do not count as a state if that is interrupted."""
     part = path.with_suffix(".part")
     path.rename(part)
     shutil.rmtree(part)
 
 
 def _flush(folder: Path) -> None:
-    """Have the system write to the disk all that is in the folder."""
+    """Flush all files and folders in a folder to the disk."""
     for path in folder.rglob("*"):
         _flush_entry(path)
     _flush_entry(folder)
 
 
 def _flush_entry(path: Path) -> None:
-    """Have the system write a file, or the names in a folder, to the disk. Windows does the latter by itself."""
+    """Flush a file, or the list of names of a folder, to the disk. Windows does the latter by itself."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

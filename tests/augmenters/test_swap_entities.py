@@ -1,4 +1,4 @@
-"""What the augmenter may take, what it keeps, and that it draws anew in each pass."""
+"""SwapEntities: which entities it may insert, which annotation it keeps, and that each pass draws new ones."""
 
 import random
 

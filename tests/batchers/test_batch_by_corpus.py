@@ -1,4 +1,4 @@
-"""Batches of one corpus each, sized by words."""
+"""Batches with docs of one corpus only, sized by words."""
 
 from itertools import pairwise
 

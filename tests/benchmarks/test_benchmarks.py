@@ -1,4 +1,4 @@
-"""The parts of the benchmarks that compute something: ratios, and the guard that compares them."""
+"""The computations in the benchmarks: ratios, and the guard that compares them with stored ones."""
 
 import importlib
 import json

@@ -2,8 +2,6 @@ import json
 import random
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -15,12 +13,10 @@ from typer.testing import CliRunner
 
 import spacy_mtl.cli  # noqa: F401  (adds the command to spaCy's app)
 from spacy_mtl.converters.conllu import convert_conllu
-from spacy_mtl.converters.conversion import make_nlp
 from spacy_mtl.converters.csv_jsonl import convert_table
 from spacy_mtl.converters.inputs import find_inputs, guess_format
 from spacy_mtl.converters.iob import convert_iob
 from spacy_mtl.converters.joint import convert_joint
-from spacy_mtl.converters.snips_json import convert_snips, join_segments, make_slot_doc
 from spacy_mtl.converters.tags import tags_to_entities
 from spacy_mtl.converters.text_files import ConversionError, read_lines
 
@@ -40,15 +36,6 @@ CONLLU = """# sent_id = 1
 3\tRome\tRome\tPROPN\tNNP\tNumber=Sing\t1\tobl\t_\tname=B-LOC
 """
 
-SEGMENTS = [
-    ("  Play  ", ""),
-    ("Pop 2.0 ", "playlist"),
-    ("'s hits, ", ""),
-    (" on\n", ""),
-    ("Deezer", "service"),
-    ("!", ""),
-]
-
 
 def write(path: Path, text: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,16 +46,6 @@ def write(path: Path, text: str | bytes) -> Path:
 def write_joint(folder: Path, words: str, tags: str, labels: str) -> Path:
     for name, text in (("seq.in", words), ("seq.out", tags), ("label", labels)):
         write(folder / name, text)
-    return folder
-
-
-def write_snips(folder: Path, intent: str, *, n_train: int = 4, n_validate: int = 2) -> Path:
-    def utterances(name: str, n: int) -> str:
-        rows = [[{"text": f"{name} {i} "}, {"text": intent, "entity": "slot"}] for i in range(n)]
-        return json.dumps({intent: [{"data": row} for row in rows]})
-
-    write(folder / intent / f"train_{intent}_full.json", utterances("train", n_train))
-    write(folder / intent / f"validate_{intent}.json", utterances("validate", n_validate))
     return folder
 
 
@@ -172,111 +149,6 @@ def test_joint_missing_file(tmp_path, nlp):
     (tmp_path / "label").unlink()
     with pytest.raises(ConversionError, match="label: no such file"):
         list(convert_joint(tmp_path, nlp.vocab))
-
-
-# SNIPS
-
-
-def test_snips_segments(nlp):
-    text, slots = join_segments(SEGMENTS)
-    assert text == "Play Pop 2.0 's hits, on Deezer!"
-    assert [(text[a:b], label) for a, b, label in slots] == [("Pop 2.0", "playlist"), ("Deezer", "service")]
-    text, slots = join_segments(SEGMENTS, lower=True, drop_punct=True)
-    assert text == "play pop 2 0 s hits on deezer"
-    assert [(text[a:b], label) for a, b, label in slots] == [("pop 2 0", "playlist"), ("deezer", "service")]
-
-
-def test_snips_tokens_split_at_slots(nlp):
-    doc = make_slot_doc(nlp, "at one pmnear it", [(3, 9, "time"), (9, 13, "relation")])
-    assert [(t.text, t.ent_type_, t.whitespace_) for t in doc] == [
-        ("at", "", " "),
-        ("one", "time", " "),
-        ("pm", "time", ""),
-        ("near", "relation", " "),
-        ("it", "", ""),
-    ]
-    assert doc.text == "at one pmnear it"
-
-
-def test_snips_random_split(tmp_path, nlp):
-    for intent in ("Aa", "Bb"):
-        write_snips(tmp_path / "in", intent)
-    args = [tmp_path / "in", tmp_path / "out", "--split", "random", "--dev-size", "3", "--lower"]
-    assert run_cli(*args, "--seed", "1")[0] == 0
-    splits = {name: read(tmp_path / "out" / f"{name}.spacy") for name in ("train", "dev", "test")}
-    assert {name: len(docs) for name, docs in splits.items()} == {"train": 5, "dev": 3, "test": 4}
-    texts = {doc.text for name in ("train", "dev") for doc in splits[name]}
-    assert texts == {f"train {i} {intent}" for i in range(4) for intent in ("aa", "bb")}
-    assert Counter(max(doc.cats, key=doc.cats.get) for doc in splits["dev"]) == {"Aa": 2, "Bb": 1}
-    assert splits["test"][0].cats == {"Aa": 1.0, "Bb": 0.0}
-    assert ents(splits["test"][0]) == [("aa", "slot")]
-    seeds = [convert_snips(tmp_path / "in", nlp, split="random", dev_size=3, seed=seed)["dev"] for seed in (1, 1, 2)]
-    first, again, other = ([doc.text for doc in docs] for docs in seeds)
-    assert first == again != other
-    assert [text.lower() for text in first] == [doc.text for doc in splits["dev"]]
-
-
-def test_snips_cesu8(tmp_path, nlp):
-    folder = write_snips(tmp_path, "Aa")
-    file = folder / "Aa" / "validate_Aa.json"
-    file.write_bytes(
-        '{"Aa": [{"data": [{"text": "é PIZZA"}]}]}'.encode().replace(b"PIZZA", b"\xed\xa0\xbc\xed\xbd\x95")
-    )
-    assert [doc.text for doc in convert_snips(folder, nlp, split="random", dev_size=0)["test"]] == ["é 🍕"]
-    file.write_bytes(file.read_bytes().replace(b"\xed\xbd\x95", b""))
-    with pytest.raises(ConversionError, match="line 1: a surrogate without its pair"):
-        convert_snips(folder, nlp, split="random", dev_size=0)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b'{"Aa": [\n{"data" []}]}', "line 2: broken JSON"),
-        (b'{"Aa": [\n{"data": [{"text": "caf\xe9"}]}]}', r"line 2: byte 32 \(0xe9\) is not utf-8"),
-        (b'{"Bb": []}', "expected an object with the key 'Aa'"),
-        (b'{"Aa": [{"data": [{"txt": "a"}]}]}', "utterance 1: expected"),
-        (b'{"Aa": [{"data": [{"text": " "}]}]}', "utterance 1 has no text"),
-        (b"", "the file is empty"),
-    ],
-)
-def test_snips_errors(tmp_path, nlp, content, message):
-    folder = write_snips(tmp_path, "Aa")
-    write(folder / "Aa" / "validate_Aa.json", content)
-    with pytest.raises(ConversionError, match=message):
-        convert_snips(folder, nlp, split="random", dev_size=1)
-
-
-def test_snips_split_errors(tmp_path, nlp):
-    with pytest.raises(ConversionError, match="no <Intent>"):
-        convert_snips(tmp_path, nlp)
-    write_snips(tmp_path, "Aa")
-    with pytest.raises(ConversionError, match="the standard split is about"):
-        convert_snips(tmp_path, nlp)
-    with pytest.raises(ConversionError, match="dev_size 4 takes 4 of the 4"):
-        convert_snips(tmp_path, nlp, split="random", dev_size=4)
-
-
-def test_snips_is_the_split_of_the_papers(data_dir):
-    def annotations(docs: Iterable[Doc]) -> Counter[tuple[object, ...]]:
-        return Counter(
-            (
-                max(doc.cats, key=doc.cats.get),
-                tuple(token.text for token in doc),
-                tuple((ent.start, ent.end, ent.label_) for ent in doc.ents),
-            )
-            for doc in docs
-        )
-
-    raw = data_dir / "raw" / "snips"
-    if not raw.is_dir():
-        pytest.skip(f"no SNIPS json files: {raw} does not exist")
-    converted = convert_snips(raw, make_nlp("en", "whitespace"), lower=True, drop_punct=True)
-    # The one difference is a character beyond U+FFFF, which the published split lost.
-    for name, size, n_different in (("train", 13084, 1), ("dev", 700, 0), ("test", 700, 0)):
-        ours = annotations(converted[name])
-        papers = annotations(read(data_dir / "snips" / f"{name}.spacy"))
-        assert ours.total() == papers.total() == size
-        assert (ours - papers).total() == n_different
 
 
 # Columns
@@ -445,13 +317,13 @@ def test_jsonl_numbers(tmp_path, nlp):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("x.csv", "text,label\na,x\nb\n", "line 3: expected 2 columns as in the header, found 1"),
+        ("x.csv", "text,label\na,x\nb\n", r"line 3: expected the 2 columns \['text', 'label'\], found 1"),
         ("x.csv", "text,label\na,x\n,x\n", "line 3: column 'text' is '', expected a text"),
         ("x.csv", "body,label\na,x\n", r"line 2: no column 'text', the columns are \['body', 'label'\]"),
         ("x.csv", "text,topic\na,x\n", r"line 1: no column 'label', the columns are \['text', 'topic'\]"),
         ("x.csv", "text,label\na,\n", "column 'label' has no value in any row"),
         ("x.csv", "text,label\n", "the file has a header but no rows"),
-        ("x.csv", "text,text\na,x\n", "line 1: column 'text' occurs twice"),
+        ("x.csv", "text,text\na,x\n", "line 1: two columns have the name 'text'"),
         ("x.csv", 'text,label\na,x\n"b,x\nc,x\n', "line 3: unexpected end of data"),
         ("x.csv", "", "the file is empty"),
         ("x.jsonl", '{"text": "a", "label": "x"}\n{"text"\n', "line 2: broken JSON at character 8"),
@@ -467,6 +339,33 @@ def test_table_errors(tmp_path, nlp, name, text, message):
         list(convert_table(write(tmp_path / name, text), nlp))
 
 
+@pytest.mark.parametrize(("name", "mark"), [("train.tsv", "\t"), ("train.csv", ",")])
+def test_table_without_a_header(tmp_path, name, mark):
+    path = write(tmp_path / "in" / name, f"good{mark}great film\nbad{mark}dull film\n")
+    code, output = run_cli(path, tmp_path / "out")
+    assert code == 1
+    assert f"{name}, line 1: no column 'label', the columns are ['good', 'great film']" in output
+    assert "--columns text,label" in output
+    code, output = run_cli(path.parent, tmp_path / "out", "--columns", "label, text")
+    assert code == 0, output
+    docs = read(tmp_path / "out" / "train.spacy")
+    assert [doc.text for doc in docs] == ["great film", "dull film"]
+    assert [doc.cats for doc in docs] == [{"bad": 0.0, "good": 1.0}, {"bad": 1.0, "good": 0.0}]
+    code, output = run_cli(path, tmp_path / "out", "--columns", "label,text,more")
+    assert (code, "line 1: expected the 3 columns ['label', 'text', 'more'], found 2" in output) == (1, True)
+
+
+@pytest.mark.parametrize("text", ["good film,good\n", "x,x\ny,x\n"])
+def test_table_that_looks_headerless(tmp_path, nlp, text):
+    with pytest.raises(ConversionError, match="--columns text,label"):
+        list(convert_table(write(tmp_path / "x.csv", text), nlp))
+
+
+def test_columns_of_jsonl(tmp_path):
+    code, output = run_cli(write(tmp_path / "x.jsonl", "{}"), tmp_path / "out", "--columns", "text,label")
+    assert (code, "--columns is for .csv and .tsv files" in output) == (1, True)
+
+
 # Inputs and outputs
 
 
@@ -475,8 +374,6 @@ def test_guess_format(tmp_path):
     assert guess_format(tmp_path / "a") == "conllu"
     assert guess_format(write_joint(tmp_path / "b" / "train", "", "", "")) == "joint"
     assert guess_format(tmp_path / "b") == "joint"
-    assert guess_format(write_snips(tmp_path / "c" / "2017-06-custom-intent-engines", "Aa")) == "snips"
-    assert guess_format(tmp_path / "c") == "snips"
     with pytest.raises(ConversionError, match="cannot guess the format: no format fits"):
         guess_format(write(tmp_path / "x.txt", "a O"))
     write(tmp_path / "a" / "x.csv", "")
@@ -559,7 +456,7 @@ def test_output_is_replaced(tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--lower"], "--lower: the format is iob, the option is for snips"),
+        (["--text", "body"], "--text: the format is iob, the option is for table"),
         (["--lang", "xx-none"], "--lang: spaCy cannot make a pipeline for 'xx-none'"),
         (["--format", "conllu"], "x.iob, line 1: expected 10 tab-separated columns"),
     ],

@@ -1,4 +1,4 @@
-"""Co-training: which predictions become labels, that gold stays, when it ends, what it writes and what it refuses."""
+"""Co-training: which predictions become labels, that gold is kept, when it ends, what it writes and what it refuses."""
 
 import io
 import json
@@ -227,12 +227,12 @@ def test_a_head_that_cannot_say_gets_no_labels(paths, tmp_path, monkeypatch):
         on_round=lambda one, report: seen.append(one.number),
     )
     assert seen == [0, 1]
-    assert report.silent == ["intent"]
+    assert report.unable == ["intent"]
     assert set(report.rounds[1].heads) == {"slots"}
     assert not any(doc.cats for doc in read(tmp_path / "out" / "round-1" / "pseudo.spacy"))
-    assert "| intent | can't say how sure it is | 0 |" in (tmp_path / "out" / "report.md").read_text()
+    assert "| intent | no confidence it is | 0 |" in (tmp_path / "out" / "report.md").read_text()
     monkeypatch.setattr(entity_recognizer, "EntityRecognizer", without_confidence(EntityRecognizer))
-    with fails("['intent', 'slots']", "can't say how sure"):
+    with fails("['intent', 'slots']", "no confidence"):
         run(toy_config(paths), paths["raw"], tmp_path / "other")
 
 

@@ -1,4 +1,4 @@
-"""How sure heads are: against all tag sequences for the CRF, by hand for the others; and predictions as gold."""
+"""Confidences, checked by enumeration for the CRF and by hand for other heads; and predictions written as gold."""
 
 from itertools import pairwise, product
 

@@ -1,4 +1,4 @@
-"""The CRF against brute force: every tag sequence of small random cases, enumerated."""
+"""The CRF against brute force over all tag sequences of small random cases."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Classes and entities decided together, against every combination of a class and a tag sequence, enumerated."""
+"""Joint decoding against brute force over all combinations of a class and a tag sequence."""
 
 from itertools import combinations
 

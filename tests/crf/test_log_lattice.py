@@ -1,4 +1,4 @@
-"""Potentials that differ by more than exp can express, against brute force: loss, gradients and probabilities."""
+"""Potentials whose exponentials underflow, against brute force: loss, gradients and probabilities."""
 
 import itertools
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What it costs to give a doc a class and entity types that training has not shown together."""
+"""Costs of combinations of a class and entity types that do not occur together in training."""
 
 from itertools import combinations
 

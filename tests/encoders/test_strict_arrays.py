@@ -1,5 +1,5 @@
-"""Without a GPU: nothing mixes its arrays with numpy's, and how often it would be waited for does not grow with the
-number of docs. What runs on a real one is in test_gpu.py.
+"""GPU behaviour, tested without a GPU: nothing mixes arrays of the GPU with numpy's, and the number of waits for the
+GPU does not grow with the number of docs. Tests on a real GPU are in test_gpu.py.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What every registered head, weighting and sharing layer must do, in one table over the registries."""
+"""The contract of every registered head, weighting and sharing layer, in one table over the registries."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The domain adversary: what it learns, what it sends to the encoder, and what it leaves alone."""
+"""The domain adversary: what it learns, which gradient it sends to the encoder, and what it leaves unchanged."""
 
 import random
 

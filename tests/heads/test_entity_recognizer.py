@@ -1,4 +1,4 @@
-"""The entity recognizer through its public surface: partial gold, spans with probabilities, agreement with spaCy."""
+"""The public interface of the entity recognizer: partial gold, spans with probabilities, agreement with spaCy."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Heads that cannot say how sure they are."""
+"""Heads without confidences."""
 
 from typing import Any
 

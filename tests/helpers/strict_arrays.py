@@ -1,7 +1,7 @@
-"""Arrays in main memory that are as strict as cupy's: so a machine without a GPU can tell what would fail on one.
+"""Arrays in main memory that are as strict as cupy's, so that a machine without a GPU shows what would fail on one.
 
-What mixes them with numpy's arrays raises, and so does what cupy's functions lack. What brings numbers back to main
-memory, for which a GPU has to finish first, is counted.
+Mixing them with numpy's arrays raises an error, and so does using functions or arguments that cupy lacks. Each transfer
+to main memory, for which the CPU would wait for the GPU, is counted.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Commands made from templates: few of them are gold, the others are raw text."""
+"""Commands made from templates: a few of them with gold annotation, the others as raw text."""
 
 import random
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""What a loss of weight 0 moves, and what is left of a batch whose gradient is NaN or infinite."""
+"""A loss of weight 0 moves nothing, and a batch whose gradient is NaN or infinite leaves the weights unchanged."""
 
 import numpy as np
 import pytest

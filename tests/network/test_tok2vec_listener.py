@@ -1,4 +1,4 @@
-"""spacy_mtl.Tok2VecListener.v1 is spaCy's listener, faster."""
+"""spacy_mtl.Tok2VecListener.v1 behaves like spaCy's listener."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""spacy_mtl.Adam.v1 takes thinc's steps."""
+"""spacy_mtl.Adam.v1 takes the same steps as thinc's Adam."""
 
 import numpy as np
 import pytest

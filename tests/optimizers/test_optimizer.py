@@ -1,4 +1,4 @@
-"""spacy_mtl.Optimizer.v1: learning rates by group, computed by hand. A gradient that is 1 in each step moves a weight
+"""spacy_mtl.Optimizer.v1: learning rates by group, computed by hand. With a gradient of 1 in each step, a weight moves
 by the learning rate.
 """
 
@@ -180,7 +180,7 @@ def test_a_group_that_matches_nothing_is_an_error():
         ({"pattern": "a", "layer_decay": 0.9}, "needs n_layers"),
         ({"pattern": "a", "layer": "x"}, "it needs a group"),
         ({"pattern": "a", "unfreeze_at": -1}, "unfreeze_at is -1"),
-        ({"pattern": "a", "unfreeze_at": 1, "frozen": True}, "set one of them"),
+        ({"pattern": "a", "unfreeze_at": 1, "frozen": True}, "set only one of them"),
     ],
 )
 def test_bad_settings_name_the_group(settings, message):

@@ -11,6 +11,7 @@ import spacy
 from pipelines import ENCODER, JOINT, LISTENER, has_moved, heads_config, make_examples, make_nlp, train, weights_of
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
+from thinc.api import Config
 
 from spacy_mtl.heads.doc_classifier import make_doc_classifier_v1
 
@@ -41,7 +42,7 @@ def test_no_heads():
 
 
 def test_a_head_that_is_no_head():
-    with fails("'multitask'", "'odd'", "no head", "@mtl_heads"):
+    with fails("'multitask'", "'odd'", "not a head", "@mtl_heads"):
         add({"odd": 3})
 
 
@@ -326,6 +327,61 @@ def test_add_label_without_or_with_an_unknown_head():
         pipe.add_label("x")
     with fails("'multitask'", "add_label", "'mood'"):
         pipe.add_label("x", head="mood")
+
+
+@pytest.mark.parametrize(
+    ("label", "head", "parts"),
+    [
+        (9, "intent", ["'intent'", "9", "a label is a string"]),
+        ("", "intent", ["'intent'", "''", "at least one character"]),
+        ("x", "unknown", ["'multitask'", "add_label", "['intent', 'slots', 'mood']", "'unknown'"]),
+        ("play", "mood", ["'mood'", "'play'", "'intent'", "label_prefix"]),
+    ],
+)
+def test_a_refused_label_changes_nothing(label, head, parts):
+    nlp = add(JOINT | heads_config(mood={"kind": "DocClassifier"}))
+    pipe = nlp.get_pipe("multitask")
+    labels = {"intent": ["ask", "play"], "mood": ["glad", "sad"]}
+    pipe.initialize(lambda: make_examples(nlp), nlp=nlp, labels=labels)
+    before, known = weights_of(pipe), pipe.label_data
+    with fails(*parts):
+        pipe.add_label(label, head=head)
+    after = weights_of(pipe)
+    assert pipe.label_data == known
+    assert {key: value.shape for key, value in before.items()} == {key: value.shape for key, value in after.items()}
+    assert not has_moved(before, after)
+
+
+def head_section(name):
+    """A config whose only head has this name."""
+    return Config().from_str(
+        f"""
+        [nlp]
+        lang = "en"
+        pipeline = ["multitask"]
+        [components]
+        [components.multitask]
+        factory = "multitask"
+        [components.multitask.heads]
+        [components.multitask.heads.topic]
+        [components.multitask.heads.{name}]
+        @mtl_heads = "spacy_mtl.DocClassifier.v1"
+        """.replace("\n        ", "\n").replace("" if "topic." in name else "[components.multitask.heads.topic]\n", "")
+    )
+
+
+@pytest.mark.parametrize(("name", "sign"), [("topic.fine", "."), ("topic/fine", "/")])
+def test_head_names_that_sections_and_scores_can_not_have(name, sign):
+    with fails("'multitask'", f"'{name}'", f"'{sign}'", "rename the head", "'_'"):
+        add(heads_config(**{name: {"kind": "DocClassifier"}}))
+    with fails("'multitask'", f"'{name}'", f"'{sign}'", "rename the head", "'_'"):
+        spacy.util.load_model_from_config(head_section(name), auto_fill=True)
+
+
+def test_two_heads_that_would_report_under_one_key():
+    heads = heads_config(intent={"kind": "DocClassifier"}, intent_macro={"kind": "EntityRecognizer"})
+    with fails("'multitask'", "'intent' and 'intent_macro'", "'intent_macro_f'", "rename"):
+        add(heads)
 
 
 def test_add_label_that_can_not_be():

@@ -1,4 +1,4 @@
-"""The component does all that a trainable spaCy pipe does."""
+"""The component does everything that a trainable pipe of spaCy does."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Two faults of spaCy's own joint pipelines, reproduced, and that this component does not have them."""
+"""Two faults of spaCy's own joint pipelines are reproduced, and shown to be absent in this component."""
 
 import numpy as np
 import pytest

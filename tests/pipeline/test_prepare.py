@@ -1,5 +1,6 @@
-"""Heads that work on other heads' annotation, or on their own target, without a second pass through the encoder: one
-classifies pairs of another head's entities, one decodes a short sequence.
+"""Heads that work on the annotation of other heads, or on their own target, without a second pass through the encoder.
+
+One classifies pairs of another head's entities, the other decodes a short sequence.
 """
 
 import numpy as np

@@ -106,3 +106,10 @@ def test_pretrained_weights_reach_the_encoder(config, tmp_path):
     for node, params in zip(loaded.walk(), expected, strict=True):
         for name, value in params.items():
             np.testing.assert_array_equal(node.get_param(name), value)
+
+
+def test_pretraining_all_of_the_component_is_refused(config, tmp_path):
+    """The working form is `layer = "tok2vec"`, above."""
+    config["pretraining"]["layer"] = ""
+    with pytest.raises(RuntimeError, match=r'multitask: .* set layer = "tok2vec" in .pretraining.'):
+        pretrain(config, tmp_path)

@@ -1,4 +1,4 @@
-"""Docs of two vocabs in one batch: each gets the labels' strings in its own."""
+"""Docs of two vocabs in one batch: the labels are added to both."""
 
 import pytest
 import spacy

@@ -1,4 +1,4 @@
-"""`spacy_mtl.Corpus.v1`: gold tokens without losing annotation, and otherwise what spaCy's reader gives."""
+"""`spacy_mtl.Corpus.v1`: gold tokens without loss of annotation; otherwise the same as spaCy's reader."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The reader of several corpora: who learns from what, what `spacy train` makes of it, and what it refuses."""
+"""The reader of several corpora: which head learns from which corpus, use in `spacy train`, and what it refuses."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The reader of raw text: its formats, what it knows of a text, and what it refuses."""
+"""The reader of raw text: its formats, annotation that holds for every text, and what it refuses."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Samplers: the formula on paper, what a reader really draws, and the reaction to scores."""
+"""Samplers: their formulas, the docs that a reader draws with them, and the reaction to scores."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Adapters against their formula: who has one, who trains it, and which docs pass it by."""
+"""Adapters against their formula: which heads or corpora have one, what trains it, and which docs bypass it."""
 
 import numpy as np
 import pytest
@@ -148,7 +148,7 @@ def test_refused():
             make_adapters_v1(**settings)
     with pytest.raises(ValueError, match=r"bypass is 0\.1, but by is 'head'"):
         make_adapters_v1("head", bypass=0.1)
-    with pytest.raises(ValueError, match=r"no doc to initialise from has the name of its corpus.*MultiCorpus"):
+    with pytest.raises(ValueError, match=r"no doc to initialise from names its corpus.*MultiCorpus"):
         make_nlp(adapters(by="corpus"), corpora=())
 
 

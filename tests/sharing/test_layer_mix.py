@@ -1,4 +1,4 @@
-"""A mix of layers of its own for each head."""
+"""Each head learns its own mix of the encoder's layers."""
 
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ def test_heads_without_gold_keep_their_mix():
 def test_a_width_that_does_not_fit_is_an_error():
     sharing = {"@mtl_sharing": "spacy_mtl.LayerMix.v1", "n_layers": 5}
     model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": ENCODER, "sharing": sharing}
-    with pytest.raises(ValueError, match=r'vectors are 32 wide, which is not n_layers = 5 .*layers = "all"'):
+    with pytest.raises(ValueError, match=r'vectors are 32 wide, which is no multiple of n_layers = 5.*layers = "all"'):
         make_nlp(model=model)
     with pytest.raises(ValueError, match="n_layers is 0"):
         make_layer_mix_v1(0)

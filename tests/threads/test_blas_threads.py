@@ -1,4 +1,4 @@
-"""numpy's matrix library multiplies on one thread inside, and as before outside."""
+"""numpy's matrix library uses one thread inside the context, and as many as before outside of it."""
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits

@@ -1,4 +1,4 @@
-"""nlp.pipe(n_process=2) in a process of its own, with as many threads as torch takes by default."""
+"""nlp.pipe(n_process=2) in a process of its own, with torch's default number of threads."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Several threads that predict at once: each result is that of one thread alone, and nothing is left behind."""
+"""Several threads that predict at once get the results of a single thread, and leave no state behind."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A training that is killed and resumed ends with the weights of one that was not, with the options of the configs."""
+"""A training that is killed and resumed ends with the same weights as one that was not, with the configs' options."""
 
 import os
 import signal

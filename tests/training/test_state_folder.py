@@ -1,4 +1,4 @@
-"""Whenever a saving is killed, there is a complete state: killed in front of each operation on files, one by one."""
+"""There is a complete state whenever a save is killed: it is killed before each of its file operations, one by one."""
 
 import os
 import signal

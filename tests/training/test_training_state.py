@@ -1,4 +1,4 @@
-"""A training that was stopped goes on exactly as if it had not been: spacy_mtl.TrainingState.v1 and its files."""
+"""spacy_mtl.TrainingState.v1 and its files: a training that was stopped resumes exactly as if it had not been."""
 
 import numpy as np
 import pytest
@@ -225,7 +225,7 @@ def test_what_does_not_fit_is_an_error(tmp_path):
         load_state(optimizer, nlp, path)
     with pytest.raises(ValueError, match="use_averages is False, but was True"):
         load_state(make_optimizer(use_averages=False), nlp, path)
-    with pytest.raises(ValueError, match=r"has a parameter 'multitask/.*', which the pipeline has not"):
+    with pytest.raises(ValueError, match=r"has a parameter 'multitask/.*', which the pipeline lacks"):
         load_state(make_optimizer(), make_nlp(heads_config(intent={"kind": "DocClassifier"})), path)
     other = make_nlp()
     other.get_pipe("multitask").add_label("NEW", head="slots")

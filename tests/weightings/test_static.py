@@ -1,4 +1,4 @@
-"""The static weighting, two heads by hand."""
+"""The static weighting, computed by hand for two heads."""
 
 import math
 

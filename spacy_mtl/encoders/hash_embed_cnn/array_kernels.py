@@ -1,4 +1,4 @@
-"""The encoder's array operations in numpy, or in cupy on a GPU."""
+"""The array operations of the encoder in numpy, or in cupy on a GPU."""
 
 # The methods are documented in `Kernels`.
 
@@ -14,7 +14,11 @@ EPSILON = 1e-8
 
 
 class ArrayKernels:
-    """Kernels on the arrays of `ops.xp`."""
+    """Kernels on arrays of numpy or cupy.
+
+    ops (Ops): The model's ops, which determine the library.
+    seed (int | None): Seed of the dropout masks on a CPU; None in prediction.
+    """
 
     def __init__(self, ops: Ops, seed: int | None = None) -> None:
         self.ops = ops

@@ -1,4 +1,4 @@
-"""The function of the fast encoder: docs to token vectors, in prediction and in training."""
+"""The forward and backward pass of the fast encoder, from docs to token vectors."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -24,14 +24,18 @@ from .word_cache import WordCache
 from .word_dropout import drop_words
 from .word_vectors import TableGrad, begin_embed, distinct_words, embed
 
-# gradient of the vectors of a part's tokens -> gradients of the parameters
+# gradient of the token vectors of a part -> gradients of all parameters
 PartBackpropT = Callable[[Floats2d], tuple[GradsT, list[TableGrad]]]
-# the same for the parameters of the last layer
+# gradient of the token vectors of a part -> gradients of the parameters of the last layer
 LastBackpropT = Callable[[Floats2d], GradsT]
 
 
 class Part(NamedTuple):
-    """Docs of a batch that one thread works on, none of them empty, and where their tokens lie in the batch."""
+    """The docs of a batch that one thread works on.
+
+    docs (list[Doc]): The docs, none of them empty.
+    tokens (slice): The rows of their tokens in the batch.
+    """
 
     docs: list[Doc]
     tokens: slice
@@ -55,16 +59,18 @@ def forward(model: Tok2VecT, docs: Sequence[Doc], is_train: bool) -> tuple[list[
 
 
 def split_docs(docs: Sequence[Doc], ends: Sequence[int], *, side_by_side: bool) -> list[Part]:
-    """The parts of a batch: one for each thread, or a single one.
+    """Split a batch into one part for each thread, or a single one.
 
-    ends (Sequence[int]): 0, and for each doc how many tokens there are up to its end.
+    docs (Sequence[Doc]): The docs of the batch.
+    ends (Sequence[int]): 0, then the number of tokens up to the end of each doc.
+    side_by_side (bool): Whether threads share the batch.
     """
     slices = split_evenly(ends) if side_by_side else [slice(0, len(docs))]
     return [Part([d for d in docs[s] if len(d)], slice(ends[s.start], ends[s.stop])) for s in slices]
 
 
 def _count_words(network: Network, cache: WordCache, docs: Sequence[Doc]) -> None:
-    """Take note of the words of a batch of training, if rare ones are dropped."""
+    """Count the words of a training batch if rare words are dropped."""
     attrs = network.root.attrs
     if attrs["rare_word_dropout"] and attrs["word_counts"].see(docs, network.embedding.hashed):
         cache.clear()
@@ -76,7 +82,7 @@ def _predict(network: Network, cache: WordCache, parts: list[Part], tokvecs: Flo
         params, lambda: network_weights(network, look_up=True), ops=network.ops, width=tokvecs.shape[1]
     )
     if network.embedding.static is not None:
-        # The vectors of the vocab can change without notice.
+        # Words cannot be kept, since nothing tells when the vectors of the vocab change.
         cache = WordCache()
     kernels = kernels_for(network.ops, len(tokvecs))
 
@@ -88,7 +94,7 @@ def _predict(network: Network, cache: WordCache, parts: list[Part], tokvecs: Flo
 
 
 def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: WordCache, kernels: Kernels) -> Floats2d:
-    """RETURNS: The vectors of all tokens, (n_tokens, width)."""
+    """Compute the vectors of all tokens in prediction, (n_tokens, width)."""
     weights = weights.share(kernels)
     words = distinct_words(docs, network.embedding.columns(docs[0].vocab))
     taps = weights.layers[0].taps
@@ -111,7 +117,7 @@ def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: Wor
 
 def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> Tok2VecBackpropT:
     weights = network_weights(network, look_up=False)
-    # Dropout masks drawn from a generator of each part do not depend on which thread comes first.
+    # Each part has a generator of its own, so its dropout masks do not depend on the order of threads.
     seeds = np.random.randint(2**31, size=len(parts)).tolist()
 
     def begin_part(job: tuple[Part, int]) -> tuple[PartBackpropT, LastBackpropT]:
@@ -138,8 +144,9 @@ def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> Tok2VecBac
 def _begin_part(
     docs: list[Doc], network: Network, weights: Weights, kernels: Kernels, *, seed: int
 ) -> tuple[Floats2d, PartBackpropT, LastBackpropT]:
-    """RETURNS: The vectors of all tokens, (n_tokens, width), and the backprops to all parameters and to those of the
-    last layer.
+    """Compute the vectors of all tokens in training.
+
+    RETURNS: The vectors (n_tokens, width), the backprop to all parameters, and the backprop to those of the last layer.
     """
     embedding, encoder = network.embedding, network.encoder
     weights = weights.share(kernels)
@@ -164,7 +171,7 @@ def _begin_part(
 
 
 def _last_layer_backprop(backprops: list[LastBackpropT], parts: list[Part]) -> Callable[[Floats2d], Floats1d]:
-    """The gradient of all vectors (n_tokens, width) -> that of the last layer's parameters, flat, (n_params,)."""
+    """Combine the backprops of all parts to one for the whole batch, as `LastLayer` describes it."""
 
     def backprop(d_tokvecs: Floats2d) -> Floats1d:
         xp = get_array_module(d_tokvecs)
@@ -178,7 +185,7 @@ def _last_layer_backprop(backprops: list[LastBackpropT], parts: list[Part]) -> C
 
 
 def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], ops: Ops, kernels: Kernels) -> None:
-    """Add the gradients of all parts to those of the nodes."""
+    """Add the gradients of all parts to those that the nodes store."""
     for grads, _ in parts:
         for node, name, grad in grads:
             node.inc_grad(name, grad)
@@ -199,8 +206,9 @@ def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], ops: Ops, kernels: K
 
 
 def _spread(vectors: ArrayT, of_token: Any, rate: float, kernels: Kernels) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
-    """The vectors of words (n_words, width) -> a row of zeros and the vectors of tokens (1 + n_tokens, width), of which
-    dropout sets other numbers to 0 for each token.
+    """Copy the vectors of words (n_words, width) to their tokens, with a dropout mask of its own for each token.
+
+    RETURNS: A row of zeros followed by the vectors of the tokens (1 + n_tokens, width), and backprop.
     """
     rows = kernels.index(of_token)
     X = kernels.empty(len(of_token) + 1, vectors.shape[1])

@@ -1,7 +1,7 @@
 """spaCy's HashEmbedCNN, computed several times faster.
 
-The network is spaCy's own tree of thinc nodes, which holds the parameters and can be saved, loaded, pretrained and
-optimised like any other; only the function at its root is another.
+The network is spaCy's own tree of thinc nodes. It holds the parameters and can be saved, loaded, pretrained and
+optimised like any other; only the forward function at its root is replaced.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from spacy.ml.models.tok2vec import MaxoutWindowEncoder, MultiHashEmbed, build_T
 from ...layers.last_layer import LAST_LAYER, LastLayer
 from ...protocols.arrays import Tok2VecT
 from .forward import forward
-from .rare_words import WordCounts, place_of_word
+from .rare_words import WordCounts, word_index
 from .word_cache import WordCache
 
 BoundaryT = Literal["padded", "zero"]
@@ -32,24 +32,25 @@ def make_hash_embed_cnn_v1(
     rare_word_dropout: float = 0.0,
     rare_word_power: float = 1.0,
 ) -> Tok2VecT:
-    """Build the encoder that computes the same function as `spacy.HashEmbedCNN.v2`, several times faster. Weights are
-    interchangeable. Torch is used if it is installed.
+    """Build the encoder that computes the same token vectors, `(n_tokens, width)`, as `spacy.HashEmbedCNN.v2`, several
+    times faster. Weights are interchangeable. Torch is used if it is installed.
 
     width (int): Width of the token vectors.
     depth (int): Number of convolutions, at least 1.
     embed_size (int): Number of rows of the hash table for NORM; the tables of the subword features have half as many.
     window_size (int): Number of neighbours that a convolution sees on either side. 1 is the fastest.
-    maxout_pieces (int): Number of linear functions of which each output is the maximum.
+    maxout_pieces (int): Number of linear functions; each output is the maximum of that many.
     subword_features (bool): Embed PREFIX, SUFFIX and SHAPE as well as NORM.
     pretrained_vectors (bool | None): Also use the static vectors of the vocab.
     boundary (str): What a convolution sees outside a doc. `"padded"`: the values that the previous layer computed
-        there, as in spaCy, so that equal weights give equal vectors. `"zero"`: zeros, which is faster, for models that
-        are trained with it.
+        there, as in spaCy, so that equal weights give equal vectors. `"zero"`: zeros, which is faster but only suits
+        models trained with it.
     word_dropout (float): Probability that a token gets a random word in training. Its other attributes stay.
-    rare_word_dropout (float): Replace rare words by the unknown word in training: a word that was seen n times with the
-        probability `rare_word_dropout / (rare_word_dropout + n ** rare_word_power)`. Docs made by `SwapEntities` are
-        not counted. In prediction each word that training has not seen is the unknown word. 0 switches this off.
-    rare_word_power (float): Rate at which that probability falls with n. At 3.0 it drops little but words seen once.
+    rare_word_dropout (float): Replace rare words by the unknown word in training; 0 switches this off. A word that
+        occurs in n texts is replaced with the probability
+        `rare_word_dropout / (rare_word_dropout + n ** rare_word_power)`. Docs made by `SwapEntities` are not counted.
+        In prediction, every word that training has not seen is replaced.
+    rare_word_power (float): Exponent of n. At 3.0, few words but those seen once are replaced.
     """
     attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"] if subword_features else ["NORM"]
     return make_multi_hash_embed_cnn_v1(
@@ -80,8 +81,9 @@ def make_multi_hash_embed_cnn_v1(
     rare_word_dropout: float = 0.0,
     rare_word_power: float = 1.0,
 ) -> Tok2VecT:
-    """Build the encoder that computes the same function as `spacy.Tok2Vec.v2` with `spacy.MultiHashEmbed.v2` and
-    `spacy.MaxoutWindowEncoder.v2`, several times faster, for any token attributes.
+    """Build the encoder that computes the same token vectors, `(n_tokens, width)`, as `spacy.Tok2Vec.v2` with
+    `spacy.MultiHashEmbed.v2` and `spacy.MaxoutWindowEncoder.v2`, several times faster, for any token attributes.
+    Weights are interchangeable. Torch is used if it is installed.
 
     width (int): Width of the token vectors.
     attrs (list[str | int]): Token attributes to embed.
@@ -89,15 +91,17 @@ def make_multi_hash_embed_cnn_v1(
     include_static_vectors (bool): Also use the static vectors of the vocab.
     depth (int): Number of convolutions, at least 1.
     window_size (int): Number of neighbours that a convolution sees on either side. 1 is the fastest.
-    maxout_pieces (int): Number of linear functions of which each output is the maximum.
+    maxout_pieces (int): Number of linear functions; each output is the maximum of that many.
     boundary (str): What a convolution sees outside a doc. `"padded"`: the values that the previous layer computed
-        there, as in spaCy, so that equal weights give equal vectors. `"zero"`: zeros, which is faster, for models that
-        are trained with it.
+        there, as in spaCy, so that equal weights give equal vectors. `"zero"`: zeros, which is faster but only suits
+        models trained with it.
     word_dropout (float): Probability that a token gets a random word in training. Its other attributes stay.
-    rare_word_dropout (float): Replace rare words by the unknown word in training: a word that was seen n times with the
-        probability `rare_word_dropout / (rare_word_dropout + n ** rare_word_power)`. Docs made by `SwapEntities` are
-        not counted. In prediction each word that training has not seen is the unknown word. 0 switches this off.
-    rare_word_power (float): Rate at which that probability falls with n. At 3.0 it drops little but words seen once.
+    rare_word_dropout (float): Replace rare words by the unknown word in training; 0 switches this off. A word that
+        occurs in n texts is replaced with the probability
+        `rare_word_dropout / (rare_word_dropout + n ** rare_word_power)`. Docs made by `SwapEntities` are not counted.
+        In prediction, every word that training has not seen is replaced. `attrs` must contain ORTH, LOWER, NORM or
+        LEMMA.
+    rare_word_power (float): Exponent of n. At 3.0, few words but those seen once are replaced.
     """
     if depth < 1:
         raise ValueError(f"HashEmbedCNN: depth is {depth}, expected at least 1; for no convolution use MultiHashEmbed")
@@ -110,7 +114,7 @@ def make_multi_hash_embed_cnn_v1(
     if rare_word_power <= 0.0:
         raise ValueError(f"HashEmbedCNN: rare_word_power is {rare_word_power}, expected a positive number")
     if rare_word_dropout:
-        place_of_word([intify_attr(attr) for attr in attrs])
+        word_index([intify_attr(attr) for attr in attrs])
     model: Tok2VecT = build_Tok2Vec_model(
         embed=MultiHashEmbed(width, list(attrs), rows, include_static_vectors),
         encode=MaxoutWindowEncoder(width, window_size, maxout_pieces, depth),
@@ -127,9 +131,11 @@ def make_multi_hash_embed_cnn_v1(
 
 
 def load_spacy_weights(model: Tok2VecT, spacy_model: Tok2VecT) -> Tok2VecT:
-    """Copy the weights of spaCy's layer, trained or not.
+    """Copy the weights of spaCy's encoder, trained or not.
 
-    spacy_model (Model): A `spacy.HashEmbedCNN.v2` of the same settings, such as `nlp.get_pipe("tok2vec").model`.
+    model (Model): The encoder to change.
+    spacy_model (Model): A `spacy.HashEmbedCNN.v2` with the same settings, such as `nlp.get_pipe("tok2vec").model`.
+    RETURNS (Model): `model`.
     """
     msg = spacy_model.to_bytes()
     if not model.can_from_bytes(msg, strict=False):

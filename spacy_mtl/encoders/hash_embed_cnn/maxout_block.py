@@ -1,4 +1,4 @@
-"""A layer's maxout, layer norm and dropout, which follow its products, and its weights, which lie in thinc nodes."""
+"""Maxout, layer norm and dropout of a layer, which follow its linear products, and the layer's weights."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +15,12 @@ GradsT = list[tuple[NodeT, str, ModelArrayT]]
 
 
 class Block(NamedTuple):
-    """The nodes of thinc's `Maxout(normalize=True, dropout=…)`."""
+    """The nodes of thinc's `Maxout(normalize=True, dropout=…)`.
+
+    maxout (Model): The linear functions and the maximum over them.
+    norm (Model): The layer norm.
+    dropout (Model): The dropout.
+    """
 
     maxout: NodeT
     norm: NodeT
@@ -23,16 +28,17 @@ class Block(NamedTuple):
 
     @property
     def dropout_rate(self) -> float:
-        """The share of outputs that training sets to 0."""
+        """The probability with which training sets an output to 0."""
         return float(self.dropout.attrs["dropout_rate"]) if self.dropout.attrs["is_enabled"] else 0.0
 
 
 class BlockWeights(NamedTuple):
-    """A block's weights as the products want them: piece after piece, one matrix a tap.
+    """The weights of a block in the order that the products use. A tap is the weight matrix of one window position.
 
-    taps (Floats3d): (n_taps, width, pieces * n_out).
-    bias (Floats1d): (pieces * n_out,).
-    gain, shift (Floats1d): Of the layer norm, (n_out,).
+    taps (Floats3d): One matrix for each tap, piece after piece, (n_taps, width, pieces * n_out).
+    bias (Floats1d): Bias, piece after piece, (pieces * n_out,).
+    gain (Floats1d): Gain of the layer norm, (n_out,).
+    shift (Floats1d): Shift of the layer norm, (n_out,).
     """
 
     taps: ArrayT
@@ -41,16 +47,16 @@ class BlockWeights(NamedTuple):
     shift: ArrayT
 
     def winograd(self) -> "BlockWeights":
-        """The same for `winograd_products`."""
+        """Convert the taps for `winograd_products`."""
         return self._replace(taps=winograd_taps(self.taps))
 
     def share(self, kernels: Kernels) -> "BlockWeights":
-        """The kernels' view of them."""
+        """View all arrays as those of the kernels."""
         return BlockWeights(*map(kernels.share, self))
 
 
 def read_weights(block: Block, n_taps: int) -> BlockWeights:
-    """Copy the nodes' parameters to the order of the products."""
+    """Copy the parameters of the nodes to the order that the products use."""
     as_contig = block.maxout.ops.as_contig
     W: Any = block.maxout.get_param("W")
     b: Any = block.maxout.get_param("b")
@@ -61,8 +67,11 @@ def read_weights(block: Block, n_taps: int) -> BlockWeights:
 
 
 def weight_grads(block: Block, d_weights: BlockWeights, *, winograd: bool, kernels: Kernels) -> GradsT:
-    """The gradients in the shapes of the nodes' parameters. With `winograd`, `d_weights` are those of
-    `winograd_products`.
+    """Convert gradients to the shapes of the nodes' parameters.
+
+    block (Block): The nodes.
+    d_weights (BlockWeights): Gradients in the order of the products.
+    winograd (bool): Whether `d_weights` come from `winograd_products`.
     """
     d_taps, d_bias, d_gain, d_shift = map(kernels.unshare, d_weights)
     if winograd:
@@ -75,7 +84,7 @@ def weight_grads(block: Block, d_weights: BlockWeights, *, winograd: bool, kerne
 
 
 def maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> ArrayT:
-    """Prediction: products (n, pieces * n_out) -> (n, n_out)."""
+    """Apply maxout and layer norm in prediction, (n, pieces * n_out) -> (n, n_out)."""
     best = kernels.maxout(Y.reshape(len(Y), -1, len(weights.gain)))
     return kernels.layer_norm(best, weights.gain, weights.shift)[0]
 
@@ -83,8 +92,10 @@ def maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> ArrayT
 def begin_maxout_norm(
     Y: ArrayT, weights: BlockWeights, *, kernels: Kernels
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]]:
-    """Training: products (n, pieces * n_out), which are overwritten -> (n, n_out), and the backprop, which gives the
-    gradients of the products, gain and shift.
+    """Apply maxout and layer norm in training.
+
+    Y (Floats2d): The products, which are overwritten, (n, pieces * n_out).
+    RETURNS: The result (n, n_out), and backprop to the gradients of the products, the gain and the shift.
     """
     pieces = Y.reshape(len(Y), -1, len(weights.gain))
     best = kernels.maxout(pieces)

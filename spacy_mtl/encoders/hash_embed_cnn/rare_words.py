@@ -1,12 +1,14 @@
-"""Dropout of rare words, so that the network learns what to make of a word that it has never seen.
+"""Dropout of rare words, so that the network learns what to make of words that it has never seen.
 
-In training a word becomes the unknown word with a probability that falls with how often it was seen: alpha / (alpha +
-n ** power), with a power of 1 in Kiperwasser & Goldberg 2016, "Simple and Accurate Dependency Parsing Using
-Bidirectional LSTM Feature Representations". What an unseen word is, those tell best that were seen once (Good 1953,
-"The population frequencies of species and the estimation of population parameters"); the higher the power, the fewer
-others become the unknown word. In prediction a word that training has never seen is the unknown word. What else is
-known of it, such as its SHAPE and SUFFIX or a static vector, stays. Without this a hash embedding gives such a word the
-sum of rows that belong to others.
+A hash embedding has no row for unknown words: it gives them the sum of rows that belong to other words. Instead, in
+prediction, every word that training has not seen is replaced by a single unknown word. Its other features, such as
+SHAPE, SUFFIX or a static vector, stay.
+
+The unknown word is trained by replacing some words of the training set. A word that occurs in n texts is replaced with
+the probability alpha / (alpha + n ** power), with a power of 1 in Kiperwasser and Goldberg 2016, "Simple and Accurate
+Dependency Parsing Using Bidirectional LSTM Feature Representations". Words seen once are the best estimate of unseen
+words (Good 1953, "The population frequencies of species and the estimation of population parameters"); the higher the
+power, the fewer other words are replaced.
 """
 
 from collections import Counter
@@ -24,15 +26,19 @@ from ...origin import is_augmented
 from .word_vectors import IDENTITY, Words
 
 UNKNOWN = 1
-# a stream may have no end
+# a limit for streams, which may have no end
 MAX_TEXTS = 1_000_000
 
 
 class WordCounts:
-    """In how many texts each word was seen, by its hash. A text that comes again, as it does in each epoch, is not
-    counted again, nor is one that an augmenter made: there every word of a rare entity would soon be frequent. After
-    `MAX_TEXTS` texts no more are counted. Which texts they were is saved with the state of a training (Protocol
-    `Resumable`), but not with a pipeline.
+    """The number of texts in which each word was seen, by its hash.
+
+    A text counts once, however many epochs repeat it. Texts made by an augmenter do not count, since they would soon
+    make every word of a rare entity frequent. After `MAX_TEXTS` texts no more are counted. The counted texts are saved
+    with the state of a training (Protocol `Resumable`), but not with a pipeline.
+
+    counts (Counter[int]): Number of texts for each word.
+    texts (set[int]): Keys of the texts that were counted.
     """
 
     def __init__(self, counts: dict[int, int] | None = None) -> None:
@@ -40,12 +46,14 @@ class WordCounts:
         self.texts: set[int] = set()
 
     def see(self, docs: Sequence[Doc], columns: Sequence[int]) -> bool:
-        """Count the words of texts that are new. RETURNS: Whether there were any.
+        """Count the words of texts that are new.
 
+        docs (Sequence[Doc]): The docs of a training batch.
         columns (Sequence[int]): The attributes of the features.
+        RETURNS (bool): Whether any text was new.
         """
         n_texts = len(self.texts)
-        column = columns[place_of_word(columns)]
+        column = columns[word_index(columns)]
         for doc in docs:
             words = doc.to_array(column)
             text = _text_key(words)
@@ -55,22 +63,22 @@ class WordCounts:
         return len(self.texts) > n_texts
 
     def of(self, words: Any) -> Any:
-        """The counts of the words, (n_words,)."""
+        """Return the counts of the words, (n_words,)."""
         return np.array([self.counts.get(word, 0) for word in words.tolist()], dtype="int64")
 
     def training_state(self) -> bytes:
-        """Return which texts were counted, eight bytes for each."""
+        """Return the keys of the texts that were counted, eight bytes for each."""
         return bytes(np.array(sorted(self.texts), dtype="<u8").tobytes())
 
     def resume(self, state: bytes) -> None:
-        """Do not count these texts again."""
+        """Set the texts that were counted already."""
         self.texts = set(np.frombuffer(state, dtype="<u8").tolist())
 
 
 @serialize_attr.register
 def _(attr: WordCounts, value: WordCounts, name: str, model: Model[Any, Any]) -> bytes:
     words = np.array(list(value.counts.items()), dtype="uint64").reshape(-1, 2)
-    # as msgpack, since a model without counts that loads the weights, such as spaCy's layer, reads it as that
+    # Wrapped in msgpack, since a model without this attribute that loads the weights, such as spaCy's, reads msgpack.
     return bytes(srsly.msgpack_dumps(words.astype("<u8").tobytes()))
 
 
@@ -80,12 +88,12 @@ def _(attr: WordCounts, value: bytes, name: str, model: Model[Any, Any]) -> Word
 
 
 def _text_key(words: Any) -> int:
-    """The same number for the same text in every process, which Python's `hash` is not."""
+    """Return a hash of the text that is the same in every process, unlike Python's `hash`."""
     return int.from_bytes(blake2b(words.tobytes(), digest_size=8).digest(), "little")
 
 
-def place_of_word(columns: Sequence[int]) -> int:
-    """Which of these attributes is the first that says which word a token is. Raises ValueError if none does."""
+def word_index(columns: Sequence[int]) -> int:
+    """Return the index of the first attribute that identifies the word. Raises a ValueError if there is none."""
     try:
         return next(i for i, column in enumerate(columns) if column in IDENTITY)
     except StopIteration:
@@ -95,25 +103,32 @@ def place_of_word(columns: Sequence[int]) -> int:
 
 
 def hide_unseen(features: Any, columns: Sequence[int], counts: WordCounts) -> Any:
-    """Prediction: the unknown word for words that were never seen, (n_words, n_features) -> the same shape.
+    """Replace words that were never seen by the unknown word, in prediction.
 
-    columns (Sequence[int]): The attributes of the first features; any that follow stay.
+    features (Ints2d): Features of the words, (n_words, n_features).
+    columns (Sequence[int]): The attributes of the first features. Features after these stay.
+    counts (WordCounts): Counts of the training set.
+    RETURNS (Ints2d): Features of the same shape.
     """
-    unseen = counts.of(features[:, place_of_word(columns)]) == 0
+    unseen = counts.of(features[:, word_index(columns)]) == 0
     return np.where(unseen[:, None], _unknown(features, columns), features)
 
 
 def drop_rare(
     words: Words, columns: Sequence[int], counts: WordCounts, alpha: float, power: float, *, seed: int
 ) -> Words:
-    """Training: the unknown word for some tokens, rare words more often than frequent ones.
+    """Replace the words of some tokens by the unknown word, in training, rare words more often than frequent ones.
 
-    columns (Sequence[int]): The attributes of the first features; any that follow stay.
-    alpha (float): How often a word must have been seen for every second of its tokens to stay.
-    power (float): How fast the rate falls with the number of times that a word was seen.
-    RETURNS (Words): The words that are left and, as further ones, those that tokens lost. Their keys are not set.
+    words (Words): The distinct words of the batch.
+    columns (Sequence[int]): The attributes of the first features. Features after these stay.
+    counts (WordCounts): Counts of the training set.
+    alpha (float): The rate for a word seen in n texts is alpha / (alpha + n ** power).
+    power (float): The exponent of n.
+    seed (int): Seed of the random choice.
+    RETURNS (Words): The words that are left, followed by the versions of words whose identity was dropped. The keys of
+        the latter are not set.
     """
-    seen = counts.of(words.features[:, place_of_word(columns)])
+    seen = counts.of(words.features[:, word_index(columns)])
     rates = alpha / (alpha + seen.astype("float64") ** power)
     generator = np.random.default_rng(seed)
     dropped = generator.random(len(words.of_token)) < rates[words.of_token]
@@ -124,7 +139,7 @@ def drop_rare(
 
 
 def _unknown(features: Any, columns: Sequence[int]) -> Any:
-    """The features of words, as those of unknown words that look the same."""
+    """Replace the features that identify a word by those of the unknown word; the others stay."""
     unknown = features.copy()
     unknown[:, [i for i, column in enumerate(columns) if column in IDENTITY]] = UNKNOWN
     return unknown

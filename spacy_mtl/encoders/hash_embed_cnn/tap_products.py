@@ -1,7 +1,8 @@
-"""Products of windows of vectors with one matrix a tap: the linear part of a convolution over a sequence.
+"""Products of windows of vectors with the taps: the linear part of a convolution over a sequence.
 
-Three ways to the same sums: one product of whole windows; fewer products, for windows of three; and products of each
-word made once, to be looked up.
+A tap is the weight matrix of one position of the window. There are three ways to the same sums: one product of whole
+windows; Winograd's algorithm, with fewer products, for windows of three; and looking up products that were computed
+once for each word.
 """
 
 from collections.abc import Callable
@@ -18,12 +19,12 @@ ProductsBackpropT = Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]
 
 
 def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackpropT]:
-    """Whole windows at once.
+    """Multiply whole windows at once.
 
     X (Floats3d): Windows, (n, n_taps, width).
-    taps (Floats3d): (n_taps, width, n_out).
-    bias (Floats1d): (n_out,).
-    RETURNS: (n, n_out) and the backprop.
+    taps (Floats3d): Taps, (n_taps, width, n_out).
+    bias (Floats1d): Bias, (n_out,).
+    RETURNS: The products (n, n_out), and backprop.
     """
     n_out = taps.shape[2]
     windows, W = X.reshape(len(X), -1), taps.reshape(-1, n_out)
@@ -35,18 +36,20 @@ def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) 
 
 
 def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackpropT]:
-    """Windows of three, two neighbours at a time, in four products instead of six: the minimal filter F(2, 3) of
-    Winograd 1980 (https://doi.org/10.1137/1.9781611970364), as in Lavin and Gray 2016 (https://arxiv.org/abs/1509.09308).
+    """Multiply the windows of two neighbouring positions at a time, with four products instead of six, for windows of
+    three: F(2, 3) of Winograd 1980 (https://doi.org/10.1137/1.9781611970364), as in Lavin and Gray 2016
+    (https://arxiv.org/abs/1509.09308).
 
-    X (Floats3d): (4, n, width), the vectors before, at the two neighbours, and after. The outer two are overwritten.
-    taps (Floats3d): (4, width, n_out), as from `winograd_taps`.
-    bias (Floats1d): (n_out,).
-    RETURNS: (2 * n, n_out), all first neighbours before all second, and the backprop.
+    X (Floats3d): The vectors before, at the two positions, and after, (4, n, width). The outer two are overwritten.
+    taps (Floats3d): Taps from `winograd_taps`, (4, width, n_out).
+    bias (Floats1d): Bias, (n_out,).
+    RETURNS: The products of all first positions, then of all second ones, (2 * n, n_out), and backprop.
     """
     xp = kernels.xp
     n, width = X.shape[1:]
     n_out = taps.shape[2]
     before, first, second, after = X
+    # The sums of both positions need only four different products, of these differences and sums of vectors.
     before -= second
     after -= first
     V = (before, first + second, second - first, after)
@@ -76,16 +79,17 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
 
 
 def word_products(X: ArrayT, taps: ArrayT) -> ArrayT:
-    """The products of each word with every tap, to be looked up: (n_words, width) -> (n_words, n_taps * n_out)."""
+    """Multiply each word with every tap, for `looked_up_products`, (n_words, width) -> (n_words, n_taps * n_out)."""
     return X @ taps.swapaxes(0, 1).reshape(taps.shape[1], -1)
 
 
 def looked_up_products(products: ArrayT, index: ArrayT, bias: ArrayT, *, kernels: Kernels) -> ArrayT:
-    """Sum the products that each window is made of.
+    """Sum the products of the words in each window.
 
-    products (Floats2d): (n_words, n_taps * n_out), as from `word_products`.
+    products (Floats2d): Products from `word_products`, (n_words, n_taps * n_out).
     index (Ints2d): The word at each tap of each window, (n, n_taps).
-    RETURNS: (n, n_out).
+    bias (Floats1d): Bias, (n_out,).
+    RETURNS (Floats2d): The sums, (n, n_out).
     """
     n_taps = index.shape[1]
     rows = index * n_taps + kernels.index(np.arange(n_taps))
@@ -95,12 +99,12 @@ def looked_up_products(products: ArrayT, index: ArrayT, bias: ArrayT, *, kernels
 
 
 def winograd_taps(taps: Floats3d) -> Floats3d:
-    """The four matrices of `winograd_products` for three taps, (3, width, n_out) -> (4, width, n_out)."""
+    """Convert three taps to the four matrices of `winograd_products`, (3, width, n_out) -> (4, width, n_out)."""
     outer, middle = (taps[0] + taps[2]) * 0.5, taps[1] * 0.5
     return get_array_module(taps).stack([taps[0], outer + middle, outer - middle, taps[2]])
 
 
 def backprop_winograd_taps(dU: Floats3d) -> Floats3d:
-    """Gradient of the three taps."""
+    """Convert the gradient of the four matrices to that of the three taps, (4, width, n_out) -> (3, width, n_out)."""
     outer, middle = (dU[1] + dU[2]) * 0.5, (dU[1] - dU[2]) * 0.5
     return get_array_module(dU).stack([dU[0] + outer, middle, dU[3] + outer])

@@ -1,4 +1,4 @@
-"""What the fast encoder reads off spaCy's tree of thinc nodes."""
+"""The nodes and weights that the fast encoder reads from spaCy's tree of thinc nodes."""
 
 from typing import Any, NamedTuple
 
@@ -11,10 +11,12 @@ from .word_vectors import Embedding
 
 
 class Network(NamedTuple):
-    """The nodes.
+    """The nodes of the encoder.
 
     root (Model): The model itself.
-    params (list[tuple[Model, str]]): Every parameter's node and name.
+    embedding (Embedding): The nodes of the embedding stage.
+    encoder (WindowEncoder): The nodes of the convolutions.
+    params (list[tuple[Model, str]]): The node and the name of every parameter.
     """
 
     root: NodeT
@@ -24,18 +26,22 @@ class Network(NamedTuple):
 
     @property
     def ops(self) -> Ops:
-        """Where the model's arrays lie."""
+        """The ops of the model."""
         return self.root.ops
 
 
 class Weights(NamedTuple):
-    """The weights in the order of the products."""
+    """The weights in the order that the products use.
+
+    mix (BlockWeights): The maxout of the embedding stage.
+    layers (list[BlockWeights]): The convolutions.
+    """
 
     mix: BlockWeights
     layers: list[BlockWeights]
 
     def share(self, kernels: Kernels) -> "Weights":
-        """The kernels' view of them."""
+        """View all arrays as those of the kernels."""
         return Weights(self.mix.share(kernels), [layer.share(kernels) for layer in self.layers])
 
 
@@ -52,7 +58,11 @@ def find_network(model: Model[Any, Any]) -> Network:
 
 
 def network_weights(network: Network, *, look_up: bool) -> Weights:
-    """Copy the weights. With `look_up`, those of the first layer are for products that are looked up."""
+    """Copy the weights.
+
+    network (Network): The nodes.
+    look_up (bool): Whether the products of the first layer are looked up. Its taps are not converted for Winograd then.
+    """
     embedding, encoder = network.embedding, network.encoder
     layers = [read_weights(block, encoder.n_taps) for block in encoder.blocks]
     if encoder.winograd:

@@ -1,4 +1,4 @@
-"""The encoder's array operations in torch, on tensors that share the memory of numpy arrays."""
+"""The array operations of the encoder in torch, on tensors that share the memory of numpy arrays."""
 
 # The methods are documented in `Kernels`.
 
@@ -14,7 +14,10 @@ EPSILON = 1e-8
 
 
 class TorchKernels:
-    """Kernels on the CPU. Layer norm is one pass over the data in each direction."""
+    """Kernels of torch on the CPU, where a layer norm is one pass over the data in each direction.
+
+    seed (int | None): Seed of the dropout masks; None in prediction.
+    """
 
     xp: Any = torch
 

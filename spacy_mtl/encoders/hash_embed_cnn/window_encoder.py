@@ -11,12 +11,12 @@ from .window_rows import WindowPlan, plan_windows
 
 
 class WindowEncoder(NamedTuple):
-    """The nodes of the stack.
+    """The nodes of the convolutions.
 
-    root (Model): The node whose attribute "boundary" says what a layer sees outside a doc: "padded", what the layer
-        before computed there, as in spaCy, whose own nodes have no such attribute; "zero", zeros.
-    expand (list[Model]): One `expand_window` a layer.
-    blocks (list[Block]): One a layer.
+    root (Model): The node whose attribute "boundary" says what a layer sees outside a doc: "padded", which is what the
+        layer before it computed there, or "zero". spaCy's own nodes lack the attribute and are "padded".
+    expand (list[Model]): The `expand_window` of each layer.
+    blocks (list[Block]): The block of each layer.
     """
 
     root: NodeT
@@ -25,30 +25,34 @@ class WindowEncoder(NamedTuple):
 
     @property
     def padded(self) -> bool:
-        """Whether positions outside a doc are computed like those inside."""
+        """Whether layers compute positions outside a doc like those inside."""
         return bool(self.root.attrs.get("boundary", "padded") == "padded")
 
     @property
     def window(self) -> int:
-        """How many neighbours a layer sees on either side."""
+        """Number of neighbours that a layer sees on either side."""
         return int(self.expand[0].attrs["window_size"])
 
     @property
     def n_taps(self) -> int:
-        """How many vectors a window has."""
+        """Number of vectors in a window."""
         return 2 * self.window + 1
 
     @property
     def winograd(self) -> bool:
-        """Whether windows are of the three vectors that `winograd_products` takes."""
+        """Whether windows have three vectors, as `winograd_products` needs."""
         return self.window == 1
 
     def plan(self, lengths: Sequence[int], *, look_up: bool) -> WindowPlan:
-        """The windows of docs of these lengths. With `look_up`, the first layer's products are looked up."""
+        """Plan the windows of docs of these lengths.
+
+        lengths (Sequence[int]): Number of tokens of each doc.
+        look_up (bool): Whether the products of the first layer are looked up.
+        """
         return plan_windows(lengths, window=self.window, tiles=self.tiles(look_up=look_up), padded=self.padded)
 
     def tiles(self, *, look_up: bool) -> list[int]:
-        """How many neighbouring positions each layer computes at a time."""
+        """Return the number of neighbouring positions that each layer computes at a time."""
         tiles = [2 if self.winograd else 1] * len(self.blocks)
         return [1, *tiles[1:]] if look_up else tiles
 
@@ -62,8 +66,12 @@ def encode(
     *,
     kernels: Kernels,
 ) -> ArrayT:
-    """Prediction: the vectors of words (n_words, width) and their products with the first layer's taps
-    (n_words, n_taps * n_out) -> the vectors of tokens (n_tokens, width).
+    """Apply all layers in prediction.
+
+    vectors (Floats2d): The vectors of words, (n_words, width).
+    products (Floats2d): Their products with the taps of the first layer, (n_words, n_taps * n_out).
+    plan (WindowPlan): The windows; those of the first layer are of words.
+    RETURNS (Floats2d): The vectors of tokens, (n_tokens, width).
     """
     windows = [kernels.index(index) for index in plan.windows]
     Y = looked_up_products(products, windows[0].T, weights[0].bias, kernels=kernels)
@@ -72,6 +80,7 @@ def encode(
     multiply = winograd_products if encoder.winograd else direct_products
     for index, layer in zip(windows[1:], weights[1:], strict=True):
         if not encoder.padded:
+            # The last row stands for all positions outside of docs, which the next layer must see as zeros.
             X[-1] = 0.0
         D = kernels.take(X, index if encoder.winograd else index.T)
         Y, _ = multiply(D, layer.taps, layer.bias, kernels=kernels)
@@ -88,10 +97,12 @@ def begin_encode(
     *,
     kernels: Kernels,
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]], Callable[[ArrayT], GradsT]]:
-    """Training: a row of zeros and the vectors of tokens (1 + n_tokens, width) -> new ones (n_tokens, width).
+    """Apply all layers in training.
 
-    RETURNS: the new vectors; their backprop, which returns the gradients of the input and of the parameters; and the
-        backprop of the last layer alone, to the gradients of its parameters.
+    X (Floats2d): A row of zeros, then the vectors of tokens, (1 + n_tokens, width).
+    plan (WindowPlan): The windows.
+    RETURNS: The new vectors (n_tokens, width); their backprop to the gradients of the input and of the parameters; and
+        the backprop of the last layer alone, to the gradients of its parameters.
     """
     backprops = []
     for block, index, layer in zip(encoder.blocks, plan.windows, weights, strict=True):
@@ -140,6 +151,7 @@ def _begin_layer(
 
     def backprop(dH: ArrayT) -> tuple[ArrayT, GradsT]:
         if not encoder.padded:
+            # The forward pass overwrote this row, so no gradient flows back through it.
             dH[-1] = 0.0
         dY, d_gain, d_shift = backprop_norm(dH if mask is None else dH * mask)
         dD, d_taps, d_bias = backprop_products(dY)
@@ -153,5 +165,5 @@ def _begin_layer(
 
 
 def _centers(windows: ArrayT, encoder: WindowEncoder) -> ArrayT:
-    """A view of the vectors that the windows are around, (n, width)."""
+    """Return a view of the vector in the middle of each window, (n, width)."""
     return windows[1:3].reshape(-1, windows.shape[2]) if encoder.winograd else windows[:, encoder.window]

@@ -1,6 +1,6 @@
-"""Which rows of a layer's input each window of a batch of documents is made of.
+"""The rows of a layer's input that each window of a batch of docs consists of.
 
-Vectors of all documents lie in one array, without the rows of padding that nobody reads.
+The vectors of all docs lie in one array, which leaves out the rows of padding that no token depends on.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,25 @@ from ...layers.ragged_rows import first_rows, row_ranges
 
 # numpy integers
 IndexT = Any
-# plans for one doc no longer than this are kept: the case of short texts, one at a time
+# Plans for a single doc of up to this many tokens are kept, for users who predict short texts one at a time.
 KEPT_LENGTH = 200
 
 
 class WindowPlan(NamedTuple):
-    """How the layers of an encoder read from each other.
+    """The rows that each layer of an encoder reads from the output of the layer before it.
 
-    windows (list[Ints2d]): For each layer the rows of its input that each of its tiles reads,
-        (2 * window + tile, n_tiles + 1). The last tile reads only the row that stands for all positions far from a doc.
-        The layer's output has tile * (n_tiles + 1) rows, all first positions of a tile before all second, and stands
-        for the positions far away in its last row. The first layer's input is a row of zeros, then one row a token.
-    tokens (Ints1d): The row of each token in the last layer's output.
+    A layer computes tiles of neighbouring positions. A tile needs the positions themselves and `window` neighbours on
+    either side. One row of each array, the rest row, stands for all positions far from any doc.
+
+    windows (list[Ints2d]): For each layer the rows of its input that each tile reads, (2 * window + tile, n_tiles + 1).
+        The last tile is not part of a doc and reads only the rest row. The input of the first layer is a row of zeros,
+        which is its rest row, then a row for each token. The output of a layer has tile * (n_tiles + 1) rows: the first
+        positions of all tiles, then the second ones; its last row is the rest row.
+    tokens (Ints1d): The row of each token in the output of the last layer, (n_tokens,).
+
+    Docs of 3 and 2 tokens have the input rows 1, 2, 3 and 4, 5. With one layer, window = 1 and tile = 2 there are two
+    tiles for the first doc, one for the second and the last one, in columns:
+    windows[0] = [[0, 2, 0, 0], [1, 3, 4, 0], [2, 0, 5, 0], [3, 0, 0, 0]], tokens = [0, 4, 1, 2, 6].
     """
 
     windows: list[IndexT]
@@ -32,8 +39,12 @@ class WindowPlan(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Where a layer's outputs lie: the row of each position, doc after doc, with `pad` positions on either side of the
-    doc's tokens, and the row of every position farther out.
+    """The rows of a layer's output.
+
+    rows (Ints1d): The row of each position, doc after doc, with the padding of each doc.
+    lengths (Ints1d): Number of positions of each doc, padding included, (n_docs,).
+    pad (int): Number of positions of padding on either side of a doc.
+    rest (int): The row of all positions farther away.
     """
 
     rows: IndexT
@@ -43,9 +54,11 @@ class _Rows(NamedTuple):
 
 
 def plan_windows(lengths: Sequence[int], *, window: int, tiles: Sequence[int], padded: bool) -> WindowPlan:
-    """Plan all layers for docs of these lengths, none of them 0.
+    """Plan all layers.
 
-    tiles (Sequence[int]): How many neighbouring positions each layer computes at a time.
+    lengths (Sequence[int]): Number of tokens of each doc, none of them 0.
+    window (int): Number of neighbours that a layer sees on either side.
+    tiles (Sequence[int]): Number of neighbouring positions that each layer computes at a time.
     padded (bool): Whether the layers compute positions outside the docs.
     """
     make = _plan_kept if len(lengths) == 1 and lengths[0] <= KEPT_LENGTH else _plan
@@ -57,8 +70,8 @@ def _plan(lengths: tuple[int, ...], window: int, tiles: tuple[int, ...], padded:
     rows = _Rows(np.arange(1, sum(lengths) + 1), np.array(lengths), pad=0, rest=0)
     windows = []
     for i, tile in enumerate(tiles, start=1):
-        # Layer i sees a doc from i * window positions away, and what lies farther than (depth - i) * window from it
-        # reaches none of its tokens any more.
+        # Positions up to i * window away from a doc depend on its tokens after layer i. Of these, only positions up to
+        # (depth - i) * window away can still influence a token in the layers that follow.
         pad = min(i, depth - i) * window if padded else 0
         index, rows = _window_rows(rows, pad=pad, window=window, tile=tile)
         windows.append(index)
@@ -69,10 +82,13 @@ _plan_kept = lru_cache(maxsize=256)(_plan)
 
 
 def _window_rows(source: _Rows, *, pad: int, window: int, tile: int) -> tuple[IndexT, _Rows]:
-    """Cut the positions of each doc, `pad` on either side included, into tiles; see `WindowPlan.windows`."""
+    """Cut the positions of each doc, with `pad` positions on either side, into tiles.
+
+    RETURNS: The rows that each tile reads, as in `WindowPlan.windows`, and the rows of the layer's output.
+    """
     lengths = source.lengths + 2 * (pad - source.pad)
     tiles = (lengths + tile - 1) // tile
-    # Each doc gets a margin of rest rows, so that no window has to be cut.
+    # A margin of rest rows around each doc makes all windows complete.
     margin = pad - source.pad + window
     spaced = source.lengths + 2 * margin + tile - 1
     spaced_starts = first_rows(spaced)

@@ -1,4 +1,4 @@
-"""What the fast encoder keeps from one batch to the next: its nodes, its weights, and the vectors of words."""
+"""The cache of the fast encoder from one batch to the next: its nodes, its weights, and the vectors of words."""
 
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -10,15 +10,16 @@ from thinc.api import Model, Ops
 from .kernels import ModelArrayT
 
 MAX_BYTES = 2**25
-# parameters with no more numbers than this are compared in full
+# Parameters of up to this many numbers are compared in full.
 SMALL = 1024
 
 
 class WordCache:
-    """Rows of a table by the hash of a word, as long as no parameter changes.
+    """A table of vectors by the hash of the word, valid as long as no parameter changes.
 
-    An optimizer changes arrays in place, so each batch compares a sample of every parameter with that of the last: all
-    of a small one, and of a large one at least one number in every row. A copy or a pickle of the cache is empty.
+    An optimizer changes arrays in place. Therefore each batch compares a sample of every parameter with the sample of
+    the batch before: all numbers of a small parameter, and at least one number in each row of a large one. A copy or a
+    pickle of the cache is empty.
     """
 
     def __init__(self) -> None:
@@ -37,20 +38,23 @@ class WordCache:
         return WordCache, ()
 
     def clear(self) -> None:
-        """Forget all words."""
+        """Remove all words."""
         self.rows: dict[int, int] = {}
         self.tables: list[Any] = []
 
     def read_network(self, model: Model[Any, Any], find: Callable[[Model[Any, Any]], Any]) -> Any:
-        """What `find` gave for this model, which is the node that the cache belongs to."""
+        """Return the result of `find` for this model, which owns the cache. It is called once."""
         if self.network is None or self.network.root is not model:
             self.network = find(model)
         return self.network
 
     def read_weights(self, params: list[ModelArrayT], read: Callable[[], Any], *, ops: Ops, width: int) -> Any:
-        """What `read` gave, called anew if a parameter is another array or has changed.
+        """Return the result of `read`, which is called again if a parameter is another array or has changed.
 
-        width (int): Of the vectors. No large parameter has shorter rows.
+        params (list): All parameters.
+        read (Callable): Function that copies the weights.
+        ops (Ops): The model's ops.
+        width (int): Width of the vectors. No large parameter has shorter rows.
         """
         with self.lock:
             if len(params) != len(self.params) or any(a is not b for a, b in zip(params, self.params, strict=True)):
@@ -66,17 +70,19 @@ class WordCache:
     def look_up(
         self, keys: Any, compute: Callable[[Any], Sequence[Any]], *, widths: Sequence[int], ops: Ops
     ) -> tuple[Any, Sequence[Any]]:
-        """Find each word's row, computing what is missing.
+        """Look up the row of each word, and compute those that are missing.
 
-        keys (Ints1d): The words' hashes, (n_words,), distinct.
-        compute: Positions in `keys` -> for each table the rows of these words, (n_missing, width).
-        widths (Sequence[int]): Of the tables.
-        RETURNS: The row of each word, and the tables. Row 0 is all zeros.
+        keys (Ints1d): The hashes of the words, without repetition, (n_words,).
+        compute (Callable): Function from indices into `keys` to the rows of these words, (n_missing, width), for each
+            table.
+        widths (Sequence[int]): Width of each table.
+        ops (Ops): The model's ops.
+        RETURNS: The row of each word, (n_words,), and the tables. Row 0 of a table is all zeros.
         """
         capacity = MAX_BYTES // (4 * sum(widths))
         with self.lock:
             if len(self.rows) + len(keys) > capacity or not self.tables:
-                # Another thread may still read the old tables, so they are not filled anew.
+                # New tables, since another thread may still read the old ones.
                 self.clear()
                 self.tables = [ops.xp.empty((max(capacity, len(keys)) + 1, n), dtype="float32") for n in widths]
                 for table in self.tables:
@@ -94,6 +100,6 @@ class WordCache:
 
 
 def _view(param: ModelArrayT, width: int) -> ModelArrayT:
-    """A sample that changes with the parameter, whose rows, if it is large, are at least `width` long."""
+    """Return a view of a sample of the parameter. The rows of a large parameter must be at least `width` long."""
     flat = param.ravel(order="K")
     return flat if param.size <= SMALL else flat[:: max(1, width - 1)]

@@ -1,8 +1,8 @@
-"""Word dropout: in training some tokens lose their word and keep the shape of it, so that the network learns from what
-else a sentence tells, and what a word looks like that it has never seen.
+"""Word dropout: in training, some tokens get a random word but keep their other features, such as SHAPE.
 
-A hash embedding has no row for unknown words: it gives them the sum of rows that belong to others. So the word of a
-dropped token is not set to zero, but to one drawn at random, which looks to the network as an unknown word does.
+The network then learns to rely on the context, and to deal with words that it has never seen. A hash embedding has no
+row for unknown words: it gives them the sum of rows that belong to other words. A random word looks just like that, so
+it is used instead of zeros.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,14 @@ NO_KEY = 0
 
 
 def drop_words(words: Words, columns: Sequence[int], n_tables: int, rate: float, *, seed: int) -> Words:
-    """Give tokens random words.
+    """Give random words to some tokens.
 
+    words (Words): The distinct words of the batch.
     columns (Sequence[int]): The attributes of the features; those from `n_tables` on are keys of static vectors.
-    rate (float): The probability that a token is dropped.
-    RETURNS (Words): The words and one more for each dropped token. Their keys are not set.
+    n_tables (int): Number of hash tables.
+    rate (float): Probability that a token is dropped.
+    seed (int): Seed of the random choice.
+    RETURNS (Words): The words, followed by one for each dropped token. The keys of the latter are not set.
     """
     generator = np.random.default_rng(seed)
     dropped = np.flatnonzero(generator.random(len(words.of_token)) < rate)

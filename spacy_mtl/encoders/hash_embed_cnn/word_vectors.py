@@ -1,4 +1,4 @@
-"""The encoder's embedding stage, once for each distinct word of a batch: the function of spaCy's `MultiHashEmbed`."""
+"""The embedding stage of the encoder, once for each distinct word of a batch: the function of `MultiHashEmbed`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,19 +16,19 @@ from .maxout_block import Block, BlockWeights, GradsT, NodeT, begin_maxout_norm,
 from .tap_products import direct_products
 
 NUMPY_OPS = NumpyOps()
-# the attributes that say which word it is; the others, such as SHAPE and SUFFIX, are shared by many words
+# the attributes that identify a word; many words share the others, such as SHAPE and SUFFIX
 IDENTITY = (ORTH, LOWER, NORM, LEMMA)
-# an odd number without pattern, to make one 64-bit hash of the hashes of a word's features
+# an odd number without pattern, to combine the hashes of a word's features into one 64-bit hash
 MIXER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Embedding(NamedTuple):
     """The nodes of the embedding stage.
 
-    extract (Model): Says which attributes of a token are its features.
-    tables (list[Model]): One hash embedding a feature.
-    static (Model | None): The projection of static vectors, if there are any.
-    mix (Block): The maxout that makes one vector of them all.
+    extract (Model): Node that says which attributes of a token are its features.
+    tables (list[Model]): The hash embedding of each feature.
+    static (Model | None): The projection of static vectors, if they are used.
+    mix (Block): The maxout that combines all vectors of a word.
     """
 
     extract: NodeT
@@ -38,7 +38,7 @@ class Embedding(NamedTuple):
 
     @property
     def n_taps(self) -> int:
-        """How many vectors are mixed."""
+        """Number of vectors that are combined."""
         return len(self.tables) + (self.static is not None)
 
     @property
@@ -47,16 +47,17 @@ class Embedding(NamedTuple):
         return [intify_attr(column) for column in self.extract.attrs["columns"]]
 
     def columns(self, vocab: Vocab) -> list[int]:
-        """The ids of the features' attributes, and last that of the key of the static vector if there are any."""
+        """Return the ids of the features' attributes, and last that of the static vectors' key if they are used."""
         return self.hashed if self.static is None else [*self.hashed, getattr(vocab.vectors, "attr", ORTH)]
 
 
 class Words(NamedTuple):
     """The distinct words of a batch.
 
-    features (Ints2d): (n_words, n_features), and in a last column the key of the static vector if there are any.
-    keys (Ints1d): One hash of all features, (n_words,).
-    of_token (Ints1d): Which word each token is, (n_tokens,).
+    features (Ints2d): Features of each word, (n_words, n_features). If static vectors are used, the last column is the
+        key of the word's vector.
+    keys (Ints1d): One hash of all features of each word, (n_words,).
+    of_token (Ints1d): Index of the word of each token, (n_tokens,).
     """
 
     features: Any
@@ -65,8 +66,11 @@ class Words(NamedTuple):
 
 
 class TableGrad(NamedTuple):
-    """The gradient of a few rows of a hash embedding's table: that of each word (n_words, width) counts in each of its
-    rows (n_words, 4).
+    """The gradient of some rows of a hash table.
+
+    node (Model): The hash embedding.
+    d_vectors (Floats2d): Gradient of each word's vector, (n_words, width). It is the gradient of each of its rows.
+    rows (Ints2d): The four rows of each word, (n_words, 4).
     """
 
     node: NodeT
@@ -75,9 +79,11 @@ class TableGrad(NamedTuple):
 
 
 def distinct_words(docs: Sequence[Doc], columns: Sequence[int]) -> Words:
-    """Words differ if a feature does, so a token whose own NORM is set differs from others of its lexeme.
+    """Find the distinct words of a batch. Two tokens have the same word if all their features are equal, so a token
+    with a NORM of its own differs from other tokens of its lexeme.
 
-    columns (Sequence[int]): As from `Embedding.columns`.
+    docs (Sequence[Doc]): The docs, none of them empty.
+    columns (Sequence[int]): The attributes from `Embedding.columns`.
     """
     features = np.concatenate([doc.to_array(list(columns)).reshape(len(doc), -1) for doc in docs])
     keys = features[:, 0]
@@ -88,7 +94,7 @@ def distinct_words(docs: Sequence[Doc], columns: Sequence[int]) -> Words:
 
 
 def embed(features: Any, embedding: Embedding, weights: BlockWeights, vocab: Vocab, kernels: Kernels) -> ArrayT:
-    """Prediction: features (n_words, n_features) -> (n_words, width)."""
+    """Compute the vectors of words in prediction, features (n_words, n_features) -> (n_words, width)."""
     vectors = [_hash_embed(node, features[:, i], kernels)[0] for i, node in enumerate(embedding.tables)]
     if embedding.static is not None:
         vectors.append(_static_embed(embedding.static, features[:, -1], vocab, kernels)[0])
@@ -99,7 +105,10 @@ def embed(features: Any, embedding: Embedding, weights: BlockWeights, vocab: Voc
 def begin_embed(
     features: Any, embedding: Embedding, weights: BlockWeights, vocab: Vocab, kernels: Kernels
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[GradsT, list[TableGrad]]]]:
-    """Training: (n_words, width), before the dropout of the mix, and the backprop to the parameters."""
+    """Compute the vectors of words in training.
+
+    RETURNS: Vectors (n_words, width), to which the dropout of `mix` is not applied yet, and backprop to the parameters.
+    """
     looked_up = [_hash_embed(node, features[:, i], kernels) for i, node in enumerate(embedding.tables)]
     vectors, rows = [v for v, _ in looked_up], [r for _, r in looked_up]
     masks = [_mask_dimensions(v, node, kernels) for v, node in zip(vectors, embedding.tables, strict=True)]
@@ -118,7 +127,7 @@ def begin_embed(
         d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
         grads = weight_grads(embedding.mix, d_weights, winograd=False, kernels=kernels)
         if embedding.static is not None:
-            # As in spaCy's layer, a word without a vector counts here with the table's last one.
+            # As in spaCy's layer, a word without a vector has the last vector of the table here.
             grads.append((embedding.static, "W", kernels.unshare(d_vectors[-1].T @ V)))
         return grads, [TableGrad(*grad) for grad in zip(embedding.tables, d_vectors, rows, strict=False)]
 
@@ -126,7 +135,7 @@ def begin_embed(
 
 
 def _side_by_side(vectors: Sequence[ArrayT], kernels: Kernels) -> ArrayT:
-    """(n_words, width) each -> (n_words, n_vectors, width)."""
+    """Stack arrays of shape (n_words, width) to one of shape (n_words, n_vectors, width)."""
     X = kernels.empty(len(vectors[0]), len(vectors), vectors[0].shape[1])
     for i, v in enumerate(vectors):
         X[:, i] = v
@@ -134,7 +143,7 @@ def _side_by_side(vectors: Sequence[ArrayT], kernels: Kernels) -> ArrayT:
 
 
 def _mask_dimensions(vectors: ArrayT, node: NodeT, kernels: Kernels) -> ArrayT | None:
-    """Drop the same dimensions of all words, as spaCy's embeddings do."""
+    """Apply dropout in place with the same mask for all words, as spaCy's embeddings do. RETURNS: The mask."""
     rate = node.attrs.get("dropout_rate")
     if not rate:
         return None
@@ -144,12 +153,12 @@ def _mask_dimensions(vectors: ArrayT, node: NodeT, kernels: Kernels) -> ArrayT |
 
 
 def table_rows(ids: Any, seed: int, n_rows: int) -> Any:
-    """The rows of a hash table whose sum is the vector of a feature, (n_words,) -> (n_words, 4)."""
+    """Return the rows of a hash table whose sum is the vector of each feature, (n_words,) -> (n_words, 4)."""
     return NUMPY_OPS.hash(np.ascontiguousarray(ids), seed) % n_rows
 
 
 def static_vectors(vectors: Any, keys: Any) -> tuple[Any, Any]:
-    """RETURNS: The vectors of the vocab for the keys (n_words,), and whether each has one; None if all have."""
+    """RETURNS: The vectors of the vocab for the keys (n_words,), and whether each key has one; None if all have."""
     if isinstance(vectors, Vectors) and vectors.mode == Mode.default:
         found = vectors.find(keys=keys)
         return vectors.data[found], found >= 0
@@ -157,14 +166,14 @@ def static_vectors(vectors: Any, keys: Any) -> tuple[Any, Any]:
 
 
 def _hash_embed(node: NodeT, ids: Any, kernels: Kernels) -> tuple[ArrayT, IndexT]:
-    """RETURNS: The words' vectors, and of which rows of the table they are the sums, (n_words, 4)."""
+    """RETURNS: The vectors of the words (n_words, width), and the rows of the table that were summed (n_words, 4)."""
     table = kernels.share(node.get_param("E"))
     rows = kernels.index(table_rows(ids, node.attrs["seed"], len(table)))
     return kernels.take_sum(table, rows), rows
 
 
 def _static_embed(node: NodeT, keys: Any, vocab: Vocab, kernels: Kernels) -> tuple[ArrayT, ArrayT]:
-    """RETURNS: The words' projected vectors, zeros for a word that has none, and the vectors of the vocab."""
+    """RETURNS: The projected vectors of the words, zeros for a word without one, and the vectors of the vocab."""
     array, found = static_vectors(vocab.vectors, keys)
     V = kernels.share(node.ops.asarray2f(array))
     Y = V @ kernels.share(node.get_param("W")).T

@@ -1,5 +1,5 @@
-"""What a transformer reads at once: batches of windows of like length, several windows to a row if it can tell them
-apart.
+"""Batches for a transformer: windows of similar length together, with several windows in a row (sequence packing) if
+the transformer can keep them apart.
 """
 
 from bisect import bisect_left, insort
@@ -11,16 +11,21 @@ from ...layers.ragged_rows import bounds, row_owners, row_ranges
 from ...protocols.arrays import ArrayT
 from .piece_windows import Windows
 
-# what the calls for one batch cost, in pieces; measured in training with a transformer of six layers on a CPU
+# Cost of the calls for one batch, in pieces, measured in training with a transformer of six layers on a CPU.
 BATCH_COST = 32
-# likewise on an H100, where six layers of width 384 cost as much for one piece as for 6,000
+# The same on an H100, where six layers of width 384 take as long for one piece as for 6,000.
 GPU_BATCH_COST = 6000
-# what a piece costs more for each position of its row, in pieces; measured likewise
+# Additional cost of a piece for each position of its row, in pieces, measured in the same way.
 ATTENTION_COST = 0.001
 
 
 class SpecialPieces(NamedTuple):
-    """What stands before and after the pieces of a text, and for padding."""
+    """The ids of a transformer's special pieces.
+
+    prefix (tuple[int, ...]): Pieces before a text, such as [CLS].
+    suffix (tuple[int, ...]): Pieces after a text, such as [SEP].
+    pad (int): The piece of padding.
+    """
 
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
@@ -28,16 +33,16 @@ class SpecialPieces(NamedTuple):
 
     @property
     def n_added(self) -> int:
-        """How many pieces a window has besides those of its words."""
+        """Number of special pieces around the words of a window."""
         return len(self.prefix) + len(self.suffix)
 
 
 class RowLayout(NamedTuple):
-    """Where the windows of a batch lie.
+    """The layout of the windows in the rows of a batch.
 
-    windows (Ints1d): Their numbers, (n_windows,).
-    rows (Ints1d): The row of each in the batch, (n_windows,).
-    offsets (Ints1d): The position in its row at which each begins, (n_windows,).
+    windows (Ints1d): Indices of the windows, (n_windows,).
+    rows (Ints1d): Row of each window in the batch, (n_windows,).
+    offsets (Ints1d): Position of the first piece of each window in its row, (n_windows,).
     """
 
     windows: ArrayT
@@ -46,14 +51,14 @@ class RowLayout(NamedTuple):
 
 
 class WindowBatch(NamedTuple):
-    """A rectangle of piece ids, and where the pieces of its own words lie in it.
+    """The pieces of a batch, and those of them that belong to the windows' own words (see `Windows`).
 
-    ids (Ints2d): (n_rows, n_positions), with special tokens and padding.
-    texts (Ints2d): Which of the batch's windows each piece is of, from 1; 0 where there is padding; of the same shape.
-    positions (Ints2d): The index of each piece in its window, of the same shape.
-    own_positions (Ints1d): Of the own words' pieces in the flat rectangle, (n_pieces,).
-    words (Ints1d): The own words, in the order of the windows, (n_words,).
-    counts (Ints1d): How many pieces each of them has, (n_words,).
+    ids (Ints2d): Ids of the pieces, with special pieces and padding, (n_rows, n_positions).
+    texts (Ints2d): The window of each piece, counted from 1 in the batch; 0 for padding, (n_rows, n_positions).
+    positions (Ints2d): Index of each piece in its window, (n_rows, n_positions).
+    own_positions (Ints1d): Index of each piece of an own word in `ids.reshape(-1)`, (n_own_pieces,).
+    words (Ints1d): Indices of the own words, in the order of the windows, (n_own_words,).
+    counts (Ints1d): Number of pieces of each own word, (n_own_words,).
     """
 
     ids: ArrayT
@@ -73,13 +78,16 @@ def batch_windows(
     pack_sequences: bool = False,
     batch_cost: int = BATCH_COST,
 ) -> list[RowLayout]:
-    """Windows of like length together, in the batches that cost least: padding costs as much as text, each batch as
-    much as `batch_cost` pieces more, and long rows more than short ones.
+    """Sort windows by length and cut them into the batches that cost the least. Padding costs as much as text, each
+    batch costs as much as `batch_cost` pieces, and a piece costs more in a long row than in a short one.
 
-    n_added (int): Special pieces of each window.
-    max_batch (int): Pieces of a batch with its padding, at most; a longer window is a batch by itself.
+    windows (Windows): The windows.
+    counts (Ints1d): Number of pieces of each word, (n_words,).
+    n_added (int): Number of special pieces of each window.
+    max_batch (int): Maximum number of pieces in a batch, padding included. A longer window is a batch of its own.
     pack_sequences (bool): Whether several windows may share a row (sequence packing), which leaves less padding.
-    RETURNS (list[RowLayout]): The windows of each batch, the longest first.
+    batch_cost (int): Cost of a batch, in pieces.
+    RETURNS (list[RowLayout]): The layout of each batch, the longest windows first.
     """
     pieces = bounds(counts)
     sizes = pieces[windows.ends] - pieces[windows.starts] + n_added
@@ -99,11 +107,15 @@ def batch_windows(
 def cheapest_cuts(
     sizes: ArrayT, *, pack_sequences: bool = False, batch_cost: int = BATCH_COST
 ) -> list[tuple[int, int]]:
-    """Cut windows that are sorted by size, the longest first, into batches: the best of all ways to do so.
+    """Find the cheapest of all ways to cut sorted windows into batches, by dynamic programming.
 
-    sizes (Ints1d): Pieces of each window, (n_windows,).
-    pack_sequences (bool): Whether several windows may share a row. Then no padding is counted.
-    RETURNS: Start and end of each batch.
+    sizes (Ints1d): Number of pieces of each window, the longest first, (n_windows,).
+    pack_sequences (bool): Whether several windows may share a row. Padding is not counted then.
+    batch_cost (int): Cost of a batch, in pieces.
+    RETURNS (list[tuple[int, int]]): Start and end of each batch.
+
+    For sizes = [60, 50, 5, 5, 4] and a batch cost of 32 the cuts are [(0, 2), (2, 5)]: to pad 50 to 60 costs 10, less
+    than another batch, but to pad the three short windows to 60 would cost 166, more than another batch.
     """
     if not len(sizes):
         return []
@@ -125,10 +137,14 @@ def cheapest_cuts(
 
 
 def fill_rows(sizes: ArrayT, width: int) -> tuple[ArrayT, ArrayT]:
-    """Put windows in as few rows as best-fit finds: each in the fullest row that has room for it.
+    """Pack windows into rows by best fit: each window goes into the fullest row that has room for it.
 
-    sizes (Ints1d): Pieces of each window, none more than `width`, the longest first, (n_windows,).
-    RETURNS: The row of each window and the position at which it begins there, (n_windows,) each.
+    sizes (Ints1d): Number of pieces of each window, at most `width`, the longest first, (n_windows,).
+    width (int): Number of positions in a row.
+    RETURNS: The row of each window, and the position of its first piece there, (n_windows,) each.
+
+    Windows of 6, 4, 3, 2 and 1 pieces fill two rows of 8 positions: row 0 takes 6 and 2, row 1 takes 4, 3 and 1;
+    rows = [0, 1, 1, 0, 1], offsets = [0, 0, 4, 6, 7].
     """
     rows, offsets = [], []
     room: list[tuple[int, int]] = []
@@ -147,9 +163,17 @@ def fill_rows(sizes: ArrayT, width: int) -> tuple[ArrayT, ArrayT]:
 
 
 def fill_batch(windows: Windows, chosen: RowLayout, ids: ArrayT, counts: ArrayT, special: SpecialPieces) -> WindowBatch:
-    """The batch of the chosen windows.
+    """Fill a batch with the pieces of its windows.
 
-    ids (Ints1d): Pieces of all words, (n_pieces,). counts (Ints1d): Pieces of each word, (n_words,).
+    windows (Windows): All windows.
+    chosen (RowLayout): The windows of this batch.
+    ids (Ints1d): Ids of the pieces of all words, (n_pieces,).
+    counts (Ints1d): Number of pieces of each word, (n_words,).
+    special (SpecialPieces): The special pieces.
+
+    Docs of 4, 1 and 1 pieces, with 101 before and 102 after each, fill two rows, since the two short ones share one:
+    ids = [[101, 10, 11, 12, 13, 102], [101, 14, 102, 101, 15, 102]],
+    texts = [[1, 1, 1, 1, 1, 1], [2, 2, 2, 3, 3, 3]], positions = [[0, 1, 2, 3, 4, 5], [0, 1, 2, 0, 1, 2]].
     """
     pieces = bounds(counts)
     starts, stops = windows.starts[chosen.windows], windows.ends[chosen.windows]

@@ -1,4 +1,4 @@
-"""A transformer whose output is word vectors: word pieces pooled, in torch."""
+"""A torch module that runs a transformer and pools the vectors of word pieces to word vectors."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -8,13 +8,20 @@ from packaging import version
 from torch import Tensor, nn
 
 PiecePoolingT = Literal["mean", "first", "last", "max"]
-# types of Hugging Face's models that can be told which pieces see each other (a mask for each pair), where each piece
-# stands, and the vectors of the pieces; and the place that the first piece of a text has, behind the padding's or not
+# The model types of Hugging Face that accept an attention mask for each pair of pieces, position ids, and vectors in
+# the place of piece ids. The value says whether the positions of a text begin after the id of the padding piece.
 BEHIND_PADDING = {"bert": False, "electra": False, "roberta": True, "xlm-roberta": True, "camembert": True}
 
 
 class PieceInput(NamedTuple):
-    """What the transformer reads: a `WindowBatch` in torch. ids, texts, positions (n_rows, n_positions)."""
+    """The input of the module: a `WindowBatch` as tensors.
+
+    ids (Tensor): Ids of the pieces, (n_rows, n_positions).
+    texts (Tensor): The window of each piece, 0 for padding, (n_rows, n_positions).
+    positions (Tensor): Index of each piece in its window, (n_rows, n_positions).
+    own_positions (Tensor): Index of each piece of an own word in `ids.flatten()`, (n_own_pieces,).
+    counts (Tensor): Number of pieces of each own word, (n_own_words,).
+    """
 
     ids: Tensor
     texts: Tensor
@@ -24,10 +31,12 @@ class PieceInput(NamedTuple):
 
 
 def pair_mask(texts: Tensor) -> Tensor:
-    """The attention mask by which pieces see those of their own text only, in the form that transformers takes: from
-    version 5 on, what is added to the scores of every attention head, and before, ones and zeros.
+    """Make the attention mask with which a piece sees only pieces of its own text.
 
-    texts (n_rows, n_positions): The text of each piece.
+    texts (Tensor): The text of each piece, (n_rows, n_positions).
+    RETURNS (Tensor): The mask in the form that transformers expects. From version 5 on it is added to the attention
+        scores, (n_rows, 1, n_positions, n_positions); before, it has ones and zeros, (n_rows, n_positions,
+        n_positions).
     """
     same = texts[:, :, None] == texts[:, None, :]
     if version.parse(transformers.__version__).major < 5:
@@ -37,10 +46,12 @@ def pair_mask(texts: Tensor) -> Tensor:
 
 
 class WordTransformer(nn.Module):
-    """The transformer, and the vector of words that have no piece.
+    """A transformer with pooling, and a trained vector for words without pieces.
 
-    pooling (str): How the vectors of a word's pieces become one.
-    all_layers (bool): Give the outputs of the embedding and of all layers side by side, not only the last.
+    transformer (PreTrainedModel): The transformer.
+    pooling (str): How to combine the vectors of a word's pieces.
+    all_layers (bool): Whether to concatenate the outputs of the embedding and of all layers instead of the last layer
+        alone.
     """
 
     def __init__(self, transformer: Any, *, pooling: PiecePoolingT, all_layers: bool) -> None:
@@ -52,29 +63,34 @@ class WordTransformer(nn.Module):
 
     @property
     def width(self) -> int:
-        """Of the word vectors."""
+        """Width of the word vectors."""
         config = self.transformer.config
         return int(config.hidden_size * (config.num_hidden_layers + 1 if self.all_layers else 1))
 
     @property
     def can_pack(self) -> bool:
-        """Whether several texts may stand in a row without seeing each other."""
+        """Whether several texts can share a row without seeing each other (sequence packing)."""
         config = self.transformer.config
         absolute = getattr(config, "position_embedding_type", "absolute") == "absolute"
         return config.model_type in BEHIND_PADDING and absolute
 
     @property
     def first_position(self) -> int:
-        """The position of a text's first piece."""
+        """The position id of the first piece of a text."""
         config = self.transformer.config
         return int(config.pad_token_id) + 1 if BEHIND_PADDING.get(config.model_type, False) else 0
 
     def piece_vectors(self, ids: Tensor) -> Tensor:
-        """Rows of the embedding's table, apart from it: they collect a gradient of their own."""
+        """Copy the pieces' rows of the embedding table, detached from it, so that they have a gradient of their own."""
         return self.transformer.get_input_embeddings().weight.detach()[ids].requires_grad_()
 
     def forward(self, X: PieceInput, vectors: Tensor | None = None) -> Tensor:
-        """vectors (n_rows, n_positions, width): Of the pieces; None to look them up. RETURNS: (n_words, width)."""
+        """Run the transformer and pool its output.
+
+        X (PieceInput): The batch.
+        vectors (Tensor | None): Vectors of the pieces, (n_rows, n_positions, width); None to look them up.
+        RETURNS (Tensor): Vectors of the own words, (n_own_words, width).
+        """
         inputs = {"input_ids": X.ids} if vectors is None else {"inputs_embeds": vectors}
         if self.can_pack:
             inputs["attention_mask"] = pair_mask(X.texts)

@@ -1,4 +1,4 @@
-"""What a transformer reads together: windows over the word pieces of docs."""
+"""Windows of words that a transformer reads together, with overlap where a doc is too long to be read at once."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,8 +11,15 @@ from ...protocols.arrays import ArrayT
 
 
 class Windows(NamedTuple):
-    """Words that are read together, and those of them that get their vectors from here. All are words of the batch,
-    (n_windows,); a word that several windows read belongs to the one in which it has the most words on either side.
+    """Windows over the words of a batch, and the own words of each, which take their vectors from it.
+
+    Every word is an own word of exactly one window. Of several windows that read it, that is the one in which it has
+    the most context. All arrays hold indices of words in the batch, (n_windows,).
+
+    starts (Ints1d): First word of each window.
+    ends (Ints1d): The word after its last one.
+    own_starts (Ints1d): Its first own word.
+    own_ends (Ints1d): The word after its last own word.
     """
 
     starts: ArrayT
@@ -22,11 +29,15 @@ class Windows(NamedTuple):
 
 
 def plan_piece_windows(lengths: Sequence[int], counts: ArrayT, *, max_pieces: int, overlap: int) -> Windows:
-    """One window a doc, several for a doc with more than `max_pieces`.
+    """Plan one window for each doc, or several for a doc with more than `max_pieces` pieces.
 
-    lengths (Sequence[int]): Words of each doc. Docs without words get no window.
-    counts (Ints1d): Pieces of each word, none more than `max_pieces`, (n_words,).
-    overlap (int): Pieces that neighbouring windows share, at most. Less than `max_pieces`.
+    lengths (Sequence[int]): Number of words of each doc. Docs without words get no window.
+    counts (Ints1d): Number of pieces of each word, at most `max_pieces`, (n_words,).
+    max_pieces (int): Maximum number of pieces in a window.
+    overlap (int): Maximum number of pieces that neighbouring windows share, less than `max_pieces`.
+
+    A doc of 6 words with one piece each, max_pieces = 4 and overlap = 2 gets the windows of words 0 to 3 and 2 to 5;
+    words 0 to 2 are the first one's own: starts = [0, 2], ends = [4, 6], own_starts = [0, 3], own_ends = [3, 6].
     """
     pieces = bounds(counts)
     ends = bounds(lengths)

@@ -1,4 +1,4 @@
-"""A Hugging Face transformer inside a thinc model: its weights, config and tokenizer are saved with the pipeline."""
+"""A Hugging Face transformer inside a thinc model. Weights, config and tokenizer are saved with the pipeline."""
 
 import copy
 import io
@@ -22,18 +22,19 @@ from .piece_batches import SpecialPieces
 from .piece_pooling import PieceInput, WordTransformer
 from .word_pieces import PieceTable
 
-# partly annotated
+# typed as Any, since transformers annotates them only in part
 AutoModel: Any = HFModel
 AutoTokenizer: Any = HFTokenizer
 
 
 class Reading(NamedTuple):
-    """What training keeps of a batch.
+    """The result of a forward pass, with what its backward pass needs.
 
-    output (Tensor): The words' vectors, (n_words, width).
-    ids (Tensor): The pieces that were looked up apart from the embedding's table, (n_rows, n_positions).
-    vectors (Tensor | None): What was found, (n_rows, n_positions, width). Its gradient belongs to few rows of the
-        table, which is large; None where the transformer looked them up itself.
+    output (Tensor): Vectors of the words, (n_words, width).
+    ids (Tensor): Ids of the pieces, (n_rows, n_positions).
+    vectors (Tensor | None): Vectors of the pieces, detached from the embedding table, (n_rows, n_positions, width).
+        Their gradient is added to the few rows concerned, since a gradient of the whole table would be large. None
+        where the transformer looked the vectors up itself.
     """
 
     output: torch.Tensor
@@ -42,9 +43,11 @@ class Reading(NamedTuple):
 
 
 class TransformerShim(PyTorchShim):
-    """The transformer, once it is loaded, and its tokenizer.
+    """A shim for the transformer and its tokenizer. It is empty until `load` or `from_bytes` is called.
 
     settings (dict): Arguments of `WordTransformer`.
+    mixed_precision (bool): Whether to compute in 16 bits where that is safe, on a GPU.
+    compiled (bool): Whether to use `torch.compile`, on a GPU.
     """
 
     def __init__(self, *, settings: dict[str, Any], mixed_precision: bool, compiled: bool) -> None:
@@ -66,9 +69,11 @@ class TransformerShim(PyTorchShim):
         use_one_thread_after_forks()
 
     def load(self, name: str) -> None:
-        """Load pretrained weights. name (str): A folder, or a name on the Hugging Face hub.
+        """Load pretrained weights and their tokenizer.
 
-        Raises a ValueError if there is no such model, or it has no fast tokenizer.
+        Raises a ValueError if there is no such model, or if it has no fast tokenizer.
+
+        name (str): A folder, or the name of a model on the Hugging Face hub.
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, add_prefix_space=True)
@@ -87,7 +92,7 @@ class TransformerShim(PyTorchShim):
         self._set(transformer, tokenizer.backend_tokenizer.to_str(), read_special(tokenizer), read_length(tokenizer))
 
     def _set(self, transformer: Any, tokenizer: str, special: SpecialPieces, max_length: int) -> None:
-        # Nothing here reads the pooled output of the first piece, so its layer would never be trained.
+        # The pooled output of the first piece is not used, so its layer would never be trained.
         if getattr(transformer, "pooler", None) is not None:
             transformer.pooler = None
         self.special = special
@@ -108,17 +113,17 @@ class TransformerShim(PyTorchShim):
 
     @property
     def is_loaded(self) -> bool:
-        """Whether it has weights."""
+        """Whether there are weights."""
         return self.pieces is not None
 
     @property
     def module(self) -> WordTransformer:
-        """The transformer."""
+        """The torch module."""
         model: WordTransformer = self._model
         return model
 
     def read(self, inputs: PieceInput, *, is_train: bool) -> Reading:
-        """The module's output; in training with what its gradient needs."""
+        """Run the module on a batch; in training, keep what its backward pass needs."""
         on_gpu = self.device.type == "cuda"
         if is_train and self._mixed_precision and not on_gpu:
             raise ValueError(
@@ -132,21 +137,25 @@ class TransformerShim(PyTorchShim):
         return Reading(output, inputs.ids, vectors)
 
     def _set_mode(self, *, is_train: bool) -> None:
-        # The module's own flag changes before those of its layers, so a thread that sees it without the lock could go
-        # on while another still switches dropout off.
+        # The flag of the module changes before those of its layers. Without the lock, a thread that sees the new flag
+        # could run while another thread is still switching dropout off.
         with self._lock:
             if self._model.training != is_train:
                 self._model.train(is_train)
 
     def backprop(self, readings: Sequence[Reading], gradients: Sequence[torch.Tensor]) -> None:
-        """Add to the gradients of the weights. What the outputs kept for it is freed."""
+        """Add to the gradients of the weights, and free what the readings kept.
+
+        readings (Sequence[Reading]): The results of the forward passes.
+        gradients (Sequence[Tensor]): The gradient of the output of each, (n_words, width).
+        """
         scaled = self._grad_scaler.scale(list(gradients), inplace=True)
         torch.autograd.backward([reading.output for reading in readings], scaled)
         for reading in readings:
             self._add_rows(reading)
 
     def _add_rows(self, reading: Reading) -> None:
-        """Add the gradient of the pieces' vectors to that of the embedding's table."""
+        """Add the gradient of the pieces' vectors to the gradient of the embedding table."""
         if reading.vectors is None or reading.vectors.grad is None:
             return
         table = self._model.transformer.get_input_embeddings().weight
@@ -156,7 +165,10 @@ class TransformerShim(PyTorchShim):
 
     @contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
-        """Put averaged weights in place of the own ones."""
+        """Use other weights, such as averages, within the context.
+
+        params (dict): Arrays by key, as in `Model.use_params`. Keys of other nodes are ignored.
+        """
         own = self._named
         kept = {}
         for key, value in params.items():
@@ -168,7 +180,7 @@ class TransformerShim(PyTorchShim):
             own[name].data = data
 
     def to_bytes(self) -> bytes:
-        """All that is needed to load it without a network."""
+        """Serialise all that is needed to load the transformer without a network."""
         if self.pieces is None:
             return bytes(srsly.msgpack_dumps({}))
         weights = io.BytesIO()
@@ -183,7 +195,7 @@ class TransformerShim(PyTorchShim):
         return bytes(srsly.msgpack_dumps(msg))
 
     def from_bytes(self, bytes_data: bytes) -> "TransformerShim":
-        """Load what `to_bytes` gave. Raises a ValueError if there is anything but tensors among the weights."""
+        """Load the result of `to_bytes`. Raises a ValueError if the weights contain anything but tensors."""
         msg = srsly.msgpack_loads(bytes_data)
         if msg:
             config = AutoConfig.for_model(**read_config(msg["config"]))
@@ -195,7 +207,7 @@ class TransformerShim(PyTorchShim):
         return self
 
     def copy(self) -> "TransformerShim":
-        """A copy with weights of its own."""
+        """Return a copy with weights of its own."""
         copied = TransformerShim(settings=self.settings, mixed_precision=self._mixed_precision, compiled=self.compiled)
         if self.pieces is not None:
             copied.special, copied.max_length = self.special, self.max_length
@@ -209,7 +221,7 @@ class TransformerShim(PyTorchShim):
         return self.copy()
 
     def finish_update(self, optimizer: Any) -> None:
-        """Let the optimizer change the weights in place, and set their gradients to zero or drop them."""
+        """Let the optimizer change the weights in place, and reset their gradients."""
         params = {(self.id, name): param for name, param in self._named.items() if param.grad is not None}
         if self._grad_scaler.unscale([param.grad for param in params.values()]):
             for param in params.values():
@@ -225,7 +237,7 @@ class TransformerShim(PyTorchShim):
 
 
 def _take_step(optimizer: Any, key: tuple[int, str], param: torch.nn.Parameter) -> None:
-    """Let the optimizer change a parameter in place, or put what it gives in its place."""
+    """Let the optimizer update a parameter, in place or by returning a new array."""
     assert param.grad is not None
     weights, gradient = torch2xp(param.data), torch2xp(param.grad)
     new, left = optimizer(key, weights, gradient)
@@ -236,15 +248,17 @@ def _take_step(optimizer: Any, key: tuple[int, str], param: torch.nn.Parameter) 
 
 
 def read_config(text: str) -> dict[str, Any]:
-    """The settings of a transformer's config. What starts with "_" and `attn_implementation` are left out: they do not
-    belong to the network, and the latter can name code on the Hugging Face hub.
+    """Read the settings of a transformer's config.
+
+    Keys that start with "_" and `attn_implementation` are left out. They are not part of the network, and the latter
+    can name code on the Hugging Face hub.
     """
     settings: dict[str, Any] = json.loads(text)
     return {key: value for key, value in settings.items() if not key.startswith("_") and key != "attn_implementation"}
 
 
 def read_tensors(weights: bytes, *, device: Any) -> dict[str, torch.Tensor]:
-    """The tensors by name, from what torch.save wrote."""
+    """Read the tensors, by name, that torch.save wrote. Raises a ValueError if there is anything else."""
     try:
         tensors: dict[str, torch.Tensor] = torch.load(io.BytesIO(weights), map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -256,7 +270,7 @@ def read_tensors(weights: bytes, *, device: Any) -> dict[str, torch.Tensor]:
 
 
 def read_special(tokenizer: Any) -> SpecialPieces:
-    """The pieces around a text, such as [CLS] and [SEP]."""
+    """Find the special pieces that the tokenizer puts around a text, such as [CLS] and [SEP]."""
     encoding = tokenizer.backend_tokenizer.encode("a")
     start, stop = encoding.special_tokens_mask.index(0), len(encoding) - encoding.special_tokens_mask[::-1].index(0)
     pad = tokenizer.pad_token_id
@@ -264,5 +278,7 @@ def read_special(tokenizer: Any) -> SpecialPieces:
 
 
 def read_length(tokenizer: Any) -> int:
-    """Pieces that the tokenizer says the model can read at once; it says a huge number where it does not know."""
+    """Return the number of pieces that the model can read at once, by the tokenizer, which reports a huge number if it
+    does not know.
+    """
     return int(min(tokenizer.model_max_length, 2**20))

@@ -1,4 +1,4 @@
-"""A pretrained transformer as an encoder: for a `tok2vec` pipe that others listen to, or inside `multitask`."""
+"""A pretrained transformer as an encoder, for a `tok2vec` pipe with listeners or inside `multitask`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from thinc.api import Model, torch2xp, xp2torch
 from thinc.compat import torch
 from thinc.types import Floats2d
 
+from ...extras import EXTRA
 from ...layers.slices import Slices, join
 from ...protocols.arrays import Tok2VecBackpropT, Tok2VecT
 from .piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
@@ -28,14 +29,15 @@ def make_transformer_encoder_v1(
     mixed_precision: bool = False,
     compiled: bool = False,
 ) -> Tok2VecT:
-    """Build a pretrained transformer as an encoder of word vectors. Needs the extra `transformers` and a model with a
-    fast tokenizer.
+    """Build an encoder that computes word vectors, `(n_words, width)`, with a pretrained transformer. Needs the extra
+    `transformers` and a model with a fast tokenizer.
 
     Each word is split into pieces by itself. Docs are sorted by length and cut into batches with little padding; BERT,
     ELECTRA, RoBERTa, XLM-R and CamemBERT read several docs in one row (sequence packing). Docs longer than the
-    transformer can read are read in overlapping windows.
+    transformer can read are read in overlapping windows. If a batch does not fit into memory, an error names it, and
+    the weights stay unchanged.
 
-    name (str): A Hugging Face model: a folder, or a name on the hub. It is read at initialisation and saved with the
+    name (str): A Hugging Face model: a folder, or a name on the hub. It is loaded at initialisation and saved with the
         pipeline.
     pooling (str): How to combine the vectors of a word's pieces: `"mean"`, `"first"`, `"last"` or `"max"`. A word
         without pieces, such as white space, has a trained vector of its own.
@@ -44,8 +46,8 @@ def make_transformer_encoder_v1(
     max_batch (int): Maximum number of pieces read at once, padding included. Lower it to save memory.
     overlap (int): Number of pieces that neighbouring windows of a long doc share. A word takes its vector from the
         window that holds most of its neighbours.
-    mixed_precision (bool): Compute in 16 bits where that is safe. Only on a GPU.
-    compiled (bool): Use `torch.compile`. Only on a GPU.
+    mixed_precision (bool): Compute in 16 bits where that is safe. Training with it needs a GPU.
+    compiled (bool): Use `torch.compile` on a GPU.
     """
     if pooling not in POOLINGS:
         raise ValueError(f"TransformerEncoder: pooling is {pooling!r}, expected one of {list(POOLINGS)}")
@@ -70,13 +72,13 @@ def make_transformer_encoder_v1(
         forward,
         init=init,
         dims={"nO": None},
-        attrs={"name": name, "max_batch": max_batch, "overlap": overlap},
+        attrs={"name": name, "max_batch": max_batch, "overlap": overlap, EXTRA: "transformers"},
         shims=[shim],
     )
 
 
 def init(model: Tok2VecT, X: Any = None, Y: Any = None) -> None:
-    """Load the pretrained weights, unless there are weights already."""
+    """Load the pretrained weights if there are none yet, and set the output width."""
     shim: Any = model.shims[0]
     if not shim.is_loaded:
         shim.load(model.attrs["name"])
@@ -84,7 +86,7 @@ def init(model: Tok2VecT, X: Any = None, Y: Any = None) -> None:
 
 
 def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floats2d], Tok2VecBackpropT]:
-    """RETURNS: For each doc its word vectors, (n_words, width), slices of one array, and backprop."""
+    """RETURNS: The word vectors of each doc (n_words, width), as slices of one array, and backprop."""
     shim: Any = model.shims[0]
     lengths = list(map(len, docs))
     tokvecs = torch.zeros(sum(lengths), model.get_dim("nO"), device=shim.device)
@@ -111,7 +113,7 @@ def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floa
 
 
 def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
-    """What is read together, the longest first."""
+    """Cut docs into pieces, windows and batches, the longest windows first."""
     shim: Any = model.shims[0]
     room = shim.max_length - shim.special.n_added
     ids, counts = shim.pieces.read(docs, max_pieces=room)
@@ -129,7 +131,10 @@ def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
 
 
 def to_torch(batch: WindowBatch, device: Any) -> tuple[Any, Any]:
-    """RETURNS: the module's input and the batch's words, copied to the device at once."""
+    """Copy a batch to the device, in one transfer.
+
+    RETURNS: The input of the module, and the indices of the batch's own words.
+    """
     from .piece_pooling import PieceInput
 
     arrays = (batch.ids, batch.texts, batch.positions, batch.own_positions, batch.counts, batch.words)
@@ -141,7 +146,7 @@ def to_torch(batch: WindowBatch, device: Any) -> tuple[Any, Any]:
 
 @contextmanager
 def memory_error(batch: WindowBatch, model: Tok2VecT) -> Iterator[None]:
-    """Say which batch was too much for the memory. The weights are as before it."""
+    """Raise a MemoryError that names the batch if memory runs out within the context. The weights stay unchanged."""
     try:
         yield
     except RuntimeError as error:
@@ -151,6 +156,6 @@ def memory_error(batch: WindowBatch, model: Tok2VecT) -> Iterator[None]:
         n_rows, n_pieces = batch.ids.shape
         raise MemoryError(
             f"transformer {model.attrs['name']!r}: out of memory on a batch of {n_rows} rows of {n_pieces} pieces; "
-            f"the weights are as before it. Lower max_batch, now {model.attrs['max_batch']}, or the training's batch "
-            "size"
+            f"its weights are unchanged. Lower max_batch, now {model.attrs['max_batch']}, or the batch size of the "
+            "training"
         ) from error

@@ -1,6 +1,6 @@
-"""Words to word pieces. Each distinct word is cut once, and kept."""
+"""Word pieces of words. Each distinct word is split once, and its pieces are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 from threading import Lock
 from typing import Any, NamedTuple
@@ -13,15 +13,16 @@ from spacy.vocab import Vocab
 from ...layers.ragged_rows import first_rows, row_ranges
 from ...protocols.arrays import ArrayT
 
-# words that are kept; at about 100 bytes each
+# maximum number of words that are kept, at about 100 bytes each
 MAX_WORDS = 2**18
 
 
 class Pieces(NamedTuple):
     """The word pieces of a batch.
 
-    ids (Ints1d): Of all docs end to end, (n_pieces,).
-    counts (Ints1d): How many pieces each word has, (n_words,). White space has none, nor has what the tokenizer drops.
+    ids (Ints1d): Ids of the pieces of all docs, end to end, (n_pieces,).
+    counts (Ints1d): Number of pieces of each word, (n_words,). White space has none, nor have words that the tokenizer
+        drops.
     """
 
     ids: ArrayT
@@ -29,9 +30,9 @@ class Pieces(NamedTuple):
 
 
 class PieceTable:
-    """The pieces of all words seen so far, for any number of threads. A copy or a pickle of it is empty.
+    """The pieces of all words seen so far. Any number of threads can read it. A copy or a pickle of it is empty.
 
-    tokenizer (tokenizers.Tokenizer): Cuts one word at a time, as if it stood after a blank.
+    tokenizer (tokenizers.Tokenizer): Splits one word at a time, as if a blank came before it.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -43,44 +44,46 @@ class PieceTable:
         return PieceTable, (self.tokenizer,)
 
     def _clear(self) -> None:
-        """Forget all words. A thread that still reads keeps the arrays that its rows belong to."""
+        """Remove all words. A thread that is still reading keeps the old arrays, to which its rows belong."""
         self.rows: dict[int, int] = {}
         self.starts = np.zeros(0, dtype="int64")
         self.counts = np.zeros(0, dtype="int64")
         self.ids = np.zeros(0, dtype="int64")
 
     def read(self, docs: Sequence[Doc], *, max_pieces: int) -> Pieces:
-        """The pieces of the docs.
+        """Return the pieces of the docs.
 
-        max_pieces (int): A word that has more loses its last ones.
+        docs (Sequence[Doc]): The docs, of any vocabs.
+        max_pieces (int): Maximum number of pieces of a word. Longer words lose their last ones.
         """
         if not docs:
             return Pieces(np.zeros(0, dtype="int64"), np.zeros(0, dtype="int64"))
         words = np.concatenate([doc.to_array(ORTH).reshape(-1) for doc in docs])
         distinct, of_token = np.unique(words, return_inverse=True)
         with self._lock:
-            rows = self._find(distinct.tolist(), docs[0].vocab)[of_token.reshape(-1)]
+            rows = self._find(distinct.tolist(), docs)[of_token.reshape(-1)]
             starts, counts, ids = self.starts, self.counts, self.ids
         counts = np.minimum(counts[rows], max_pieces)
         return Pieces(ids[row_ranges(starts[rows], counts)], counts)
 
-    def _find(self, words: list[int], vocab: Vocab) -> ArrayT:
-        """RETURNS: The row of each word."""
+    def _find(self, words: list[int], docs: Sequence[Doc]) -> ArrayT:
+        """Return the row of each word, and add words that are missing, (n_words,)."""
         missing = [word for word in words if word not in self.rows]
         if missing:
             if len(self.rows) + len(missing) > MAX_WORDS:
                 self._clear()
                 missing = words
-            self._add(missing, vocab)
+            self._add(missing, {id(doc.vocab): doc.vocab for doc in docs}.values())
         return np.array([self.rows[word] for word in words], dtype="int64")
 
-    def _add(self, words: list[int], vocab: Vocab) -> None:
-        texts = [vocab.strings[word] for word in words]
-        # one by one: the threads of encode_batch would be lost in a fork, as by nlp.pipe(n_process=2)
+    def _add(self, words: list[int], vocabs: Collection[Vocab]) -> None:
+        # A string has the same hash in every vocab, but only the vocabs of its docs know it.
+        texts = [next(vocab.strings[word] for vocab in vocabs if word in vocab.strings) for word in words]  # type: ignore[operator]
+        # One by one, since the threads of encode_batch do not survive a fork, as by nlp.pipe(n_process=2).
         ids = [[] if text.isspace() else self._cut(text) for text in texts]
         counts = np.array([len(pieces) for pieces in ids], dtype="int64")
         starts = len(self.ids) + first_rows(counts)
-        # New arrays, as another thread may be reading the old ones without the lock.
+        # New arrays, since another thread may be reading the old ones without the lock.
         self.starts = np.concatenate([self.starts, starts])
         self.counts = np.concatenate([self.counts, counts])
         self.ids = np.concatenate([self.ids, np.fromiter(chain.from_iterable(ids), dtype="int64")])

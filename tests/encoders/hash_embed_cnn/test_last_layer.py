@@ -1,4 +1,4 @@
-"""The last layer's gradients on their own are those that the whole backward pass adds to the parameters."""
+"""The backprop of the last layer alone gives the gradients that the whole backward pass gives."""
 
 import copy
 

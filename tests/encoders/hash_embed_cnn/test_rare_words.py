@@ -1,4 +1,4 @@
-"""Dropout of rare words: what is dropped how often, what unseen words are, and that the counts are saved."""
+"""Dropout of rare words: how often words are dropped, what happens to unseen words, and that counts are saved."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Word dropout: what a dropped token keeps, and that only training is touched."""
+"""Word dropout: which features a dropped token keeps, and that prediction is unaffected."""
 
 import numpy
 import pytest

@@ -1,4 +1,4 @@
-"""The component on a pipe of spacy-transformers: labels missing anywhere, one pass, saving, replaced listeners."""
+"""The component on a pipe of spacy-transformers: missing labels, one pass, saving, replaced listeners."""
 
 from pathlib import Path
 from typing import Any

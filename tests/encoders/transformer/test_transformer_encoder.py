@@ -1,4 +1,4 @@
-"""The transformer encoder against Hugging Face's own forward pass, and what a pipeline needs of it."""
+"""The transformer encoder against Hugging Face's own forward pass, and in a pipeline."""
 
 import itertools
 import json
@@ -64,6 +64,14 @@ def word_vectors(name: str, doc: Doc, pooling: str, *, all_layers: bool = False)
     rows = [[i for i, word in enumerate(encoding.word_ids(0)) if word == j] for j in range(len(doc))]
     pool = {"mean": lambda X: X.mean(0), "max": lambda X: X.amax(0), "first": lambda X: X[0], "last": lambda X: X[-1]}
     return numpy.stack([pool[pooling](hidden[0, r]).numpy() if r else numpy.zeros(hidden.shape[-1]) for r in rows])
+
+
+def test_docs_of_two_vocabs_in_one_batch(bert: str) -> None:
+    docs = [make_docs([text])[0] for text in ("play some jazz", "wake schmidt in berlin", "play berlin")]
+    assert "schmidt" not in docs[0].vocab.strings
+    together = make_encoder(bert).predict(docs)
+    for doc, vectors in zip(docs, together, strict=True):
+        assert_allclose(vectors, make_encoder(bert).predict([doc])[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

@@ -1,5 +1,11 @@
-"""SNIPS json files (Coucke et al. 2018): https://github.com/sonos/nlu-benchmark, 2017-06-custom-intent-engines."""
+"""Convert the SNIPS json files to train.spacy, dev.spacy and test.spacy:
 
+python assets/convert_snips.py assets/snips corpus/snips [--split standard|random] [--lower] [--drop-punct]
+
+The files are those of https://github.com/sonos/nlu-benchmark, 2017-06-custom-intent-engines (Coucke et al. 2018).
+"""
+
+import argparse
 import json
 import random
 import re
@@ -8,12 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from snips_split import TEST_POSITIONS, TRAIN_FULL_SIZES
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from .snips_split import TEST_POSITIONS, TRAIN_FULL_SIZES
-from .tags import EntityT, set_entities
-from .text_files import ConversionError, read_text
+from spacy_mtl.converters.conversion import make_nlp
+from spacy_mtl.converters.output import write_docs
+from spacy_mtl.converters.tags import EntityT, set_entities
+from spacy_mtl.converters.text_files import ConversionError, read_text
 
 FOLDER = "2017-06-custom-intent-engines"
 # The marks that the published lower-cased split has no trace of, inside words ("i d like", "2 0") too.
@@ -212,3 +220,33 @@ def _split_tokens(doc: Doc, cuts: set[int]) -> Doc:
         words.extend(doc.text[a:b] for a, b in pairwise(edges))
         spaces.extend([False] * (len(edges) - 2) + [bool(token.whitespace_)])
     return Doc(doc.vocab, words=words, spaces=spaces)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Convert the SNIPS json files to .spacy files.")
+    parser.add_argument("path", type=Path, help=f"folder with one folder per intent, or the one above ({FOLDER})")
+    parser.add_argument("out_dir", type=Path, help="folder for train.spacy, dev.spacy and test.spacy")
+    parser.add_argument(
+        "--split",
+        choices=("standard", "random"),
+        default="standard",
+        help="standard: the test set of the papers; random: dev drawn from train, test from validate_*.json",
+    )
+    parser.add_argument("--dev-size", type=int, default=700, help="number of dev docs of --split random (default: 700)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of --split random (default: 0)")
+    parser.add_argument("--lower", action="store_true", help="lower-case the text")
+    parser.add_argument("--drop-punct", action="store_true", help="turn . , ; ! ? ' into spaces, as the papers do")
+    parser.add_argument("--tokenizer", choices=("spacy", "whitespace"), default="spacy", help="default: spacy")
+    args = parser.parse_args()
+    nlp = make_nlp("en", args.tokenizer)
+    options = {name: getattr(args, name) for name in ("split", "dev_size", "seed", "lower", "drop_punct")}
+    try:
+        docs = convert_snips(args.path, nlp, **options)
+        counts = write_docs({args.out_dir / f"{name}.spacy": split for name, split in docs.items()}, nlp)
+    except (ConversionError, OSError) as error:
+        raise SystemExit(f"Nothing was written: {error}") from error
+    print(", ".join(f"{path.stem} {count.docs}" for path, count in counts.items()))
+
+
+if __name__ == "__main__":
+    main()

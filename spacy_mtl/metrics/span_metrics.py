@@ -1,0 +1,91 @@
+"""Spans against gold entities: precision, recall and F1 of exact spans, in all and by type."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import ENT_IOB
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from ..gold import boundaries
+from .prf_counts import FN, FP, TP, CountsByName, CountsT, RowsT, f1, prf_score, where_annotated
+
+# value of ENT_IOB where the entity of a token is not annotated
+UNSET = 0
+# start, end and type
+SpanT = tuple[int, int, str]
+
+
+@dataclass
+class SpanVerdicts:
+    """What was found in docs, compared with their gold (Protocol `Verdicts`).
+
+    counts (NDArray[np.float64]): (n_docs, 4): 1 if the doc is annotated, true positives, false positives, false
+        negatives.
+    correct (NDArray[np.float64]): (n_docs,): 1.0 if the spans are the gold ones, 0.0 if not, NaN without gold.
+    by_type (CountsByName): The same counts by entity type.
+    """
+
+    counts: CountsT
+    correct: CountsT
+    by_type: CountsByName
+
+    def scores(self, rows: RowsT = None) -> dict[str, Any]:
+        """Compute `p`, `r`, `f` and `f_per_type` of these docs; None where none of them is annotated."""
+        total = self.counts[slice(None) if rows is None else rows].sum(axis=0)
+        if not total[0]:
+            return dict.fromkeys(("p", "r", "f", "f_per_type"))
+        per_type = {label: score.to_dict() for label, score in self.by_type.total(rows).items()}
+        return prf_score(total[1:]).to_dict() | {"f_per_type": per_type}
+
+
+def judge_spans(examples: Sequence[Example], found: Callable[[Doc], Iterable[Span]]) -> SpanVerdicts:
+    """Compare predicted spans with the gold entities.
+
+    found (Callable[[Doc], Iterable[Span]]): The spans that were predicted for a doc.
+    """
+    counts, correct, by_type = np.zeros((len(examples), 4)), np.full(len(examples), np.nan), CountsByName()
+    for row, eg in enumerate(examples):
+        if not eg.reference.has_annotation("ENT_IOB"):
+            continue
+        gold, predicted = compared_spans(eg, found(eg.predicted))
+        outcomes = {TP: gold & predicted, FP: predicted - gold, FN: gold - predicted}
+        counts[row] = [1, *map(len, outcomes.values())]
+        correct[row] = gold == predicted
+        for outcome, spans in outcomes.items():
+            for span in spans:
+                by_type.add(row, span[2], outcome)
+    return SpanVerdicts(counts, correct, by_type)
+
+
+def main_score_of_spans(counts: CountsT) -> CountsT:
+    """Compute F1 from sums of `SpanVerdicts.counts`, (..., 4) -> (...)."""
+    return where_annotated(counts[..., 0], f1(counts[..., 1:]))
+
+
+def compared_spans(example: Example, found: Iterable[Span]) -> tuple[set[SpanT], set[SpanT]]:
+    """The gold and the predicted spans, with boundaries that can be compared. Predicted spans on tokens whose gold is
+    unset are neither right nor wrong, and left out.
+    """
+    predicted, reference = boundaries(example)
+    gold = {_place(ent, reference) for ent in example.reference.ents}
+    candidates = {_place(span, predicted) for span in found}
+    unset = np.flatnonzero(example.reference.to_array(ENT_IOB) == UNSET)
+    if not len(unset):
+        return gold, candidates
+    starts, ends = reference[unset], reference[unset + 1]
+    return gold, {span for span in candidates if not _overlaps(span, starts, ends)}
+
+
+def _place(span: Span, places: NDArray[np.int64]) -> SpanT:
+    """places (n_tokens + 1,): boundaries of the doc's tokens."""
+    return int(places[span.start]), int(places[span.end]), span.label_
+
+
+def _overlaps(span: SpanT, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
+    """Whether the span overlaps any of these stretches, (n,) and in order."""
+    after = int(np.searchsorted(ends, span[0], side="right"))
+    return after < len(starts) and bool(starts[after] < span[1])

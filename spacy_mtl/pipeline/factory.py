@@ -1,0 +1,63 @@
+"""The factory `multitask`: the component with its default encoder, heads and weighting."""
+
+from typing import Any
+
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.util import registry as spacy_registry
+from thinc.api import Config
+
+from .. import registry  # noqa: F401  (the config's registries)
+from ..extras import add_requirement
+from ..protocols.arrays import EncoderT
+from .multitask import Multitask
+from .score_weights import DEFAULT_WEIGHTS
+
+DEFAULT_MODEL = Config().from_str("""
+[model]
+@architectures = "spacy_mtl.SharedEncoder.v1"
+sharing = null
+
+[model.tok2vec]
+@architectures = "spacy_mtl.HashEmbedCNN.v1"
+pretrained_vectors = null
+width = 96
+depth = 4
+embed_size = 2000
+window_size = 1
+maxout_pieces = 3
+subword_features = true
+boundary = "padded"
+word_dropout = 0.0
+rare_word_dropout = 0.0
+rare_word_power = 1.0
+""")["model"]
+DEFAULT_HEADS = {"textcat": "spacy_mtl.DocClassifier.v1", "ner": "spacy_mtl.EntityRecognizer.v1"}
+
+
+@Language.factory(
+    "multitask",
+    assigns=["doc.cats", "doc.ents", "doc.spans", "token.ent_iob", "token.ent_type", "token.tag", "token.pos"],
+    default_config={
+        "model": DEFAULT_MODEL,
+        "heads": None,
+        "weighting": {"@mtl_weightings": "spacy_mtl.Static.v1", "weights": {}},
+    },
+    default_score_weights=DEFAULT_WEIGHTS,
+)
+def make_multitask(
+    nlp: Language, name: str, model: EncoderT, heads: dict[str, Any] | None, weighting: Any
+) -> Multitask:
+    """Build the component: one shared encoder, several heads, trained jointly.
+
+    model (Model[list[Doc], Ragged]): The shared encoder, usually `spacy_mtl.SharedEncoder.v1`.
+    heads (dict[str, Head] | None): Heads by name, from the registry `mtl_heads`. Null builds an exclusive classifier
+        `textcat` and an entity recognizer `ner`.
+    weighting (Weighting): How the heads' losses and gradients become one, from the registry `mtl_weightings`.
+    """
+    if heads is None:
+        heads = {key: spacy_registry.get("mtl_heads", maker)() for key, maker in DEFAULT_HEADS.items()}
+    pipe = Multitask(nlp.vocab, model, name, heads=heads, weighting=weighting)
+    others = [other.model for _, other in nlp.components if isinstance(other, TrainablePipe)]
+    add_requirement(nlp, [*others, pipe.model])
+    return pipe

@@ -1,0 +1,43 @@
+"""The forward pass in prediction: the encoder, and of the heads only those that are needed."""
+
+from collections.abc import Mapping, Sequence
+
+from spacy.tokens import Doc
+from thinc.types import Ragged
+
+from ..network.listeners import check_vectors
+from ..network.run_heads import AllScoresT, MultitaskModelT, run_heads
+from ..protocols.head import Head
+from .decoding import Decoding
+from .run_order import needed_heads
+
+
+def run_to_predict(
+    model: MultitaskModelT,
+    heads: Mapping[str, Head],
+    pairs: Mapping[str, str],
+    docs: list[Doc],
+    names: Sequence[str],
+    *,
+    name: str,
+) -> tuple[Decoding, AllScoresT]:
+    """Run some heads, and those that they need.
+
+    model (MultitaskModelT): The network.
+    heads (Mapping[str, Head]): All heads, in the order in which they run.
+    pairs (Mapping[str, str]): Heads that are decoded jointly, each with its classifier.
+    docs (list[Doc]): The batch. Over a listener the docs must have passed the upstream pipe.
+    names (Sequence[str]): The heads whose annotation is wanted.
+    name (str): The component's name, for messages.
+    RETURNS: what decodes the heads, and their scores.
+    """
+    encoder = model.get_ref("encoder")
+    if any(len(doc) for doc in docs):
+        check_vectors(model, docs, name)
+        tokvecs = encoder.predict(docs)
+    else:
+        tokvecs = Ragged(model.ops.alloc2f(0, encoder.get_dim("nO")), model.ops.alloc1i(len(docs)))
+    decoding = Decoding(heads, pairs, docs)
+    needed = needed_heads(heads, pairs, names)
+    run = run_heads(model, heads, docs, tokvecs, is_train=False, prepare=decoding.prepare, only=needed)
+    return decoding, run.scores
