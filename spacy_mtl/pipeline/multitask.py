@@ -202,9 +202,7 @@ class Multitask(TrainablePipe):
             return
         finish_encoder(self.encoder, sgd)
         layers: list[Model[Any, Any]] = [self.heads[key].model for key in self._order if key in self._with_gradient]
-        if self.weighting.model is not None:
-            layers.append(self.weighting.model)
-        finish_layers(layers, sgd)
+        finish_layers([*layers, *self._weighing.layers_to_move()], sgd)
         self._with_gradient.clear()
 
     def initialize(
@@ -324,7 +322,7 @@ class Multitask(TrainablePipe):
         if not own:
             self._backprop(run, bp_tokvecs, {}, step=None)
             return
-        step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, own)
+        step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, own, self.main_scores)
         weights = self.weighting.weights(own, step)
         weighted = {key: gradient * weights[key] for key, gradient in d_scores.items() if weights[key] != 0}
         self._backprop(run, bp_tokvecs, weighted, step=step)

@@ -21,7 +21,7 @@ from thinc.api import Model
 
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Head
-from ..protocols.weighting import KeepsState, Weighting
+from ..protocols.weighting import KeepsState, LearnsByHead, Weighting
 
 ENCODER, HEADS, WEIGHTING = "encoder", "heads", "weighting"
 # what files of spacy-mtl before parts were saved by name hold
@@ -82,14 +82,22 @@ class Parts:
         model, state = self.weighting.model, None
         if isinstance(self.weighting, KeepsState):
             state = self.weighting.get_state()
-        saved = {"model": None if model is None else model.to_bytes(), "state": state}
+        saved: dict[str, Any] = {"model": None, "state": state}
+        if isinstance(self.weighting, LearnsByHead):
+            saved["layers"] = {head: layer.to_bytes() for head, layer in self.weighting.layers.items()}
+        elif model is not None:
+            saved["model"] = model.to_bytes()
         return bytes(srsly.msgpack_dumps(saved))
 
     def _read_weighting(self, contents: Mapping[str, Callable[[], bytes]]) -> None:
         if WEIGHTING not in contents:
             return
         saved = srsly.msgpack_loads(contents[WEIGHTING]())
-        if self.weighting.model is not None and saved["model"] is not None:
+        if isinstance(self.weighting, LearnsByHead):
+            for head, layer in self.weighting.layers.items():
+                if head in saved.get("layers", {}):
+                    layer.from_bytes(saved["layers"][head])
+        elif self.weighting.model is not None and saved["model"] is not None:
             self.weighting.model.from_bytes(saved["model"])
         if isinstance(self.weighting, KeepsState) and saved["state"] is not None:
             self.weighting.set_state(saved["state"])

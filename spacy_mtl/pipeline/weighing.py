@@ -3,9 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from spacy.language import Language
 from spacy.training import Example
+from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..layers.last_layer import LastLayer
@@ -13,7 +15,7 @@ from ..network.last_layer_gradients import last_layer_gradients, want_last_layer
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Adversarial, CountsGold, Head
-from ..protocols.weighting import MergesGradients, Step, Weighting
+from ..protocols.weighting import LearnsByHead, MergesGradients, Step, Weighting
 from .head_views import HeadViews
 
 
@@ -41,18 +43,22 @@ class Weighing:
         if self.weighting.needs == "last_layer" and (nlp is not None or self._last_layer is None):
             self._last_layer = want_last_layer(encoder, nlp, self.name, type(self.weighting).__name__)
 
-    def step(self, number: int, views: HeadViews, losses: Mapping[str, float]) -> Step:
+    def step(
+        self, number: int, views: HeadViews, losses: Mapping[str, float], scores: Mapping[str, float | None]
+    ) -> Step:
         """Describe a step to the weighting.
 
         number (int): Steps before this one.
         views (HeadViews): The batch.
         losses (Mapping[str, float]): By the name of the head.
+        scores (Mapping[str, float | None]): Main scores at the last evaluation, by the name of the head.
         """
         adversarial = [key for key, head in self.heads.items() if isinstance(head, Adversarial) and head.adversarial]
         return Step(
             number=number,
             adversarial=frozenset(adversarial),
             corpus_sizes=self._corpus_sizes,
+            scores=scores,
             count_units=lambda: {key: count_units(self.heads[key], views.of(key)) for key in losses},
         )
 
@@ -64,6 +70,18 @@ class Weighing:
         if self._last_layer is not None:
             step.last_layer = last_layer_gradients(self._last_layer, gradients)
         return self.weighting.merge(gradients, step)
+
+    def layers_to_move(self) -> list[Model[Any, Any]]:
+        """What of the weighting's network the optimizer may change."""
+        if isinstance(self.weighting, LearnsByHead):
+            return [layer for layer in self.weighting.layers.values() if has_gradient(layer)]
+        return [] if self.weighting.model is None else [self.weighting.model]
+
+
+def has_gradient(layer: Model[Any, Any]) -> bool:
+    """Whether a gradient of the layer is not zero."""
+    nodes = [(node, name) for node in layer.walk() for name in node.param_names if node.has_grad(name)]
+    return any(bool(node.get_grad(name).any()) for node, name in nodes)
 
 
 def get_losses(heads: Mapping[str, Head], views: HeadViews, scores: AllScoresT) -> tuple[dict[str, float], AllScoresT]:

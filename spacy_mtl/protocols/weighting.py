@@ -19,6 +19,7 @@ class Step:
     number (int): Number of earlier steps in which a head found gold. It continues if training is resumed.
     adversarial (frozenset[str]): Heads whose gradient at the shared vectors is reversed (Protocol `Adversarial`).
     corpus_sizes (Mapping[str, int]): Number of docs in each training corpus; empty if they were not counted.
+    scores (Mapping[str, float | None]): Main score of each head at the last evaluation; empty before the first.
     count_units (Callable[[], dict[str, int]]): Counts, for each head with a loss, the annotated units (docs or tokens)
         of the batch. It reads the gold again, so call it only if needed.
     last_layer (Mapping[str, Floats1d]): For `needs = "last_layer"`, each weighted loss's gradient at the parameters of
@@ -28,6 +29,7 @@ class Step:
     number: int
     adversarial: frozenset[str] = frozenset()
     corpus_sizes: Mapping[str, int] = field(default_factory=dict)
+    scores: Mapping[str, float | None] = field(default_factory=dict)
     count_units: Callable[[], dict[str, int]] = dict
     last_layer: Mapping[str, Floats1d] = field(default_factory=dict)
 
@@ -64,6 +66,17 @@ class MergesGradients(Protocol):
         gradients (Mapping[str, Floats2d]): Of each weighted loss, its gradient at the shared vectors: everything that
             flows back from the loss, also through the heads that its head is conditioned on.
         """
+
+
+@runtime_checkable
+class LearnsByHead(Protocol):
+    """A weighting whose `model` has a layer for each head.
+
+    layers (Mapping[str, Model]): The layers by head. They are saved by name, so that heads can be added or left out. A
+        layer whose gradient is zero stays as it is: momentum and weight decay would move it.
+    """
+
+    layers: Mapping[str, Model[Any, Any]]
 
 
 @runtime_checkable

@@ -1,11 +1,11 @@
 """Fixed loss weights."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thinc.api import Model
 
+from ..balance.head_weights import HeadWeights
 from ..protocols.weighting import NeedsT, Step
 
 
@@ -29,25 +29,16 @@ class Static:
     needs: NeedsT = "sum"
 
     def __init__(self, factors: Mapping[str, float]) -> None:
-        self.factors = dict(factors)
+        self.head_weights = HeadWeights("spacy_mtl.Static.v1", factors)
+        self.factors = self.head_weights.factors
 
     def bind(self, heads: Sequence[str]) -> None:
         """Check the weights. Raises a ValueError if one names an unknown head or is negative or infinite, or all are 0.
 
         heads (Sequence[str]): Names of the heads.
         """
-        unknown = sorted(set(self.factors) - set(heads))
-        if unknown:
-            raise ValueError(f"spacy_mtl.Static.v1: weights names {unknown}, but the heads are {list(heads)}")
-        wrong = {name: factor for name, factor in self.factors.items() if not 0 <= factor < math.inf}
-        if wrong:
-            raise ValueError(f"spacy_mtl.Static.v1: weights must be numbers of at least 0, but there is {wrong}")
-        if not any(self.factors.get(name, 1.0) for name in heads):
-            raise ValueError(
-                f"spacy_mtl.Static.v1: the weights of all heads, {list(heads)}, are 0, so that nothing would be "
-                "learned; give at least one of them a weight above 0"
-            )
+        self.head_weights.check(heads)
 
     def weights(self, losses: Mapping[str, float], step: Step) -> dict[str, float]:
         """Return the fixed factor of each head that has a loss in this step."""
-        return {name: self.factors.get(name, 1.0) for name in losses}
+        return self.head_weights.times({}, losses)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import spacy
+import srsly
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import registry
@@ -16,7 +17,7 @@ from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.origin import mark, name_corpus
 from spacy_mtl.protocols.head import Head, HeadInput, ShowsDecisions
 from spacy_mtl.protocols.sharing import SharingInput
-from spacy_mtl.protocols.weighting import MergesGradients, Step, Weighting
+from spacy_mtl.protocols.weighting import KeepsState, MergesGradients, Step, Weighting
 
 # heads whose unit is the doc
 DOC_HEADS = (DocClassifier, DomainAdversary)
@@ -26,6 +27,7 @@ REQUIRED = {
     "spacy_mtl.DomainAdversary.v1": [{"total_steps": 1000}],
     "spacy_mtl.Adapters.v1": [{"by": "head"}, {"by": "corpus"}],
     "spacy_mtl.LayerMix.v1": [{"n_layers": 2}],
+    "spacy_mtl.Targets.v1": [{"targets": {"a": 0.9}}],
 }
 
 
@@ -42,7 +44,8 @@ HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc
 HEAD_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in HEADS]
 SHARING = table_of(registry.mtl_sharing)
 SHARING_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in SHARING]
-WEIGHTINGS = [name for name in registry.mtl_weightings.get_all() if name.startswith("spacy_mtl.")]
+WEIGHTINGS = table_of(registry.mtl_weightings)
+WEIGHTING_IDS = [name.split(".")[1] for name, _ in WEIGHTINGS]
 ENCODER = {
     "@architectures": "spacy_mtl.SharedEncoder.v1",
     "tok2vec": {
@@ -300,20 +303,98 @@ def test_empty_and_white_space_docs(pipe, nlp):
         pipe.set_annotations(batch, pipe.predict(batch))
 
 
-@pytest.mark.parametrize("name", WEIGHTINGS)
-def test_weighting_meets_the_protocol(name):
-    weighting = registry.get("mtl_weightings", name)()
+@pytest.fixture(params=WEIGHTINGS, ids=WEIGHTING_IDS)
+def weighting(request):
+    name, cfg = request.param
+    weighting = registry.get("mtl_weightings", name)(**cfg)
+    weighting.bind(["a", "b", "c"])
+    return weighting
+
+
+def take_step(weighting, losses, gradients, *, number=0, adversarial=()):
+    """The weights of a step, and what the encoder gets, (n_tokens, width), from gradients of one token."""
+    rows = {name: np.array([gradients[name]], dtype="f") for name in losses}
+    counts = dict.fromkeys(losses, 1)
+    step = Step(number, adversarial=frozenset(adversarial), count_units=lambda: counts)
+    weights = weighting.weights(losses, step)
+    rows = {name: row * weights[name] for name, row in rows.items()}
+    step.last_layer = {name: row[0] for name, row in rows.items()}
+    if len(rows) == 1 or not isinstance(weighting, MergesGradients):
+        return weights, sum(rows.values())
+    return weights, weighting.merge(rows, step)
+
+
+def test_weighting_meets_the_protocol(weighting):
     assert isinstance(weighting, Weighting)
-    weighting.bind(["a", "b"])
-    step = Step(0, last_layer={"a": np.ones(5, dtype="f"), "b": np.zeros(5, dtype="f")})
-    weights = weighting.weights({"a": 2.0, "b": 0.5}, step)
+    weights, merged = take_step(weighting, {"a": 2.0, "b": 0.5}, {"a": [1.0] * 5, "b": [0.0] * 5})
     assert set(weights) == {"a", "b"}
     assert all(np.isfinite(value) and value >= 0 for value in weights.values())
     assert weighting.needs == "sum" or isinstance(weighting, MergesGradients)
-    if isinstance(weighting, MergesGradients):
-        merged = weighting.merge({"a": np.ones((3, 2), dtype="f"), "b": np.zeros((3, 2), dtype="f")}, step)
-        assert merged.shape == (3, 2)
+    assert merged.shape == (1, 5)
+    assert merged.dtype == np.float32
+    assert np.isfinite(merged).all()
+
+
+@pytest.mark.parametrize(
+    "gradients",
+    [
+        {"a": [0, 0], "b": [0, 0], "c": [0, 0]},
+        {"a": [0, 0], "b": [1, 2], "c": [0, 0]},
+        {"a": [1, 2], "b": [1, 2], "c": [1, 2]},
+        {"a": [1, 2], "b": [3, 6], "c": [0, 0]},
+        {"a": [1, 2], "b": [-1, -2], "c": [0, 0]},
+        {"a": [1, 2], "b": [-3, -6], "c": [2, 4]},
+        {"a": [1e-25, 0], "b": [0, 1e-25], "c": [1e-25, 1e-25]},
+        {"a": [1e25, 0], "b": [0, 1e25], "c": [1e25, -1e25]},
+        {"a": [1e-25, 0], "b": [1e25, 0], "c": [-1e25, 1]},
+    ],
+    ids=str,
+)
+def test_weighting_of_zero_parallel_opposite_and_extreme_gradients(weighting, gradients):
+    for number in range(3):
+        _, merged = take_step(weighting, {"a": 1.0, "b": 0.0, "c": 1e-3}, gradients, number=number)
         assert np.isfinite(merged).all()
+        assert np.abs(merged).max() <= 30 * max(map(np.abs, map(np.array, gradients.values())), key=np.max).max()
+
+
+def test_weighting_of_a_loss_that_is_alone_changes_nothing(weighting):
+    """Also after steps that have taught it to prefer another head."""
+    gradients = {"a": [1.0, 0.0], "b": [-0.5, 7.0], "c": [0.1, 0.1]}
+    for number in range(5):
+        take_step(weighting, {"a": 2.0 - number / 10, "b": 0.5, "c": 1.0}, gradients, number=number)
+    weights, merged = take_step(weighting, {"b": 0.4}, gradients, number=5)
+    assert weights == {"b": 1.0}
+    assert merged[0].tolist() == gradients["b"]
+
+
+def test_weighting_leaves_adversarial_heads_alone(weighting):
+    """One other head is alone; two others get what they get without the adversary."""
+    gradients = {"a": [1.0, 0.0, 0.0], "b": [-0.5, 7.0, 0.0], "c": [-3.0, 0.0, 1.0]}
+    weights, merged = take_step(weighting, {"b": 2.0, "c": 1.0}, gradients, adversarial=["c"])
+    assert weights == {"b": 1.0, "c": 1.0}
+    assert merged[0].tolist() == [-3.5, 7.0, 1.0]
+    weights, merged = take_step(weighting, {"a": 1.0, "b": 1.0, "c": 9.0}, gradients, adversarial=["c"])
+    assert weights["c"] == 1.0
+    assert merged[0, 2] == 1.0
+
+
+def test_weighting_goes_on_from_its_state(weighting, request):
+    """In another process it weighs the same, also where heads are listed in another order."""
+    gradients = {"a": [1.0, 0.0, 0.3], "b": [-0.5, 7.0, 0.0], "c": [-3.0, 0.0, 1.0]}
+    for number in range(7):
+        take_step(weighting, {"a": 2.0 - number / 10, "b": 0.5, "c": 1.0}, gradients, number=number)
+    name, cfg = request.node.callspec.params["weighting"]
+    other = registry.get("mtl_weightings", name)(**cfg)
+    other.bind(["c", "a", "b"])
+    if isinstance(weighting, KeepsState):
+        other.set_state(srsly.msgpack_loads(srsly.msgpack_dumps(weighting.get_state())))
+    assert isinstance(weighting, KeepsState) == isinstance(other, KeepsState)
+    for number in range(7, 10):
+        losses = {"a": 1.0, "b": 0.4, "c": 3.0}
+        weights, merged = take_step(weighting, losses, gradients, number=number)
+        other_weights, other_merged = take_step(other, losses, gradients, number=number)
+        assert weights == other_weights
+        assert np.array_equal(merged, other_merged)
 
 
 JOINT = {

@@ -65,14 +65,15 @@ def make_nlp(
     *,
     listener: bool = False,
     examples: Callable[[Language], list[Example]] | None = None,
+    tok2vec: dict[str, Any] = ENCODER,
     **settings: Any,
 ) -> Language:
     """An initialised small pipeline: the component over its own encoder, or over the listener of a tok2vec pipe."""
     fix_random_seed(0)
     nlp = spacy.blank("en")
     if listener:
-        nlp.add_pipe("tok2vec", config={"model": ENCODER})
-    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": LISTENER if listener else ENCODER}
+        nlp.add_pipe("tok2vec", config={"model": tok2vec})
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": LISTENER if listener else tok2vec}
     nlp.add_pipe("multitask", config={"model": model, "heads": JOINT if heads is None else heads, **settings})
     nlp.initialize(lambda: (examples or make_examples)(nlp))
     return nlp
