@@ -57,8 +57,9 @@ def compare_cli(
     --budget steps: as many steps for each system (default); words: as many words; passes: as many passes over its own
     training docs.
 
-    OUTPUT gets report.html, report.json and a folder for each run. If OUTPUT is there from an earlier start, finished runs of the
-    same config, data, seed and versions are not repeated. Ctrl-C ends the runs that are going on, and keeps the others.
+    OUTPUT gets report.html, report.json and a folder for each run. If OUTPUT is there from an earlier start, finished
+    runs of the same config, data, seed and versions are not repeated. Ctrl-C ends the runs that are going on, and keeps
+    the others.
 
     Values of the config can be overridden, as in spacy train: --paths.train train.spacy
 
