@@ -23,7 +23,8 @@ SETUP.read(ROOT / "setup.cfg", encoding="utf8")
 
 def module_files(package: Path) -> dict[str, bytes]:
     """Contents of the files that belong in the wheel, by path below the package."""
-    files = [*package.rglob("*.py"), package / "py.typed"]
+    report = [*(package / "report" / "assets").iterdir(), *(package / "report" / "templates").iterdir()]
+    files = [*package.rglob("*.py"), *report, package / "py.typed"]
     return {file.relative_to(package).as_posix(): file.read_bytes() for file in files}
 
 
@@ -46,7 +47,7 @@ def test_metadata() -> None:
     assert info["Requires-Python"] == ">=3.10"
     assert {"dev", "transformers"} <= set(info.get_all("Provides-Extra"))
     required = {re.split("[<>=]", line)[0] for line in metadata.requires("spacy-mtl") or () if "extra ==" not in line}
-    assert required == {"spacy", "thinc", "catalogue", "numpy", "threadpoolctl"}
+    assert required == {"spacy", "thinc", "catalogue", "numpy", "threadpoolctl", "scipy", "jinja2"}
     assert info.get_payload().startswith("# spacy-mtl")
 
 
