@@ -85,7 +85,14 @@ def write_config(config, folder):
 def start(path, output, *arguments):
     """Start the command in a process of its own."""
     command = [sys.executable, "-m", "spacy", "mtl", "compare", str(path), "--output", str(output), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Where the tests run in the background of a shell, SIGINT is ignored, and processes that they start inherit that.
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def wait_for_result(output, number, process):

@@ -230,7 +230,7 @@ def test_a_head_that_cannot_say_gets_no_labels(paths, tmp_path, monkeypatch):
     assert report.unable == ["intent"]
     assert set(report.rounds[1].heads) == {"slots"}
     assert not any(doc.cats for doc in read(tmp_path / "out" / "round-1" / "pseudo.spacy"))
-    assert "| intent | no confidence it is | 0 |" in (tmp_path / "out" / "report.md").read_text()
+    assert "| intent | gives no confidence | 0 |" in (tmp_path / "out" / "report.md").read_text()
     monkeypatch.setattr(entity_recognizer, "EntityRecognizer", without_confidence(EntityRecognizer))
     with fails("['intent', 'slots']", "no confidence"):
         run(toy_config(paths), paths["raw"], tmp_path / "other")
@@ -337,7 +337,7 @@ def test_the_command(paths, tmp_path):
         (["-t", "0"], ("threshold is 0.0", "above 0")),
         (["-t", "1.1"], ("threshold is 1.1", "at most 1")),
         (["-t", "slots=nan"], ("head 'slots'", "nan")),
-        (["-t", "intent=high"], ("intent=high", "'high' is no number")),
+        (["-t", "intent=high"], ("intent=high", "'high' is not a number")),
         (["--rounds", "0"], ("rounds is 0",)),
         (["--patience", "0"], ("patience is 0",)),
         (["--view", "training.dropout=0.2"], ("['training.dropout']", "'views'")),
