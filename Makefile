@@ -6,7 +6,7 @@ PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 EXTRAS ?= dev
 ARGS ?=
 JOBS ?= auto
-FAST := $(addprefix tests/,test_architecture.py converters crf debug_data heads layers network pipeline samplers sharing weightings)
+FAST := $(addprefix tests/,test_architecture.py crf heads layers network weightings)
 DATA ?= $(or $(SPACY_MTL_DATA),../shared/data)
 
 # With pyenv, python3.12 runs only if its version is activated, so all installed versions are activated here.
