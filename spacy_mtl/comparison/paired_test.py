@@ -24,8 +24,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import nctdtrinc, stdtrit
 
 METHOD = (
     "Two-sided test of the difference of mean main scores over docs and seeds: two-way random-effects variance, with "
@@ -94,6 +92,8 @@ class Estimate:
 
     def critical(self, level: float) -> float:
         """The number of standard errors from 0 that a difference must have at a two-sided level."""
+        from scipy.special import stdtrit  # takes a second, and every spaCy command loads this module
+
         return self._mix(lambda df: -float(stdtrit(df, level / 2)))
 
     @property
@@ -101,6 +101,8 @@ class Estimate:
         """The two-sided p value: the least level at which the difference is shown."""
         if self.value == 0.0 or self.error == 0.0:
             return 1.0 if self.value == 0.0 else float(np.exp(LEAST_LOG_P))
+        from scipy.optimize import brentq
+
         distance = abs(self.value) / self.error
 
         def excess(log_p: float) -> float:
@@ -115,6 +117,8 @@ class Estimate:
 
     def noncentrality(self, level: float, power: float) -> float:
         """The number of standard errors of a true difference that is shown with this power at this level."""
+        from scipy.special import nctdtrinc, stdtrit
+
         return self._mix(lambda df: float(nctdtrinc(df, 1 - power, -stdtrit(df, level / 2))))
 
     def _mix(self, of: Callable[[float], float]) -> float:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from ..protocols.head import DecodesJointly, Head, Prepares, TakesConditions
+from ..pipeline.run_order import depends_on, reach
+from ..protocols.head import DecodesJointly, Head, TakesConditions
 
 # Settings of a head that can be emptied to cut it off from the heads that it names.
 CUT_OFF = ("condition_on", "consistent_with")
@@ -14,19 +15,13 @@ def companions(heads: Mapping[str, Head], names: tuple[str, ...], *, detach: boo
 
     detach (bool): Leave out what can be cut off: conditions, and heads that others are decoded with.
     """
-    reached: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        key = waiting.pop()
-        if key not in reached:
-            reached.add(key)
-            waiting.extend(needed_by(heads[key], detach=detach))
+    reached = reach(names, lambda key: needed_by(heads[key], detach=detach))
     return tuple(key for key in heads if key in reached and key not in names)
 
 
 def needed_by(head: Head, *, detach: bool) -> set[str]:
     """The heads that this one names."""
-    needed = set(head.depends_on) if isinstance(head, Prepares) else set()
+    needed = set(depends_on(head))
     if not detach:
         needed |= named_by(head)
     return needed
