@@ -1,7 +1,7 @@
 """What a head decided, beside the gold annotation."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -42,3 +42,9 @@ class Decisions:
         flat = chain.from_iterable((*row[:3], index[row[3]], index[row[4]]) for row in listed)
         docs, starts, ends, gold, predicted = np.fromiter(flat, dtype="int64", count=5 * len(listed)).reshape(-1, 5).T
         return cls(unit, docs, starts, ends, gold, predicted, tuple(names))
+
+    def of_docs(self, docs: Sequence[int]) -> "Decisions":
+        """The decisions in some docs, which keep their indices."""
+        rows = np.isin(self.docs, docs)
+        columns = {name: getattr(self, name)[rows] for name in ("docs", "starts", "ends", "gold", "predicted")}
+        return replace(self, **columns)

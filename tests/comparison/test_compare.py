@@ -23,6 +23,7 @@ from spacy_mtl.comparison.planning import Settings, make_plan
 from spacy_mtl.comparison.result import read_comparison
 from spacy_mtl.experiments.output_folder import claim
 from spacy_mtl.experiments.run_folder import LOG, MODEL, RESULT, read_steps
+from spacy_mtl.experiments.stored_docs import load_docs
 from spacy_mtl.experiments.worker import carry_out
 from spacy_mtl.readers.corpus import Corpus
 
@@ -131,6 +132,8 @@ def test_a_run_leaves_what_others_read(config, paths, tmp_path):
                 for key, head in nlp.get_pipe("multitask").heads.items():
                     score = one.scores[split][f"{key}_{head.main_score}"]
                     assert head.main_score_of(judged[key].sum(axis=0)) == pytest.approx(score)
+            docs = load_docs(folder, split, nlp.vocab)
+            assert [(doc.text, len(doc)) for doc in docs] == [(doc.text, len(doc)) for doc in gold]
         assert one.cost["parameters"] > 0
         assert one.cost["steps"] == 6
 
