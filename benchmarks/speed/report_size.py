@@ -8,7 +8,7 @@ and errors alone: the pipelines are initialised, and the predictions are the gol
 fifth by chance. Prints seconds of one core, over all 21 runs:
 
 evaluation        scoring the predictions once, which each training does at every evaluation
-kept by the runs  what a run adds to its last evaluation: predicted docs, counts, decisions and tokens are written
+kept by the runs  what a run adds to its last evaluation for test and report: counts, decisions and tokens as arrays
 page              reading the folder and writing report.html
 
 With --folder the comparison is kept, and used again.
@@ -38,7 +38,7 @@ from spacy_mtl.comparison.result import (
     read_comparison,
     write_comparison,
 )
-from spacy_mtl.experiments.predictions import save_predictions, score
+from spacy_mtl.experiments.predictions import save_judgement, score
 from spacy_mtl.report.from_comparison import data_of_comparison
 from spacy_mtl.report.page import write_page
 
@@ -162,7 +162,7 @@ def write_run(folder: Path, system: str, heads: dict[str, Any], gold: list[Doc],
     start = time.process_time()
     _, verdicts = score(nlp, examples)
     scored = time.process_time()
-    save_predictions(nlp, examples, verdicts, own, "dev")
+    save_judgement(nlp, examples, verdicts, own, "dev")
     times.update({"evaluation": scored - start, "kept by the runs": time.process_time() - scored})
     curve = np.linspace(0.1, 0.9, 20).tolist()
     lines = [

@@ -56,15 +56,21 @@ def score(nlp: Language, examples: Sequence[Example]) -> tuple[dict[str, Any], V
 
 
 def save_predictions(nlp: Language, examples: Sequence[Example], verdicts: VerdictsT, folder: Path, split: str) -> None:
-    """Write the predicted docs to `SPLIT.spacy`; and for what compares and reports, which then read no doc, each head's
-    counts by doc to `judged-SPLIT.npz`, its decisions to `decisions-SPLIT.npz`, and the tokens to `tokens-SPLIT.npz`.
+    """Write what a run keeps of a split: the predicted docs as `SPLIT.spacy`, and what `save_judgement` writes.
 
     verdicts (Mapping[str, Verdicts]): What each head predicted, compared with gold.
     """
-    docs = [eg.predicted for eg in examples]
     with quick_messages():
-        DocBin(docs=docs, store_user_data=False).to_disk(folder / f"{split}.spacy")
-    save_docs(folder, split, docs)
+        docs = DocBin(docs=[eg.predicted for eg in examples], store_user_data=False)
+        docs.to_disk(folder / f"{split}.spacy")
+    save_judgement(nlp, examples, verdicts, folder, split)
+
+
+def save_judgement(nlp: Language, examples: Sequence[Example], verdicts: VerdictsT, folder: Path, split: str) -> None:
+    """Write what tests and reports are made from, so that they read no doc: each head's counts by doc as
+    `judged-SPLIT.npz`, its decisions as `decisions-SPLIT.npz`, and the tokens as `tokens-SPLIT.npz`.
+    """
+    save_docs(folder, split, [eg.predicted for eg in examples])
     views = HeadViews(examples)
     heads = heads_of(nlp.pipeline)
     counts = {key: counts_of(head, views.of(key), verdicts[key]) for key, head in heads.items()}

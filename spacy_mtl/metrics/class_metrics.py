@@ -1,13 +1,13 @@
 """Classes of docs against gold `cats`: the metrics of spaCy's `Scorer.score_cats`, and accuracy."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.scorer import PRFScore, ROCAUCScore
 
-from ..protocols.decisions import Decisions, RowT
+from ..protocols.decisions import NOTHING, Decisions, IntsT
 from .prf_counts import FN, FP, TP, CountsT, RowsT, f1, prf_score, where_annotated
 
 SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
@@ -112,24 +112,25 @@ class ClassVerdicts:
         """The class of each doc, or one row for each class that applies or is predicted. Exclusive docs of which only
         some classes are known not to apply are left out.
         """
-        return Decisions.from_rows("docs", self._exclusive_rows() if self.exclusive else self._multilabel_rows())
+        docs, gold, predicted, keys = self._exclusive_rows() if self.exclusive else self._multilabel_rows()
+        labels = [key[len(self.prefix) :] for key in keys]
+        places = docs, np.zeros_like(docs), np.array(self.lengths, dtype="int64")[docs]
+        return Decisions.from_indices("docs", places, gold, predicted, labels)
 
-    def _exclusive_rows(self) -> Iterable[RowT]:
-        labels = [self._label(key) for key in self.keys]
-        docs = list(self._gold_keys)
-        likeliest = self._predicted[docs].argmax(axis=1).tolist() if docs else []
-        for doc, predicted in zip(docs, likeliest, strict=True):
-            yield doc, 0, self.lengths[doc], self._label(self._gold_keys[doc]), labels[predicted]
+    def _exclusive_rows(self) -> tuple[IntsT, IntsT, IntsT, list[str]]:
+        """Doc, gold key and predicted key of each row, and the keys."""
+        docs = np.fromiter(self._gold_keys, dtype="int64")
+        keys = list(dict.fromkeys((*self.keys, *self._gold_keys.values())))
+        index = {key: place for place, key in enumerate(keys)}
+        gold = np.fromiter(map(index.__getitem__, self._gold_keys.values()), dtype="int64")
+        return docs, gold, self._predicted[docs].argmax(axis=1), keys
 
-    def _multilabel_rows(self) -> Iterable[RowT]:
+    def _multilabel_rows(self) -> tuple[IntsT, IntsT, IntsT, list[str]]:
+        """The same of docs with any number of classes."""
         applies, found = self._gold > 0, (self._predicted >= self.threshold) & ~np.isnan(self._gold)
-        for doc, place in np.argwhere(applies | found).tolist():
-            label = self._label(self.keys[place])
-            gold, predicted = (label if table[doc, place] else None for table in (applies, found))
-            yield doc, 0, self.lengths[doc], gold, predicted
-
-    def _label(self, key: str) -> str:
-        return key[len(self.prefix) :]
+        docs, keys = np.nonzero(applies | found)
+        gold, predicted = (np.where(table[docs, keys], keys, NOTHING) for table in (applies, found))
+        return docs, gold, predicted, list(self.keys)
 
     def _spacy_scores(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         table = self._exclusive_table(rows) if self.exclusive else self.counts[rows, 1:].sum(axis=0).reshape(-1, 3)
