@@ -50,7 +50,7 @@ def main() -> None:
         config=ROOT / "configs" / "cpu.cfg",
         seeds=SEEDS,
         docs=3000,
-        steps=800,
+        steps=500,
         jobs=1,
     )
     parser.add_argument("--weight", type=float, default=1.0, help="weight of the loss of the shuffled head")
@@ -90,10 +90,10 @@ def make_config(args: argparse.Namespace, paths: dict[str, Path]) -> Config:
         "paths.train": str(paths["train"]),
         "paths.dev": str(paths["dev"]),
         "system.seed": args.seeds[0],
-        "components.tok2vec.model.width": 64,
+        "components.tok2vec.model.width": 48,
         "components.tok2vec.model.depth": 2,
         "training.max_steps": args.steps,
-        "training.eval_frequency": args.steps // 4,
+        "training.eval_frequency": args.steps // 2,
         "training.optimizer.learn_rate.total_steps": args.steps,
         "training.optimizer.learn_rate.warmup_steps": args.steps // 10,
     }
