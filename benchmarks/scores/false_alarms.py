@@ -171,7 +171,8 @@ def print_alarms(alarms: list[dict[str, Any]], repeats: int) -> None:
 
 
 def print_curves(curves: dict[str, Any]) -> None:
-    print("\n| comparison | difference, points: shown, % | called detectable, points | shown there, % |\n|---|---|---|---|")
+    columns = ("comparison", "difference, points: shown, %", "called detectable, points", "shown there, %")
+    print(f"\n| {' | '.join(columns)} |\n|---|---|---|---|")
     for name, curve in curves.items():
         points = zip(curve["difference"], curve["power"], strict=True)
         shown = ", ".join(f"{100 * value:.1f}: {100 * power:.0f}" for value, power in points)

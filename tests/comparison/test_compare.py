@@ -16,6 +16,7 @@ from multi import write
 from pipelines import heads_config
 from spacy.tokens import DocBin
 from spacy.util import registry
+from spacy.vocab import Vocab
 from toy import make_docs, make_toy, toy_config
 
 from spacy_mtl.comparison.compare import MARKER, REPORT, RUNS, Running, compare
@@ -114,6 +115,13 @@ def test_a_run_leaves_what_others_read(config, paths, tmp_path):
     result = run(config, tmp_path / "out", test=str(paths["test"]))
     assert [one.system for one in result.runs] == ["joint", "intent alone", "slots alone"]
     assert read_comparison(tmp_path / "out" / REPORT).to_json() == result.to_json()
+    n_words = sum(len(doc) for doc in DocBin().from_disk(paths["train"]).get_docs(Vocab()))
+    n_docs = result.corpora["train"]["train"]["docs"]
+    assert result.corpora["train"]["train"]["heads"] == {
+        "intent": {"docs": n_docs, "units": n_docs},
+        "slots": {"docs": n_docs, "units": n_words},
+    }
+    assert result.corpora["dev"]["dev"]["heads"]["slots"] == {"docs": 60, "units": None}
     for one in result.runs:
         folder = tmp_path / "out" / one.folder
         assert one.status == "finished"

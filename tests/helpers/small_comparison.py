@@ -121,7 +121,18 @@ def put_together(runs: list[RunSummary], seeds: int, n_train: int, n_test: int) 
             HeadSummary(head, HEADS[head]["@mtl_heads"], metric, [], n_train, 30, n_test)
             for head, metric in METRICS.items()
         ],
-        corpora={},
+        corpora={
+            "train": {
+                "toy": {
+                    "docs": n_train,
+                    "words": 5 * n_train,
+                    "heads": {
+                        "intent": {"docs": n_train, "units": n_train},
+                        "slots": {"docs": n_train // 2, "units": 1234},
+                    },
+                }
+            }
+        },
         budget={"unit": "steps", "steps": 30},
         seeds=list(range(seeds)),
         method="A method of the tests.",

@@ -73,7 +73,12 @@ def test_a_verdict_has_scores_change_and_interval(folder, page):
 
 def test_it_has_every_section_but_those_with_nothing_to_show(page):
     found = re.findall(r'<section id="([\w-]+)"', page)
-    assert found == ["verdicts", "curves", "labels", "confusions", "errors", "cost", "details"]
+    assert found == ["verdicts", "curves", "labels", "confusions", "corpora", "errors", "cost", "details"]
+
+
+def test_it_says_what_each_training_corpus_gives(page):
+    section = text_of(page[page.index('id="corpus-gold"') : page.index('<section id="errors"')])
+    assert re.search(r"toy intent 40 40 100\.0 40 toy slots 20 40 50\.0 1,234", section)
 
 
 def test_it_loads_nothing(page):
