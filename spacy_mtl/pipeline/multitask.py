@@ -34,7 +34,7 @@ from .rehearsal import compare_with_teacher
 from .run_order import run_order, trained_heads
 from .saving import Parts, files_in
 from .score_weights import warn_of_unnamed_weight
-from .scoring import score_component
+from .scoring import ComponentScores, score_component
 from .weighing import Weighing, get_losses
 
 # docs that are run at once to score a head that writes nothing
@@ -248,6 +248,10 @@ class Multitask(TrainablePipe):
         threshold (float | None): In `kwargs`, set by `scorer_cfg` of `nlp.evaluate`. Replaces the threshold of all
             heads that have one.
         """
+        return self.judge(examples, **kwargs).scores
+
+    def judge(self, examples: Iterable[Example], **kwargs: Any) -> ComponentScores:
+        """Score all heads, and keep what the scores were computed from. Arguments as those of `score`."""
         examples = list(examples)
         validate_examples(examples, "Multitask.score")
         if self._is_new:
@@ -255,7 +259,7 @@ class Multitask(TrainablePipe):
         self._run_silent_heads([eg.predicted for eg in examples])
         found = score_component(with_threshold(self.heads, kwargs.get("threshold")), examples, self.name)
         self.main_scores, self.corpus_scores = found.main, found.by_corpus
-        return found.scores
+        return found
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialize "cfg", "vocab" and each part, see `saving`. Any of these can be excluded."""

@@ -26,11 +26,13 @@ class ComponentScores:
     """scores (dict[str, Any]): What `Multitask.score` returns.
     main (dict[str, float | None]): The main score of each head.
     by_corpus (dict[str, dict[str, float]]): Corpus -> head -> main score.
+    verdicts (dict[str, Verdicts]): What each head predicted, compared with gold.
     """
 
     scores: dict[str, Any]
     main: dict[str, float | None]
     by_corpus: dict[str, dict[str, float]]
+    verdicts: dict[str, Verdicts]
 
 
 def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name: str) -> ComponentScores:
@@ -55,7 +57,7 @@ def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name
         corpus: {key: found[names[key]] for key, found in by_head.items() if key in names}
         for corpus, by_head in corpora.items()
     }
-    return ComponentScores(scores, main, by_corpus)
+    return ComponentScores(scores, main, by_corpus, verdicts)
 
 
 def verdicts_of(head: Head, examples: Sequence[Example]) -> Verdicts:

@@ -16,6 +16,7 @@ from multi import write
 from pipelines import heads_config
 from spacy.tokens import DocBin
 from spacy.util import registry
+from spacy.vocab import Vocab
 from toy import make_docs, make_toy, toy_config
 
 from spacy_mtl.comparison.compare import MARKER, REPORT, RUNS, Running, compare
@@ -23,6 +24,7 @@ from spacy_mtl.comparison.planning import Settings, make_plan
 from spacy_mtl.comparison.result import read_comparison
 from spacy_mtl.experiments.output_folder import claim
 from spacy_mtl.experiments.run_folder import LOG, MODEL, RESULT, read_steps
+from spacy_mtl.experiments.stored_docs import load_docs
 from spacy_mtl.experiments.worker import carry_out
 from spacy_mtl.readers.corpus import Corpus
 
@@ -113,6 +115,13 @@ def test_a_run_leaves_what_others_read(config, paths, tmp_path):
     result = run(config, tmp_path / "out", test=str(paths["test"]))
     assert [one.system for one in result.runs] == ["joint", "intent alone", "slots alone"]
     assert read_comparison(tmp_path / "out" / REPORT).to_json() == result.to_json()
+    n_words = sum(len(doc) for doc in DocBin().from_disk(paths["train"]).get_docs(Vocab()))
+    n_docs = result.corpora["train"]["train"]["docs"]
+    assert result.corpora["train"]["train"]["heads"] == {
+        "intent": {"docs": n_docs, "units": n_docs},
+        "slots": {"docs": n_docs, "units": n_words},
+    }
+    assert result.corpora["dev"]["dev"]["heads"]["slots"] == {"docs": 60, "units": None}
     for one in result.runs:
         folder = tmp_path / "out" / one.folder
         assert one.status == "finished"
@@ -131,6 +140,8 @@ def test_a_run_leaves_what_others_read(config, paths, tmp_path):
                 for key, head in nlp.get_pipe("multitask").heads.items():
                     score = one.scores[split][f"{key}_{head.main_score}"]
                     assert head.main_score_of(judged[key].sum(axis=0)) == pytest.approx(score)
+            docs = load_docs(folder, split, nlp.vocab)
+            assert [(doc.text, len(doc)) for doc in docs] == [(doc.text, len(doc)) for doc in gold]
         assert one.cost["parameters"] > 0
         assert one.cost["steps"] == 6
 
