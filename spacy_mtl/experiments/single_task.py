@@ -63,6 +63,9 @@ def derive(whole: Whole, *, tasks: Sequence[str], companions: Sequence[str] = ()
     if isinstance(given.get("labels"), Mapping):
         given["labels"] = {key: value for key, value in given["labels"].items() if key not in removed}
     config["training"]["score_weights"] = score_weights(config["training"]["score_weights"], whole.heads, tasks)
+    config["training"]["before_update"] = without_names(
+        config["training"].get("before_update"), [*removed, *(f"{whole.component}/{key}" for key in removed)]
+    )
     reduce_corpora(config, whole, kept)
     drop_idle_groups(config, whole, removed)
     return config

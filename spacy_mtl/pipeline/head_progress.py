@@ -133,6 +133,12 @@ class HeadProgress:
         for key, score in scores.items():
             if score is not None:
                 self._observe_head(key, float(score), heads[key])
+            elif key in self._patience:
+                logger.warning(
+                    "head '%s' has a patience but no score: none of the docs to evaluate carries its annotation, so it "
+                    "will not be done",
+                    key,
+                )
         if self.records:
             self._meta.setdefault("multitask", {}).setdefault(self._name, {})["heads"] = self.summary()
 
