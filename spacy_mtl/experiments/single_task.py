@@ -9,6 +9,7 @@ from typing import Any
 from spacy.util import load_model_from_config
 from thinc.api import Config, Model
 
+from ..pipeline.score_weights import SELECTIONS
 from ..protocols.head import Head
 from .companions import CUT_OFF
 from .corpus_sections import is_multi_corpus, reader_section
@@ -108,7 +109,7 @@ def score_weights(
     own = {
         key: weight
         for key, weight in weights.items()
-        if owner_of(key, heads) in tasks or (key in JOINT_SCORES and len(tasks) > 1)
+        if owner_of(key, heads) in tasks or (key in {*JOINT_SCORES, *SELECTIONS} and len(tasks) > 1)
     }
     total = sum(weight for weight in own.values() if weight)
     if not total:

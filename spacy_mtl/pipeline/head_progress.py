@@ -1,6 +1,6 @@
 """How far each head of a component has come in a training: its best evaluation, and whether it is done."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -12,6 +12,9 @@ from ..protocols.head import Head
 
 # "encoder": the head's loss no longer moves anything but the head itself. "head": its loss moves nothing.
 FreezeT = Literal["encoder", "head"]
+# Computes a score to select the best model by, from all main scores by "component/head" and from what it remembers of
+# earlier evaluations; None if no head that matters has a score.
+SelectionT = Callable[[Mapping[str, float], dict[str, Any]], float | None]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class State:
     factors (dict[str, float]): The factor of each head's loss in the last step in which it moved the encoder.
     best (dict[str, CopyT]): The best weights of the heads that may become done.
     newly_done (list[str]): Heads that get their best weights at the next step.
+    memory (dict[str, dict[str, Any]]): What each way to select the best model remembers, by the key of its score.
     """
 
     n_steps: int = 0
@@ -58,6 +62,7 @@ class State:
     factors: dict[str, float] = field(default_factory=dict)
     best: dict[str, CopyT] = field(default_factory=dict)
     newly_done: list[str] = field(default_factory=list)
+    memory: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class HeadProgress:
@@ -120,15 +125,16 @@ class HeadProgress:
             self._state.records.pop(head, None)
             self._state.best.pop(head, None)
 
-    def observe(self, scores: Mapping[str, float | None], heads: Mapping[str, Head]) -> None:
+    def observe(self, scores: Mapping[str, float | None], heads: Mapping[str, Head]) -> bool:
         """Take note of an evaluation. It counts if there was a step since the one before, since a trained pipeline may
         be evaluated on any docs.
 
         scores (Mapping[str, float | None]): The main scores. For a head without one, there was no evaluation.
         heads (Mapping[str, Head]): The heads with the weights that were evaluated, which may be averages.
+        RETURNS (bool): Whether it counts.
         """
         if not self._has_learned:
-            return
+            return False
         self._has_learned = False
         for key, score in scores.items():
             if score is not None:
@@ -141,6 +147,15 @@ class HeadProgress:
                 )
         if self.records:
             self._meta.setdefault("multitask", {}).setdefault(self._name, {})["heads"] = self.summary()
+        return True
+
+    def select(self, selections: Mapping[str, SelectionT], scores: Mapping[str, float]) -> dict[str, float | None]:
+        """Compute the scores by which the best model can be selected, after an evaluation that counts.
+
+        selections (Mapping[str, SelectionT]): By the key of their score.
+        scores (Mapping[str, float]): "component/head" -> main score.
+        """
+        return {key: select(scores, self._state.memory.setdefault(key, {})) for key, select in selections.items()}
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """The records by head, without what is None."""

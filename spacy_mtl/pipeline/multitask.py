@@ -27,14 +27,14 @@ from ..threads.blas_threads import one_blas_thread
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
-from .head_progress import HeadProgress
+from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
 from .initialization import initialize_networks, name_for_sharing, set_labels
 from .prediction import run_to_predict
 from .rehearsal import compare_with_teacher
 from .run_order import run_order, trained_heads
 from .saving import Parts, files_in
-from .score_weights import warn_of_unnamed_weight
+from .score_weights import check_selection, warn_of_unnamed_weight
 from .scoring import score_component
 from .weighing import Weighing, get_losses
 
@@ -76,6 +76,7 @@ class Multitask(TrainablePipe):
         self._with_gradient: set[str] = set()
         self._shared_with_gradient = False
         self.progress = HeadProgress()
+        self.selections: dict[str, SelectionT] = {}
         self._is_new = False
         self.main_scores: dict[str, float | None] = {}
         self.corpus_scores: dict[str, dict[str, float]] = {}
@@ -238,6 +239,7 @@ class Multitask(TrainablePipe):
         if nlp is not None:
             check_listeners(self.model, nlp, self.name)
             warn_of_unnamed_weight(nlp)
+            check_selection(nlp)
             self.progress.begin(nlp.meta, self.name)
         examples = list(get_examples())
         views = HeadViews(examples)
@@ -258,7 +260,8 @@ class Multitask(TrainablePipe):
         """Compute the scores of all heads: "head_metric", and spaCy's own key too if only one head offers it;
         `multitask_score`, the mean of the heads' main scores; `multitask_exact`, the share of docs on which every head
         that has gold is right. These two are over all `multitask` components of a pipeline that have been scored so
-        far. If docs carry the name of their corpus, there is also "corpus/head_metric".
+        far. If docs carry the name of their corpus, there is also "corpus/head_metric". In a training there are the
+        scores of `selections` too.
 
         threshold (float | None): In `kwargs`, set by `scorer_cfg` of `nlp.evaluate`. Replaces the threshold of all
             heads that have one.
@@ -270,7 +273,8 @@ class Multitask(TrainablePipe):
         self._run_silent_heads([eg.predicted for eg in examples])
         found = score_component(with_threshold(self.heads, kwargs.get("threshold")), examples, self.name)
         self.main_scores, self.corpus_scores = found.main, found.by_corpus
-        self.progress.observe(found.main, self.heads)
+        if self.progress.observe(found.main, self.heads):
+            found.scores.update(self.progress.select(self.selections, found.all_main))
         return found.scores
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from spacy.language import Language
+from spacy.util import logger
 
+from ..pipeline.head_progress import SelectionT
 from ..protocols.head import HasHeads
 
 
@@ -40,3 +42,21 @@ def _find(name: str, heads: Iterable[tuple[str, str]], scored: set[tuple[str, st
     if found[0] not in scored:
         raise ValueError(f"{setting} names {name!r}, a head without a main score, which only serves other heads")
     return found[0]
+
+
+def select_by(nlp: Language, key: str, selection: SelectionT) -> None:
+    """Let the last component add a score to select the best model by, since it knows the scores of the others.
+
+    RAISES ValueError: No component with heads is trained.
+    """
+    components = components_with_heads(nlp)
+    if not components:
+        raise ValueError(f"{key}: none of the components that are trained, {nlp.pipe_names}, has heads")
+    components[list(components)[-1]].selections[key] = selection
+    if not nlp.config["training"]["score_weights"].get(key):
+        logger.warning(
+            "a callback computes %s, but [training.score_weights] has no weight for it: the best model is selected by "
+            "other scores. Set %s = 1.0 and multitask_score = 0.0 there",
+            key,
+            key,
+        )
