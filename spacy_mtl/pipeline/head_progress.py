@@ -97,6 +97,11 @@ class HeadProgress:
         """What is known of each head that has been evaluated."""
         return self._state.records
 
+    @property
+    def memory(self) -> Mapping[str, dict[str, Any]]:
+        """What each way to select the best model remembers, by the key of its score."""
+        return self._state.memory
+
     def done(self, what: FreezeT | None = None) -> set[str]:
         """Get the heads that are done.
 
