@@ -1,4 +1,10 @@
-"""The callback that gives heads a patience of their own."""
+"""The callback that gives heads a patience of their own.
+
+Tasks that are trained together are at their best at different times (Caruana 1997, "Multitask Learning"). Stopping them
+one by one keeps those that are done from moving what is shared (Zhang et al. 2014, "Facial Landmark Detection by Deep
+Multi-task Learning": task-wise early stopping; Lu et al. 2020, "12-in-1: Multi-Task Vision and Language Representation
+Learning": tasks stop and go).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast, get_args
@@ -14,6 +20,18 @@ BeforeUpdateT = Callable[[Language, dict[str, Any]], None]
 def make_head_patience_v1(patience: dict[str, int], freeze_when_done: dict[str, str] | None = None) -> BeforeUpdateT:
     """Build the callback that lets each head stop when its own score no longer improves, for
     `[training.before_update]`.
+
+    A head is done at the first evaluation that is `patience` or more steps after its best one: steps, as in spaCy's own
+    `patience`, so that the meaning does not depend on `eval_frequency`. It is done for good. Then
+
+    - it gets the weights of its best evaluation back, averages if these were evaluated. That happens now, while the
+      encoder is still near the one that these weights fit. At the end of the training it would put a head of one
+      encoder on another. The whole pipeline at its best is spaCy's model-best.
+    - its loss moves nothing but the head itself ("encoder"): neither the encoder, nor a sharing layer, nor heads that
+      it is conditioned on. It can follow the encoder, which the others still move, but can't bend it to its own few
+      docs. Or its loss moves nothing ("head"), for a head that would overfit on any encoder. What other heads send
+      through it to the encoder passes.
+    - the weighting balances the other heads as if it were not there. With "encoder" its loss keeps its last factor.
 
     patience (dict[str, int]): Number of steps without a better main score on dev after which a head is done, by head.
         Heads that are not named are never done. If several components have a head of this name, write
