@@ -126,9 +126,11 @@ class HeadProgress:
         """Forget the evaluations of a head that has a new label: its score was another one, and the weights of that
         time no longer fit.
         """
+        self._state.best.pop(head, None)
+        if head in self._state.newly_done:
+            self._state.newly_done.remove(head)
         if head not in self.done():
             self._state.records.pop(head, None)
-            self._state.best.pop(head, None)
 
     def observe(self, scores: Mapping[str, float | None], heads: Mapping[str, Head]) -> bool:
         """Take note of an evaluation. It counts if there was a step since the one before, since a trained pipeline may

@@ -348,13 +348,13 @@ class Multitask(TrainablePipe):
         step = None
         if sharing:
             step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, sharing, self.main_scores)
-            found = self.weighting.weights(sharing, step)
-            factors |= found
-            self.progress.keep_factors(found)
-            self.cfg[N_STEPS] = step.number + 1
+            factors |= self.weighting.weights(sharing, step)
         weighted = {key: gradient * factors[key] for key, gradient in d_scores.items() if factors[key] != 0}
         alone = {key: weighted.pop(key) for key in done if key in weighted}
         self._backprop(run, bp_tokvecs, weighted, step=step, alone=alone)
+        if step is not None:
+            self.cfg[N_STEPS] = step.number + 1
+            self.progress.keep_factors({key: factors[key] for key in sharing})
         losses[self.name] += sum(factors[key] * loss for key, loss in own.items())
         for key, loss in own.items():
             losses[f"{self.name}/{key}"] += loss
