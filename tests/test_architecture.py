@@ -39,7 +39,7 @@ ALLOWED = {
     "batchers": SHARED,
     "converters": set(),
     "network": {*SHARED, "layers", "threads"},
-    "pipeline": {*SHARED, "registry", "threads", "layers", "network"},
+    "pipeline": {*SHARED, "registry", "threads", "layers", "balance", "network"},
     "training": {*SHARED, "optimizers", "pipeline"},
     "experiments": {*SHARED, "pipeline", "readers", "training"},
     "comparison": {*SHARED, "pipeline", "readers", "experiments"},

@@ -71,13 +71,16 @@ def prepare_nothing(name: str, scores: Mapping[str, ScoresT]) -> None:
 class HeadsRun:
     """A forward pass of the heads, with its backprop.
 
+    layers (Mapping[str, HeadModelT]): The heads' networks, by head name.
     tokvecs (Ragged): The shared vectors.
+    sharing (SharingT | None): The sharing layer.
     scores (AllScoresT): By head name.
     """
 
     heads: Mapping[str, Head]
     layers: Mapping[str, HeadModelT]
     tokvecs: Ragged
+    sharing: SharingT | None
     bp_sharing: Callable[[ViewsT], Floats2d]
     scores: AllScoresT = field(default_factory=dict)
     bp_conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -140,7 +143,7 @@ def run_heads(
     layers = dict(zip(sorted(heads), model.layers[1:], strict=False))
     sharing = model.get_ref("encoder").maybe_get_ref("sharing")
     views, bp_sharing = _share(sharing, heads, SharingInput(docs, tokvecs), is_train)
-    run = HeadsRun(heads, layers, tokvecs, bp_sharing)
+    run = HeadsRun(heads, layers, tokvecs, sharing, bp_sharing)
     for name, head in heads.items():
         if only is not None and name not in only:
             continue

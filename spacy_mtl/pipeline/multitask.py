@@ -22,8 +22,10 @@ from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
 from ..protocols.head import Confident, HasLabels, Head
+from ..protocols.readout import ReadoutT
 from ..protocols.weighting import Step
 from ..threads.blas_threads import one_blas_thread
+from .balance_readout import BalanceReadout, Measured
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
@@ -35,10 +37,14 @@ from .run_order import run_order, trained_heads
 from .saving import Parts, files_in
 from .score_weights import warn_of_unnamed_weight
 from .scoring import score_component
-from .weighing import Weighing, get_losses
+from .weighing import Merged, Weighing, get_losses
 
 # docs that are run at once to score a head that writes nothing
 N_SCORED = 256
+# steps between two measurements of gradients
+READOUT_EVERY = 50
+# name of the saved read-out
+READOUT = "readout"
 # key of `cfg` for the steps taken so far
 N_STEPS = "n_steps"
 
@@ -49,15 +55,29 @@ class Multitask(TrainablePipe):
     """
 
     def __init__(
-        self, vocab: Vocab, model: EncoderT, name: str = "multitask", *, heads: Mapping[str, Any], weighting: Any
+        self,
+        vocab: Vocab,
+        model: EncoderT,
+        name: str = "multitask",
+        *,
+        heads: Mapping[str, Any],
+        weighting: Any,
+        readout_every: int = READOUT_EVERY,
     ) -> None:
         """vocab (Vocab): The shared vocabulary.
         model (EncoderT): The shared encoder.
         name (str): Name in the pipeline.
         heads (Mapping[str, Head]): The heads by name.
         weighting (Weighting): How the heads' losses and gradients become one.
+        readout_every (int): Number of steps between two measurements of the losses' gradients, on average; 0 to measure
+            none.
         """
         check_heads(heads, name)
+        if readout_every < 0:
+            raise ValueError(
+                f"component {name!r}: readout_every is {readout_every}, expected a number of steps, or 0 to measure no "
+                "gradients"
+            )
         self.vocab = vocab
         self.name = name
         # `spacy find-threshold` sets "heads.NAME.threshold" here too; what counts is the config that it loads with.
@@ -68,6 +88,7 @@ class Multitask(TrainablePipe):
             head.name = key
         self.weighting.bind(list(self.heads))
         self._weighing = Weighing(self.weighting, self.heads, name)
+        self._readout = BalanceReadout(readout_every)
         self._pairs = find_consistent(self.heads)
         self._order = run_order(self.heads, self._pairs)
         self.model = build_multitask_model(model, self._in_order(), self.weighting)
@@ -91,6 +112,23 @@ class Multitask(TrainablePipe):
     def label_data(self) -> dict[str, list[str]]:
         """The labels of each head that has any, in the form that `spacy init labels` writes and `initialize` reads."""
         return {key: list(head.labels) for key, head in self.heads.items() if isinstance(head, HasLabels)}
+
+    @property
+    def readout(self) -> ReadoutT:
+        """How the heads have shared the encoder in all steps so far: each head's loss, weight, gradient norm and share
+        of the encoder's movement, and each two heads' conflict. `balance/readout_sums.py` describes it.
+        """
+        return dict(self._readout.shown)
+
+    def show_readout(self, nlp: Language) -> None:
+        """Show the read-out in `nlp.meta["spacy_mtl"]["balance"]` under the component's name, and keep it up to date
+        there. `initialize` and `spacy_mtl.Logger.v1` do this.
+        """
+        self._readout.show_in(nlp, self.name)
+
+    def take_readout(self) -> ReadoutT:
+        """Get the read-out of the steps since the last call. `spacy_mtl.Logger.v1` calls it at each evaluation."""
+        return self._readout.take()
 
     def add_label(self, label: str, head: str | None = None) -> int:
         """Add a label to a head, before or after training. The network grows, and predicts the old labels as before.
@@ -236,7 +274,10 @@ class Multitask(TrainablePipe):
         if not any(len(eg.predicted) for eg in examples):
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
         initialize_networks(self.encoder, self._in_order(), self._pairs, examples)
-        self._weighing.prepare(self.encoder, nlp)
+        self._readout.reset()
+        if nlp is not None:
+            self._weighing.prepare(self.encoder, nlp)
+            self.show_readout(nlp)
         self._is_new = True
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
@@ -263,6 +304,7 @@ class Multitask(TrainablePipe):
         contents = {
             "cfg": lambda: srsly.json_dumps(self.cfg).encode(),
             "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
+            READOUT: self._readout.to_bytes,
         }
         return bytes(srsly.msgpack_dumps(self._parts().write(contents, exclude=exclude)))
 
@@ -278,7 +320,7 @@ class Multitask(TrainablePipe):
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save "cfg", "vocab" and each part in a folder, see `saving`."""
         folder, exclude = Path(path), list(exclude)
-        contents = {"cfg": lambda: srsly.json_dumps(self.cfg, indent=2).encode()}
+        contents = {"cfg": lambda: srsly.json_dumps(self.cfg, indent=2).encode(), READOUT: self._readout.to_bytes}
         for name, data in self._parts().write(contents, exclude=exclude).items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
@@ -308,6 +350,8 @@ class Multitask(TrainablePipe):
         self._parts().read(contents, exclude=exclude)
         if "cfg" in contents and "cfg" not in exclude:
             self.cfg.update(srsly.json_loads(contents["cfg"]().decode()))
+        if READOUT in contents and READOUT not in exclude:
+            self._readout.from_bytes(contents[READOUT]())
 
     def _learn(self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float]) -> None:
         """Add the gradients of a batch, and its losses to `losses`."""
@@ -315,7 +359,6 @@ class Multitask(TrainablePipe):
         views = HeadViews(examples)
         update_constraints(self.heads, self._pairs, views)
         decoding = Decoding(self.heads, self._pairs, docs, views)
-        self._weighing.prepare(self.encoder)
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
         run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
         own, d_scores = get_losses(self.heads, views, run.scores)
@@ -325,7 +368,8 @@ class Multitask(TrainablePipe):
         step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, own, self.main_scores)
         weights = self.weighting.weights(own, step)
         weighted = {key: gradient * weights[key] for key, gradient in d_scores.items() if weights[key] != 0}
-        self._backprop(run, bp_tokvecs, weighted, step=step)
+        merged, measured = self._backprop(run, bp_tokvecs, weighted, step=step)
+        self._readout.add(own, weights, step, merged, measured)
         self.cfg[N_STEPS] = step.number + 1
         losses[self.name] += sum(weights[key] * loss for key, loss in own.items())
         for key, loss in own.items():
@@ -333,26 +377,34 @@ class Multitask(TrainablePipe):
 
     def _backprop(
         self, run: HeadsRun, bp_tokvecs: Callable[[Ragged], Any] | None, d_scores: AllScoresT, *, step: Step | None
-    ) -> None:
+    ) -> tuple[Merged | None, Measured | None]:
         """Add the gradients of these heads' losses, or none at all.
 
         bp_tokvecs (Callable | None): Backprop of the encoder; None leaves it as it is.
         step (Step | None): What the weighting sees of the step; None for the plain sum.
+        RETURNS: What the weighting made of the gradients, and what was measured of them for the read-out.
         """
         if not d_scores:
             if bp_tokvecs and any(is_last_of_several(listener) for listener in find_listeners(self.model)):
                 bp_tokvecs(Ragged(run.backprop({}), run.tokvecs.lengths))
-            return
+            return None, None
         try:
-            d_tokvecs = run.backprop(d_scores) if step is None else self._weighing.merge(run, d_scores, step)
-            check_gradient(d_tokvecs, f"weighting {type(self.weighting).__name__}")
+            if step is None:
+                merged = Merged(run.backprop(d_scores))
+            else:
+                merged = self._weighing.merge(run, d_scores, step, self.encoder)
+            check_gradient(merged.d_tokvecs, f"weighting {type(self.weighting).__name__}")
         except NotFinite:
             drop_gradients(self.model)
             self._with_gradient.clear()
             raise
+        measured = None
+        if step is not None and self._readout.is_due(step.number):
+            measured = self._readout.measure(run, d_scores, merged, self.encoder)
         if bp_tokvecs:
-            bp_tokvecs(Ragged(d_tokvecs, run.tokvecs.lengths))
+            bp_tokvecs(Ragged(merged.d_tokvecs, run.tokvecs.lengths))
         self._with_gradient.update(trained_heads(self.heads, d_scores))
+        return merged, measured
 
     def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
         """The annotation of the docs by these heads."""

@@ -3,20 +3,37 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from spacy.language import Language
 from spacy.training import Example
 from thinc.api import Model
-from thinc.types import Floats2d
+from thinc.types import Floats1d, Floats2d
 
-from ..layers.last_layer import LastLayer
-from ..network.last_layer_gradients import last_layer_gradients, want_last_layer
+from ..network.last_layer_gradients import check_last_layer, find_last_layer, last_layer_gradients
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Adversarial, CountsGold, Head
-from ..protocols.weighting import LearnsByHead, MergesGradients, Step, Weighting
+from ..protocols.weighting import LearnsByHead, MergesGradients, ReportsFactors, Step, Weighting
 from .head_views import HeadViews
+
+
+@dataclass
+class Merged:
+    """What the weighting made of the gradients of a step.
+
+    d_tokvecs (Floats2d): The gradient at the shared vectors, (n_tokens, width).
+    gradients (Mapping[str, Floats2d]): The gradient of each weighted loss at the shared vectors, by head; empty if only
+        their sum was computed.
+    last_layer (Mapping[str, Floats1d]): The same at the parameters of the last shared layer, if they were needed.
+    factors (Mapping[str, float]): How much of each gradient is in the result, by head; 1.0 for heads without an entry.
+    """
+
+    d_tokvecs: Floats2d
+    gradients: Mapping[str, Floats2d] = field(default_factory=dict)
+    last_layer: Mapping[str, Floats1d] = field(default_factory=dict)
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 class Weighing:
@@ -31,17 +48,15 @@ class Weighing:
         self.heads = heads
         self.name = name
         self._corpus_sizes: Mapping[str, int] = {}
-        self._last_layer: LastLayer | None = None
 
-    def prepare(self, encoder: EncoderT, nlp: Language | None = None) -> None:
-        """Get what the weighting needs. Without a pipeline the encoder must be the component's own.
+    def prepare(self, encoder: EncoderT, nlp: Language) -> None:
+        """Read what the weighting needs of the pipeline.
 
         RAISES ValueError: The weighting needs the last layer, and this encoder can't give it.
         """
-        if nlp is not None:
-            self._corpus_sizes = dict(nlp.meta.get("spacy_mtl", {}).get("corpus_sizes", {}))
-        if self.weighting.needs == "last_layer" and (nlp is not None or self._last_layer is None):
-            self._last_layer = want_last_layer(encoder, nlp, self.name, type(self.weighting).__name__)
+        self._corpus_sizes = dict(nlp.meta.get("spacy_mtl", {}).get("corpus_sizes", {}))
+        if self.weighting.needs == "last_layer":
+            check_last_layer(encoder, nlp, self.name, type(self.weighting).__name__)
 
     def step(
         self, number: int, views: HeadViews, losses: Mapping[str, float], scores: Mapping[str, float | None]
@@ -62,14 +77,26 @@ class Weighing:
             count_units=lambda: {key: count_units(self.heads[key], views.of(key)) for key in losses},
         )
 
-    def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step) -> Floats2d:
-        """One gradient at the shared vectors, (n_tokens, width). A loss that is alone is not changed."""
-        if len(d_scores) == 1 or not isinstance(self.weighting, MergesGradients):
-            return run.backprop(d_scores)
+    def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step, encoder: EncoderT) -> Merged:
+        """Compute one gradient at the shared vectors. A loss that is alone is not changed. Over a frozen encoder, which
+        needs no gradient, a weighting that needs the last layer has nothing to combine.
+        """
+        if len(d_scores) == 1:
+            d_tokvecs = run.backprop(d_scores)
+            return Merged(d_tokvecs, dict.fromkeys(d_scores, d_tokvecs))
+        if not isinstance(self.weighting, MergesGradients):
+            return Merged(run.backprop(d_scores))
+        last_layer = None
+        if self.weighting.needs == "last_layer":
+            last_layer = find_last_layer(encoder, self.name, type(self.weighting).__name__)
+            if last_layer is None:
+                return Merged(run.backprop(d_scores))
         gradients = run.backprop_each(d_scores)
-        if self._last_layer is not None:
-            step.last_layer = last_layer_gradients(self._last_layer, gradients)
-        return self.weighting.merge(gradients, step)
+        if last_layer is not None:
+            step.last_layer = last_layer_gradients(last_layer, gradients)
+        d_tokvecs = self.weighting.merge(gradients, step)
+        factors = self.weighting.last_factors if isinstance(self.weighting, ReportsFactors) else {}
+        return Merged(d_tokvecs, gradients, step.last_layer, factors)
 
     def layers_to_move(self) -> list[Model[Any, Any]]:
         """What of the weighting's network the optimizer may change."""
