@@ -46,7 +46,7 @@ ALLOWED = {
     "debug_data": {*SHARED, "pipeline", "readers", "experiments"},
     "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
     "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
-    "report/sections": {*SHARED, "comparison", "report"},
+    "report/sections": {*SHARED, "balance", "comparison", "report"},
     "cli": {"registry", "comparison", "converters", "cotraining", "debug_data", "experiments", "onnx", "report"},
 }
 # A new head, weighting, sampler, sharing layer or section must not need another one.

@@ -139,5 +139,5 @@ def _trained(folder: Path, run: RunSummary, split: str, places: Sequence[int], v
         tuple(run.heads),
         run.scores,
         read_steps(own),
-        partial(read_docs_at, own / f"{split}.spacy", places, vocab),
+        read=partial(read_docs_at, own / f"{split}.spacy", places, vocab),
     )

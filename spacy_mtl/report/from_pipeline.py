@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ..experiments.evaluate import corpus_names
 from ..origin import mark
 from ..protocols.head import Head
+from ..protocols.readout import HasReadout
 from ..readers.corpus import Corpus
 from ..readers.pipeline_heads import heads_of
 from .report_data import ReportData, Side, TrainedRun
@@ -32,7 +33,8 @@ def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str) -> Repo
     check_gold(heads, [eg.reference for eg in examples], paths)
     scores = Scorer(nlp).score(examples)
     predicted = [eg.predicted for eg in examples]
-    run = TrainedRun(name, name, 0, tuple(heads), {SPLIT: scores}, read=lambda: predicted)
+    balance = {key: pipe.readout for key, pipe in nlp.pipeline if isinstance(pipe, HasReadout)}
+    run = TrainedRun(name, name, 0, tuple(heads), {SPLIT: scores}, balance=balance, read=lambda: predicted)
     data = ", ".join(corpus_names(paths))
     return ReportData(
         title=f"Report on {name}",

@@ -26,6 +26,7 @@ class TrainedRun:
     scores (dict[str, dict[str, Any]]): Split -> what `nlp.evaluate` returned.
     steps (list[dict[str, Any]]): One entry an evaluation during training, as `spacy_mtl.Logger.v1` writes them; empty
         if they are not known.
+    balance (dict[str, dict[str, Any]]): Component -> its read-out of the whole training, where `steps` has none.
     read (Callable[[], list[Doc]]): Reads the predicted docs, in the order of `ReportData.gold`.
     """
 
@@ -35,6 +36,7 @@ class TrainedRun:
     heads: tuple[str, ...]
     scores: dict[str, dict[str, Any]]
     steps: list[dict[str, Any]] = field(default_factory=list)
+    balance: dict[str, dict[str, Any]] = field(default_factory=dict)
     read: Callable[[], list[Doc]] = list
 
     @cached_property

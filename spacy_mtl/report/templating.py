@@ -52,6 +52,12 @@ def points(share: float | None) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", MINUS)
 
 
+def signed(number: float) -> str:
+    """A number to two decimals, with a minus sign if it is negative."""
+    text = f"{number:.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", MINUS)
+
+
 def metric_name(metric: str, head: str) -> str:
     """A head's score in words. metric (str): Such as "intent_acc"."""
     name = metric.removeprefix(f"{head}_")
