@@ -47,7 +47,18 @@ ALLOWED = {
     "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
     "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
     "report/sections": {*SHARED, "balance", "comparison", "report"},
-    "cli": {"registry", "comparison", "converters", "cotraining", "debug_data", "experiments", "onnx", "report"},
+    "affinity": {*SHARED, "balance", "optimizers", "network", "pipeline", "training", "experiments", "report"},
+    "cli": {
+        "registry",
+        "affinity",
+        "comparison",
+        "converters",
+        "cotraining",
+        "debug_data",
+        "experiments",
+        "onnx",
+        "report",
+    },
 }
 # A new head, weighting, sampler, sharing layer or section must not need another one.
 PLUG_INS = ("heads", "weightings", "samplers", "sharing", "report/sections")

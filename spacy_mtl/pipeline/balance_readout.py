@@ -10,6 +10,7 @@ from spacy.language import Language
 
 from ..balance.gramian import GramianT, gramian_of
 from ..balance.readout_sums import ReadoutSums
+from ..balance.sampled_steps import is_sampled
 from ..network.finite_gradients import NotFinite
 from ..network.last_layer_gradients import last_layer_of
 from ..network.loss_gradients import measure_each
@@ -18,10 +19,6 @@ from ..protocols.arrays import EncoderT
 from ..protocols.readout import ReadoutT
 from ..protocols.weighting import Step
 from .weighing import Merged
-
-# Multiples of the golden ratio, modulo 1, are spread evenly over any stretch of steps, and over every n-th step of it.
-# A fixed period would see the same corpus each time if corpora take turns.
-GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass
@@ -55,7 +52,7 @@ class BalanceReadout:
 
     def is_due(self, number: int) -> bool:
         """Check whether the gradients of a step are measured. This depends on its number alone."""
-        return self.every > 0 and number * GOLDEN % 1.0 < 1.0 / self.every
+        return self.every > 0 and is_sampled(number, self.every)
 
     def measure(self, run: HeadsRun, d_scores: AllScoresT, merged: Merged, encoder: EncoderT) -> Measured | None:
         """Measure the gradients of a step, before the encoder's own backward pass. All that was computed for the

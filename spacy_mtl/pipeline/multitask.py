@@ -177,6 +177,7 @@ class Multitask(TrainablePipe):
         drop: float = 0.0,
         sgd: Optimizer | None = None,
         losses: dict[str, float] | None = None,
+        only: str | None = None,
     ) -> dict[str, float]:
         """Learn from a batch. Each head learns from the examples that carry its annotation; the heads' gradients reach
         the encoder in one backward pass. A batch that no head can learn from changes nothing. The loss of a head whose
@@ -188,6 +189,8 @@ class Multitask(TrainablePipe):
 
         losses (dict[str, float] | None): Gets the weighted total under the component's name and each head's own loss
             (nats) under "name/head".
+        only (str | None): Backpropagate the loss of this head alone, with the weight 1. Neither the weighting nor the
+            read-out learns of such a step, and it does not count.
         """
         examples = list(examples)
         validate_examples(examples, "Multitask.update")
@@ -198,10 +201,31 @@ class Multitask(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return losses
         with one_blas_thread(sum(map(len, docs))):
-            self._learn(examples, docs, drop=drop, losses=losses)
+            self._learn(examples, docs, drop=drop, losses=losses, only=only)
         if sgd:
             self.finish_update(sgd)
         return losses
+
+    def losses_on(self, examples: Iterable[Example]) -> dict[str, float]:
+        """Compute the losses of a batch without learning from it, and without dropout. Over a listener the docs must
+        have passed the upstream pipe.
+
+        RETURNS: In nats, by the name of each head that finds gold.
+        """
+        examples = list(examples)
+        validate_examples(examples, "Multitask.losses_on")
+        docs, views = [eg.predicted for eg in examples], HeadViews(examples)
+        update_constraints(self.heads, self._pairs, views)
+        prepare = Decoding(self.heads, self._pairs, docs, views).prepare
+        with one_blas_thread(sum(map(len, docs))):
+            tokvecs = self.encoder.predict(docs)
+            run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=False, prepare=prepare)
+            return get_losses(self.heads, views, run.scores)[0]
+
+    def drop_gradients(self) -> None:
+        """Forget all gradients since the last `finish_update`."""
+        drop_gradients(self.model)
+        self._with_gradient.clear()
 
     def rehearse(
         self,
@@ -353,7 +377,9 @@ class Multitask(TrainablePipe):
         if READOUT in contents and READOUT not in exclude:
             self._readout.from_bytes(contents[READOUT]())
 
-    def _learn(self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float]) -> None:
+    def _learn(
+        self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float], only: str | None
+    ) -> None:
         """Add the gradients of a batch, and its losses to `losses`."""
         set_dropout_rate(self.model, drop)
         views = HeadViews(examples)
@@ -362,8 +388,10 @@ class Multitask(TrainablePipe):
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
         run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
         own, d_scores = get_losses(self.heads, views, run.scores)
-        if not own:
-            self._backprop(run, bp_tokvecs, {}, step=None)
+        if only is not None or not own:
+            self._backprop(run, bp_tokvecs, {key: d_scores[key] for key in (only,) if key in d_scores}, step=None)
+            for key, loss in own.items():
+                losses[f"{self.name}/{key}"] += loss
             return
         step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, own, self.main_scores)
         weights = self.weighting.weights(own, step)
@@ -395,8 +423,7 @@ class Multitask(TrainablePipe):
                 merged = self._weighing.merge(run, d_scores, step, self.encoder)
             check_gradient(merged.d_tokvecs, f"weighting {type(self.weighting).__name__}")
         except NotFinite:
-            drop_gradients(self.model)
-            self._with_gradient.clear()
+            self.drop_gradients()
             raise
         measured = None
         if step is not None and self._readout.is_due(step.number):

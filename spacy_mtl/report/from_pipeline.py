@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spacy.language import Language
 from spacy.scorer import Scorer
@@ -33,7 +34,8 @@ def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str) -> Repo
     check_gold(heads, [eg.reference for eg in examples], paths)
     scores = Scorer(nlp).score(examples)
     predicted = [eg.predicted for eg in examples]
-    balance = {key: pipe.readout for key, pipe in nlp.pipeline if isinstance(pipe, HasReadout)}
+    pipes: dict[str, Any] = dict(nlp.pipeline)
+    balance = {key: pipe.readout for key, pipe in pipes.items() if isinstance(pipe, HasReadout)}
     run = TrainedRun(name, name, 0, tuple(heads), {SPLIT: scores}, balance=balance, read=lambda: predicted)
     data = ", ".join(corpus_names(paths))
     return ReportData(

@@ -24,7 +24,14 @@ def environment() -> Environment:
         undefined=StrictUndefined,
     )
     env.filters.update(
-        percent=percent, points=points, count=count, short=short, size=size, duration=duration, metric=metric_name
+        percent=percent,
+        points=points,
+        signed=signed,
+        count=count,
+        short=short,
+        size=size,
+        duration=duration,
+        metric=metric_name,
     )
     return env
 
