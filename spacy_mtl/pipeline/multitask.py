@@ -236,7 +236,8 @@ class Multitask(TrainablePipe):
         if not any(len(eg.predicted) for eg in examples):
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
         initialize_networks(self.encoder, self._in_order(), self._pairs, examples)
-        self._weighing.prepare(self.encoder, nlp)
+        if nlp is not None:
+            self._weighing.prepare(self.encoder, nlp)
         self._is_new = True
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
@@ -315,7 +316,6 @@ class Multitask(TrainablePipe):
         views = HeadViews(examples)
         update_constraints(self.heads, self._pairs, views)
         decoding = Decoding(self.heads, self._pairs, docs, views)
-        self._weighing.prepare(self.encoder)
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
         run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
         own, d_scores = get_losses(self.heads, views, run.scores)
@@ -344,7 +344,9 @@ class Multitask(TrainablePipe):
                 bp_tokvecs(Ragged(run.backprop({}), run.tokvecs.lengths))
             return
         try:
-            d_tokvecs = run.backprop(d_scores) if step is None else self._weighing.merge(run, d_scores, step)
+            d_tokvecs = (
+                run.backprop(d_scores) if step is None else self._weighing.merge(run, d_scores, step, self.encoder)
+            )
             check_gradient(d_tokvecs, f"weighting {type(self.weighting).__name__}")
         except NotFinite:
             drop_gradients(self.model)

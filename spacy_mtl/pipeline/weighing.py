@@ -10,8 +10,7 @@ from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats2d
 
-from ..layers.last_layer import LastLayer
-from ..network.last_layer_gradients import last_layer_gradients, want_last_layer
+from ..network.last_layer_gradients import check_last_layer, find_last_layer, last_layer_gradients
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Adversarial, CountsGold, Head
@@ -31,17 +30,15 @@ class Weighing:
         self.heads = heads
         self.name = name
         self._corpus_sizes: Mapping[str, int] = {}
-        self._last_layer: LastLayer | None = None
 
-    def prepare(self, encoder: EncoderT, nlp: Language | None = None) -> None:
-        """Get what the weighting needs. Without a pipeline the encoder must be the component's own.
+    def prepare(self, encoder: EncoderT, nlp: Language) -> None:
+        """Read what the weighting needs of the pipeline.
 
         RAISES ValueError: The weighting needs the last layer, and this encoder can't give it.
         """
-        if nlp is not None:
-            self._corpus_sizes = dict(nlp.meta.get("spacy_mtl", {}).get("corpus_sizes", {}))
-        if self.weighting.needs == "last_layer" and (nlp is not None or self._last_layer is None):
-            self._last_layer = want_last_layer(encoder, nlp, self.name, type(self.weighting).__name__)
+        self._corpus_sizes = dict(nlp.meta.get("spacy_mtl", {}).get("corpus_sizes", {}))
+        if self.weighting.needs == "last_layer":
+            check_last_layer(encoder, nlp, self.name, type(self.weighting).__name__)
 
     def step(
         self, number: int, views: HeadViews, losses: Mapping[str, float], scores: Mapping[str, float | None]
@@ -62,13 +59,20 @@ class Weighing:
             count_units=lambda: {key: count_units(self.heads[key], views.of(key)) for key in losses},
         )
 
-    def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step) -> Floats2d:
-        """One gradient at the shared vectors, (n_tokens, width). A loss that is alone is not changed."""
+    def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step, encoder: EncoderT) -> Floats2d:
+        """Compute one gradient at the shared vectors, (n_tokens, width). A loss that is alone is not changed. Over a
+        frozen encoder, which needs no gradient, a weighting that needs the last layer has nothing to combine.
+        """
         if len(d_scores) == 1 or not isinstance(self.weighting, MergesGradients):
             return run.backprop(d_scores)
+        last_layer = None
+        if self.weighting.needs == "last_layer":
+            last_layer = find_last_layer(encoder, self.name, type(self.weighting).__name__)
+            if last_layer is None:
+                return run.backprop(d_scores)
         gradients = run.backprop_each(d_scores)
-        if self._last_layer is not None:
-            step.last_layer = last_layer_gradients(self._last_layer, gradients)
+        if last_layer is not None:
+            step.last_layer = last_layer_gradients(last_layer, gradients)
         return self.weighting.merge(gradients, step)
 
     def layers_to_move(self) -> list[Model[Any, Any]]:
