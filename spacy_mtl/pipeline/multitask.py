@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import srsly
 from spacy.language import Language
@@ -39,8 +39,15 @@ from .weighing import Weighing, get_losses
 
 # docs that are run at once to score a head that writes nothing
 N_SCORED = 256
-# key of `cfg` for the steps taken so far
+# keys of `cfg` for the steps taken so far, and for those that heads were left out of
 N_STEPS = "n_steps"
+N_SKIPPED = "n_skipped"
+SKIPS = (
+    "%s; nan_gradient is 'skip', so the head takes no part in such a step, and the others learn. This is said once; "
+    "cfg['%s'] of the component counts the steps"
+)
+
+NanGradientT = Literal["stop", "skip"]
 
 
 class Multitask(TrainablePipe):
@@ -49,13 +56,21 @@ class Multitask(TrainablePipe):
     """
 
     def __init__(
-        self, vocab: Vocab, model: EncoderT, name: str = "multitask", *, heads: Mapping[str, Any], weighting: Any
+        self,
+        vocab: Vocab,
+        model: EncoderT,
+        name: str = "multitask",
+        *,
+        heads: Mapping[str, Any],
+        weighting: Any,
+        nan_gradient: NanGradientT = "stop",
     ) -> None:
         """vocab (Vocab): The shared vocabulary.
         model (EncoderT): The shared encoder.
         name (str): Name in the pipeline.
         heads (Mapping[str, Head]): The heads by name.
         weighting (Weighting): How the heads' losses and gradients become one.
+        nan_gradient (str): "stop" or "skip": what to do if the loss or the gradient of a head is NaN or infinite.
         """
         check_heads(heads, name)
         self.vocab = vocab
@@ -67,6 +82,7 @@ class Multitask(TrainablePipe):
         for key, head in self.heads.items():
             head.name = key
         self.weighting.bind(list(self.heads))
+        self.nan_gradient = nan_gradient
         self._weighing = Weighing(self.weighting, self.heads, name)
         self._pairs = find_consistent(self.heads)
         self._order = run_order(self.heads, self._pairs)
@@ -74,6 +90,7 @@ class Multitask(TrainablePipe):
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
         self._is_new = False
+        self._said: set[str] = set()
         self.main_scores: dict[str, float | None] = {}
         self.corpus_scores: dict[str, dict[str, float]] = {}
 
@@ -145,8 +162,10 @@ class Multitask(TrainablePipe):
         weight is 0 moves nothing: neither the head, nor the encoder, nor what the head is conditioned on. Such a head
         still learns from the losses of heads that are conditioned on it.
 
-        Raises a ValueError that names the head if its loss or its gradient is NaN or infinite. The weights are as
-        before the batch, and no gradient is left.
+        If the loss or the gradient of a head is NaN or infinite, there is a ValueError that names the head; the weights
+        are as before the batch, and no gradient is left. With `nan_gradient = "skip"` the head takes no part in the
+        step instead, and the others learn: the head stays as it is, and so does what it sends to the encoder and to
+        heads that it is conditioned on.
 
         losses (dict[str, float] | None): Gets the weighted total under the component's name and each head's own loss
             (nats) under "name/head".
@@ -188,6 +207,7 @@ class Multitask(TrainablePipe):
             check_vectors(self.model, docs, self.name)
         prepare = Decoding(self.heads, self._pairs, docs).prepare
         lesson = compare_with_teacher(self._rehearsal_model, self.model, self._in_order(), docs, prepare=prepare)
+        lesson.run.skip_broken = self.nan_gradient == "skip"
         self._backprop(lesson.run, lesson.bp_tokvecs, lesson.d_scores, step=None)
         losses[self.name] += lesson.loss
         if sgd:
@@ -318,7 +338,8 @@ class Multitask(TrainablePipe):
         decoding = Decoding(self.heads, self._pairs, docs, views)
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
         run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
-        own, d_scores = get_losses(self.heads, views, run.scores)
+        run.skip_broken = self.nan_gradient == "skip"
+        own, d_scores = get_losses(self.heads, views, run)
         if not own:
             self._backprop(run, bp_tokvecs, {}, step=None)
             return
@@ -327,7 +348,7 @@ class Multitask(TrainablePipe):
         weighted = {key: gradient * weights[key] for key, gradient in d_scores.items() if weights[key] != 0}
         self._backprop(run, bp_tokvecs, weighted, step=step)
         self.cfg[N_STEPS] = step.number + 1
-        losses[self.name] += sum(weights[key] * loss for key, loss in own.items())
+        losses[self.name] += sum(weights[key] * loss for key, loss in own.items() if key not in run.skipped)
         for key, loss in own.items():
             losses[f"{self.name}/{key}"] += loss
 
@@ -339,10 +360,6 @@ class Multitask(TrainablePipe):
         bp_tokvecs (Callable | None): Backprop of the encoder; None leaves it as it is.
         step (Step | None): What the weighting sees of the step; None for the plain sum.
         """
-        if not d_scores:
-            if bp_tokvecs and any(is_last_of_several(listener) for listener in find_listeners(self.model)):
-                bp_tokvecs(Ragged(run.backprop({}), run.tokvecs.lengths))
-            return
         try:
             d_tokvecs = (
                 run.backprop(d_scores) if step is None else self._weighing.merge(run, d_scores, step, self.encoder)
@@ -352,9 +369,22 @@ class Multitask(TrainablePipe):
             drop_gradients(self.model)
             self._with_gradient.clear()
             raise
-        if bp_tokvecs:
+        trained = trained_heads(self.heads, d_scores.keys() - run.skipped.keys()) - run.skipped.keys()
+        passes_on = trained or any(is_last_of_several(listener) for listener in find_listeners(self.model))
+        if bp_tokvecs and passes_on:
             bp_tokvecs(Ragged(d_tokvecs, run.tokvecs.lengths))
-        self._with_gradient.update(trained_heads(self.heads, d_scores))
+        self._with_gradient = self._with_gradient - run.skipped.keys() | trained
+        self._count_skipped(run)
+
+    def _count_skipped(self, run: HeadsRun) -> None:
+        """Count the steps that heads were left out of, and drop what another loss has left in their networks."""
+        counts: dict[str, int] = self.cfg.setdefault(N_SKIPPED, {}) if run.skipped else {}
+        for key, error in run.skipped.items():
+            drop_gradients(run.layers[key])
+            counts[key] = counts.get(key, 0) + 1
+            if key not in self._said:
+                self._said.add(key)
+                logger.warning(SKIPS, error.found, N_SKIPPED)
 
     def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
         """The annotation of the docs by these heads."""
