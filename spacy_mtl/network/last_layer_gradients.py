@@ -9,7 +9,6 @@ from thinc.types import Floats1d, Floats2d
 
 from ..layers.last_layer import LAST_LAYER, LastLayer
 from ..protocols.arrays import EncoderT
-from .finite_gradients import check_gradient
 from .listeners import find_listeners, find_upstream, upstream_of
 
 
@@ -35,7 +34,7 @@ def find_last_layer(encoder: EncoderT, name: str, weighting: str) -> LastLayer |
     """
     found = last_layer_of(encoder)
     if found is not None:
-        return found
+        return found if found.backprop is not None else None
     listeners = find_listeners(encoder)
     if listeners and all(upstream_of(listener) is None for listener in listeners):
         return None
@@ -62,15 +61,9 @@ def not_given(name: str, weighting: str) -> ValueError:
 
 
 def last_layer_gradients(last_layer: LastLayer, gradients: Mapping[str, Floats2d]) -> dict[str, Floats1d]:
-    """Turn gradients at the vectors, (n_tokens, width), into those at the last layer's parameters, (n_params,).
-
-    RAISES NotFinite: One of them is NaN or infinite; the error names the head.
-    """
+    """Turn gradients at the vectors, (n_tokens, width), into those at the last layer's parameters, (n_params,)."""
     assert last_layer.backprop is not None
-    found = {name: last_layer.backprop(gradient) for name, gradient in gradients.items()}
-    for name, gradient in found.items():
-        check_gradient(gradient, f"head {name!r}")
-    return found
+    return {name: last_layer.backprop(gradient) for name, gradient in gradients.items()}
 
 
 def _find(models: Iterable[Model[Any, Any]]) -> list[LastLayer]:

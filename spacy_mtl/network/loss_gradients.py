@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from thinc.api import Model
@@ -16,6 +17,7 @@ def measure_each(run: HeadsRun, d_scores: AllScoresT) -> dict[str, Floats2d]:
 
     run (HeadsRun): A forward pass, whose losses were backpropagated already.
     d_scores (AllScoresT): By head name, the gradient of the head's own loss.
+    RAISES NotFinite: A gradient is NaN or infinite.
     RETURNS (dict[str, Floats2d]): By head name, (n_tokens, width). Empty if a network is a torch module: torch frees
         what it needs for a second backward pass.
     """
@@ -23,7 +25,7 @@ def measure_each(run: HeadsRun, d_scores: AllScoresT) -> dict[str, Floats2d]:
     if any(node.shims for layer in layers for node in layer.walk()):
         return {}
     with kept_gradients(layers):
-        return run.backprop_each(d_scores)
+        return replace(run, skip_broken=False).backprop_each(d_scores)
 
 
 @contextmanager

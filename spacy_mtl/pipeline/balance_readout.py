@@ -76,17 +76,16 @@ class BalanceReadout:
         losses: Mapping[str, float],
         weights: Mapping[str, float],
         step: Step,
-        merged: Merged | None,
+        merged: Merged,
         measured: Measured | None,
     ) -> None:
         """Note a step.
 
         losses (Mapping[str, float]): The losses of the heads with gold, in nats.
         weights (Mapping[str, float]): The factor of each of them.
-        merged (Merged | None): What the weighting made of their gradients; None if all factors are 0.
+        merged (Merged): What the weighting made of their gradients.
         """
-        factors = {} if merged is None else merged.factors
-        pulls = {name: weights[name] * factors.get(name, 1.0) for name in losses}
+        pulls = {name: weights[name] * merged.factors.get(name, 1.0) for name in losses}
         for sums in (self.total, self.recent):
             sums.add_step(losses, pulls, step.adversarial)
         if measured is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import srsly
 from spacy.language import Language
@@ -45,8 +45,15 @@ N_SCORED = 256
 READOUT_EVERY = 50
 # name of the saved read-out
 READOUT = "readout"
-# key of `cfg` for the steps taken so far
+# keys of `cfg` for the steps taken so far, and for those that heads were left out of
 N_STEPS = "n_steps"
+N_SKIPPED = "n_skipped"
+SKIPS = (
+    "%s; nan_gradient is 'skip', so the head takes no part in such a step, and the others learn. This is said once; "
+    "cfg['%s'] of the component counts the steps"
+)
+
+NanGradientT = Literal["stop", "skip"]
 
 
 class Multitask(TrainablePipe):
@@ -62,6 +69,7 @@ class Multitask(TrainablePipe):
         *,
         heads: Mapping[str, Any],
         weighting: Any,
+        nan_gradient: NanGradientT = "stop",
         readout_every: int = READOUT_EVERY,
     ) -> None:
         """vocab (Vocab): The shared vocabulary.
@@ -69,6 +77,7 @@ class Multitask(TrainablePipe):
         name (str): Name in the pipeline.
         heads (Mapping[str, Head]): The heads by name.
         weighting (Weighting): How the heads' losses and gradients become one.
+        nan_gradient (str): "stop" or "skip": what to do if the loss or the gradient of a head is NaN or infinite.
         readout_every (int): Number of steps between two measurements of the losses' gradients, on average; 0 to measure
             none.
         """
@@ -87,6 +96,7 @@ class Multitask(TrainablePipe):
         for key, head in self.heads.items():
             head.name = key
         self.weighting.bind(list(self.heads))
+        self.nan_gradient = nan_gradient
         self._weighing = Weighing(self.weighting, self.heads, name)
         self._readout = BalanceReadout(readout_every)
         self._pairs = find_consistent(self.heads)
@@ -95,6 +105,7 @@ class Multitask(TrainablePipe):
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
         self._is_new = False
+        self._said: set[str] = set()
         self.main_scores: dict[str, float | None] = {}
         self.corpus_scores: dict[str, dict[str, float]] = {}
 
@@ -184,8 +195,10 @@ class Multitask(TrainablePipe):
         weight is 0 moves nothing: neither the head, nor the encoder, nor what the head is conditioned on. Such a head
         still learns from the losses of heads that are conditioned on it.
 
-        Raises a ValueError that names the head if its loss or its gradient is NaN or infinite. The weights are as
-        before the batch, and no gradient is left.
+        If the loss or the gradient of a head is NaN or infinite, there is a ValueError that names the head; the weights
+        are as before the batch, and no gradient is left. With `nan_gradient = "skip"` the head takes no part in the
+        step instead, and the others learn: the head stays as it is, and so does what it sends to the encoder and to
+        heads that it is conditioned on.
 
         losses (dict[str, float] | None): Gets the weighted total under the component's name and each head's own loss
             (nats) under "name/head".
@@ -220,7 +233,7 @@ class Multitask(TrainablePipe):
         with one_blas_thread(sum(map(len, docs))):
             tokvecs = self.encoder.predict(docs)
             run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=False, prepare=prepare)
-            return get_losses(self.heads, views, run.scores)[0]
+            return get_losses(self.heads, views, run)[0]
 
     def drop_gradients(self) -> None:
         """Forget all gradients since the last `finish_update`."""
@@ -250,6 +263,7 @@ class Multitask(TrainablePipe):
             check_vectors(self.model, docs, self.name)
         prepare = Decoding(self.heads, self._pairs, docs).prepare
         lesson = compare_with_teacher(self._rehearsal_model, self.model, self._in_order(), docs, prepare=prepare)
+        lesson.run.skip_broken = self.nan_gradient == "skip"
         self._backprop(lesson.run, lesson.bp_tokvecs, lesson.d_scores, step=None)
         losses[self.name] += lesson.loss
         if sgd:
@@ -387,7 +401,8 @@ class Multitask(TrainablePipe):
         decoding = Decoding(self.heads, self._pairs, docs, views)
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
         run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
-        own, d_scores = get_losses(self.heads, views, run.scores)
+        run.skip_broken = self.nan_gradient == "skip"
+        own, d_scores = get_losses(self.heads, views, run)
         if only is not None or not own:
             self._backprop(run, bp_tokvecs, {key: d_scores[key] for key in (only,) if key in d_scores}, step=None)
             for key, loss in own.items():
@@ -397,25 +412,22 @@ class Multitask(TrainablePipe):
         weights = self.weighting.weights(own, step)
         weighted = {key: gradient * weights[key] for key, gradient in d_scores.items() if weights[key] != 0}
         merged, measured = self._backprop(run, bp_tokvecs, weighted, step=step)
-        self._readout.add(own, weights, step, merged, measured)
+        learned = {key: loss for key, loss in own.items() if key not in run.skipped}
+        self._readout.add(learned, weights, step, merged, measured)
         self.cfg[N_STEPS] = step.number + 1
-        losses[self.name] += sum(weights[key] * loss for key, loss in own.items())
+        losses[self.name] += sum(weights[key] * loss for key, loss in own.items() if key not in run.skipped)
         for key, loss in own.items():
             losses[f"{self.name}/{key}"] += loss
 
     def _backprop(
         self, run: HeadsRun, bp_tokvecs: Callable[[Ragged], Any] | None, d_scores: AllScoresT, *, step: Step | None
-    ) -> tuple[Merged | None, Measured | None]:
+    ) -> tuple[Merged, Measured | None]:
         """Add the gradients of these heads' losses, or none at all.
 
         bp_tokvecs (Callable | None): Backprop of the encoder; None leaves it as it is.
         step (Step | None): What the weighting sees of the step; None for the plain sum.
         RETURNS: What the weighting made of the gradients, and what was measured of them for the read-out.
         """
-        if not d_scores:
-            if bp_tokvecs and any(is_last_of_several(listener) for listener in find_listeners(self.model)):
-                bp_tokvecs(Ragged(run.backprop({}), run.tokvecs.lengths))
-            return None, None
         try:
             if step is None:
                 merged = Merged(run.backprop(d_scores))
@@ -426,12 +438,25 @@ class Multitask(TrainablePipe):
             self.drop_gradients()
             raise
         measured = None
-        if step is not None and self._readout.is_due(step.number):
+        if step is not None and d_scores and not run.skipped and self._readout.is_due(step.number):
             measured = self._readout.measure(run, d_scores, merged, self.encoder)
-        if bp_tokvecs:
+        trained = trained_heads(self.heads, d_scores.keys() - run.skipped.keys()) - run.skipped.keys()
+        passes_on = trained or any(is_last_of_several(listener) for listener in find_listeners(self.model))
+        if bp_tokvecs and passes_on:
             bp_tokvecs(Ragged(merged.d_tokvecs, run.tokvecs.lengths))
-        self._with_gradient.update(trained_heads(self.heads, d_scores))
+        self._with_gradient = self._with_gradient - run.skipped.keys() | trained
+        self._count_skipped(run)
         return merged, measured
+
+    def _count_skipped(self, run: HeadsRun) -> None:
+        """Count the steps that heads were left out of, and drop what another loss has left in their networks."""
+        counts: dict[str, int] = self.cfg.setdefault(N_SKIPPED, {}) if run.skipped else {}
+        for key, error in run.skipped.items():
+            drop_gradients(run.layers[key])
+            counts[key] = counts.get(key, 0) + 1
+            if key not in self._said:
+                self._said.add(key)
+                logger.warning(SKIPS, error.found, N_SKIPPED)
 
     def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
         """The annotation of the docs by these heads."""

@@ -1,6 +1,5 @@
 """The losses of a batch, and what the weighting is given to make one gradient of them."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d
 
+from ..network.finite_gradients import NotFinite, check_loss
 from ..network.last_layer_gradients import check_last_layer, find_last_layer, last_layer_gradients
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
@@ -94,6 +94,11 @@ class Weighing:
         gradients = run.backprop_each(d_scores)
         if last_layer is not None:
             step.last_layer = last_layer_gradients(last_layer, gradients)
+            for name, gradient in step.last_layer.items():
+                run.check(name, gradient)
+        gradients = {name: gradient for name, gradient in gradients.items() if name not in run.skipped}
+        if len(gradients) < 2:
+            return Merged(_only(gradients, run), gradients, step.last_layer)
         d_tokvecs = self.weighting.merge(gradients, step)
         factors = self.weighting.last_factors if isinstance(self.weighting, ReportsFactors) else {}
         return Merged(d_tokvecs, gradients, step.last_layer, factors)
@@ -111,21 +116,26 @@ def has_gradient(layer: Model[Any, Any]) -> bool:
     return any(bool(node.get_grad(name).any()) for node, name in nodes)
 
 
-def get_losses(heads: Mapping[str, Head], views: HeadViews, scores: AllScoresT) -> tuple[dict[str, float], AllScoresT]:
-    """Compute the losses of the heads that find gold in the batch.
+def _only(gradients: Mapping[str, Floats2d], run: HeadsRun) -> Floats2d:
+    """Get the gradient that is left, or zeros."""
+    return next(iter(gradients.values())) if gradients else run.backprop({})
 
-    RAISES ValueError: A loss is NaN or infinite; the error names the head.
+
+def get_losses(heads: Mapping[str, Head], views: HeadViews, run: HeadsRun) -> tuple[dict[str, float], AllScoresT]:
+    """Compute the losses of the heads that find gold in the batch, without the heads that are skipped.
+
+    RAISES NotFinite: A loss is NaN or infinite, and heads are not to be skipped; the error names the head.
     RETURNS: loss and gradient by the name of the head.
     """
     losses: dict[str, float] = {}
     d_scores: AllScoresT = {}
     for key, head in heads.items():
-        loss, gradient = head.get_loss(views.of(key), scores[key])
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"head {key!r}: its loss is {loss}, so this batch was not learned from and the weights are as "
-                "before it; lower the learning rate or the head's weight, or check the encoder's vectors"
-            )
+        loss, gradient = head.get_loss(views.of(key), run.scores[key])
+        try:
+            check_loss(loss, f"head {key!r}")
+        except NotFinite as error:
+            run.skip(key, error)
+            continue
         if gradient is not None:
             losses[key], d_scores[key] = loss, gradient
     return losses, d_scores
