@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy.util import load_model_from_config
-from thinc.api import Config, Model
+from thinc.api import Config
 
+from ..optimizers.parameters import parameter_names
 from ..protocols.head import Head
 from .companions import CUT_OFF
 from .corpus_sections import is_multi_corpus, reader_section
@@ -175,36 +176,11 @@ def drop_idle_groups(config: Config, whole: Whole, removed: Sequence[str]) -> No
     groups = config["training"]["optimizer"].get("groups")
     if not removed or not groups:
         return
-    before, after = parameter_names(whole.config), parameter_names(config)
+    before, after = (parameter_names(load_model_from_config(part, auto_fill=True)) for part in (whole.config, config))
     for name in list(groups):
         pattern = re.compile(groups[name]["pattern"])
         if any(map(pattern.search, before)) and not any(map(pattern.search, after)):
             del groups[name]
-
-
-def parameter_names(config: Config) -> set[str]:
-    """The names that the optimizer will know the pipeline's parameters by, of networks without sizes yet."""
-    nlp = load_model_from_config(config, auto_fill=True)
-    found: set[str] = set()
-    for pipe_name, pipe in nlp.components:
-        networks = {f"{pipe_name}/{key}": head.model for key, head in getattr(pipe, "heads", {}).items()}
-        whole: Any = getattr(pipe, "model", None)
-        if isinstance(whole, Model):
-            networks[pipe_name] = whole
-        seen: set[int] = set()
-        for prefix, network in networks.items():
-            for place, node in enumerate(network.walk()):
-                if node.id not in seen:
-                    seen.add(node.id)
-                    found.update(f"{prefix}/{node.name}.{place}/{own}" for own in own_names(node))
-    return found
-
-
-def own_names(node: Model[Any, Any]) -> set[str]:
-    """The names of a node's parameters, those of torch included."""
-    modules: list[Any] = [getattr(shim, "_model", None) for shim in node.shims]
-    torch = [module for module in modules if hasattr(module, "named_parameters")]
-    return set(node.param_names) | {name for module in torch for name, _ in module.named_parameters()}
 
 
 def judged_reader(section: Mapping[str, Any], kept: Collection[str]) -> dict[str, Any]:

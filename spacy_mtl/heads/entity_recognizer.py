@@ -351,10 +351,10 @@ class EntityRecognizer:
         labels = look_up(flat[:, 1], [get_string_id(label) for label in self.labels])
         unknown = np.flatnonzero((labels < 0) & (flat[:, 1] != 0))
         if len(unknown):
-            place = int(np.searchsorted(np.cumsum([len(row) for row in rows]), unknown[0], side="right"))
-            reference = examples[place].reference
+            index = int(np.searchsorted(np.cumsum([len(row) for row in rows]), unknown[0], side="right"))
+            reference = examples[index].reference
             label = reference.vocab.strings[int(flat[unknown[0], 1])]
-            self._refuse_negative([label], examples[place])
+            self._refuse_negative([label], examples[index])
             raise ValueError(
                 f"head {self.name!r}: label {label!r} in doc {snippet(reference.text)} was not seen at "
                 f"initialisation; add it with add_label({label!r}, head={self.name!r}), or initialise with examples or "
