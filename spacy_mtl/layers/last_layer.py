@@ -1,8 +1,8 @@
 """Backprop through the last layer of an encoder alone.
 
 Some weightings compare the gradients of the losses at the parameters of the last shared layer. An encoder that can
-compute these without its whole backward pass has a `LastLayer` among its attributes: `encoders/hash_embed_cnn` fills
-it, and `network/` reads it.
+compute these without its whole backward pass has a `LastLayer` among its attributes: the encoders fill it, and
+`network/` reads it.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,15 @@ LAST_LAYER = "last_layer"
 
 
 class LastLayer:
-    """Holder for the backprop of an encoder's last layer after a forward pass in training. It is not saved, and a
-    copy or a pickle of it is empty.
+    """Holder for the backprop of an encoder's last layer. The encoder sets it in each forward pass in training, and
+    clears it when its whole backward pass runs. It is not saved, and a copy or a pickle of it is empty.
 
-    wanted (bool): Whether the encoder should set `backprop`.
     backprop (Callable | None): Function from the gradient of the token vectors (n_tokens, width) to the gradient of the
         last layer's parameters, flat, (n_params,). It does not add to the gradients stored in the model, and may be
         called several times.
     """
 
     def __init__(self) -> None:
-        self.wanted = False
         self.backprop: Callable[[Floats2d], Floats1d] | None = None
 
     def __deepcopy__(self, memo: Any) -> "LastLayer":

@@ -9,14 +9,32 @@ from thinc.api import Model
 
 from ..protocols.arrays import ArrayT
 
+FIX = (
+    "lower the learning rate or the head's weight, or check the encoder's vectors; "
+    'with nan_gradient = "skip" the other heads go on without this one'
+)
+
 
 class NotFinite(ValueError):
-    """A gradient is NaN or infinite. Gradients accumulated so far must be dropped."""
+    """A loss or a gradient is NaN or infinite.
+
+    found (str): Whose it is, and what: "head 'slots': its gradient is nan".
+    """
+
+    def __init__(self, found: str, consequence: str, fix: str) -> None:
+        super().__init__(f"{found}, so this batch was not learned from{consequence}; {fix}")
+        self.found = found
 
 
 def check_gradient(gradient: ArrayT, owner: str) -> None:
     """Raise a NotFinite that names the owner, such as "head 'slots'", if the gradient is NaN or infinite anywhere."""
     _check([gradient], owner)
+
+
+def check_loss(loss: float, owner: str) -> None:
+    """Raise a NotFinite that names the owner if the loss is NaN or infinite."""
+    if not math.isfinite(loss):
+        raise NotFinite(f"{owner}: its loss is {loss}", " and the weights are as before it", FIX)
 
 
 def check_layer(layer: Model[Any, Any], gradient: ArrayT, owner: str) -> None:
@@ -43,7 +61,7 @@ def _check(gradients: Iterable[ArrayT], owner: str) -> None:
         total = float(sum(gradient.sum() for gradient in gradients))
     if not math.isfinite(total):
         raise NotFinite(
-            f"{owner}: its gradient is {total}, so this batch was not learned from: the weights are as before it, and "
-            "all gradients since the optimizer's last step are dropped; lower the learning rate or the head's weight, "
-            "or check the encoder's vectors"
+            f"{owner}: its gradient is {total}",
+            ": the weights are as before it, and all gradients since the optimizer's last step are dropped",
+            FIX,
         )

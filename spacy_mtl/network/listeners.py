@@ -61,11 +61,17 @@ def check_vectors(model: Model[Any, Any], docs: list[Doc], name: str) -> None:
 def is_last_of_several(listener: Model[Any, Any]) -> bool:
     """Check whether other listeners left gradients that this one must pass on.
 
-    The upstream pipe gives its last listener the function that backpropagates what all listeners have accumulated. The
-    closure of that function is the only link from the listener to the pipe.
+    The upstream pipe gives its last listener the function that backpropagates what all listeners have accumulated.
+    """
+    is_last = getattr(getattr(listener, "_backprop", None), "__name__", "") == "backprop"
+    return is_last and len(getattr(upstream_of(listener), "listeners", ())) > 1
+
+
+def upstream_of(listener: Model[Any, Any]) -> Any | None:
+    """Get the pipe that passed its vectors to the listener in this step of the training. None if no pipe did, as when
+    that pipe is frozen.
+
+    The closure of the function that takes the gradient is the only link from a listener to its pipe.
     """
     backprop = getattr(listener, "_backprop", None)
-    if backprop is None or not inspect.isfunction(backprop) or backprop.__name__ != "backprop":
-        return False
-    upstream = inspect.getclosurevars(backprop).nonlocals.get("self")
-    return len(getattr(upstream, "listeners", ())) > 1
+    return inspect.getclosurevars(backprop).nonlocals.get("self") if inspect.isfunction(backprop) else None

@@ -14,7 +14,7 @@ from ..protocols.head import GivesCondition, Head, HeadInput, HeadModelT, TakesC
 from ..protocols.sharing import SharingInput, SharingT
 from ..protocols.weighting import Weighting
 from ..threads.torch_threads import use_one_thread_after_forks
-from .finite_gradients import check_layer
+from .finite_gradients import NotFinite, check_gradient, check_layer, drop_gradients
 
 AllScoresT = dict[str, ScoresT]
 MultitaskModelT = Model[list[Doc], AllScoresT]
@@ -71,14 +71,21 @@ def prepare_nothing(name: str, scores: Mapping[str, ScoresT]) -> None:
 class HeadsRun:
     """A forward pass of the heads, with its backprop.
 
+    layers (Mapping[str, HeadModelT]): The heads' networks, by head name.
     tokvecs (Ragged): The shared vectors.
+    sharing (SharingT | None): The sharing layer.
     scores (AllScoresT): By head name.
+    skip_broken (bool): Whether to go on without heads whose loss or gradient is NaN or infinite.
+    skipped (dict[str, NotFinite]): What was found, by head name. These heads take no part in the step.
     """
 
     heads: Mapping[str, Head]
     layers: Mapping[str, HeadModelT]
     tokvecs: Ragged
+    sharing: SharingT | None
     bp_sharing: Callable[[ViewsT], Floats2d]
+    skip_broken: bool = False
+    skipped: dict[str, NotFinite] = field(default_factory=dict)
     scores: AllScoresT = field(default_factory=dict)
     bp_conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
     bp_scores: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +95,7 @@ class HeadsRun:
 
         d_scores (AllScoresT): By head name, the gradient of the head's own loss. Heads that are left out, and on whose
             scores no other loss depends, are not touched.
-        RAISES NotFinite: A gradient is NaN or infinite; the error names the head.
+        RAISES NotFinite: A gradient is NaN or infinite, and heads are not to be skipped; the error names the head.
         RETURNS (Floats2d): The gradient at the shared vectors, (n_tokens, width).
         """
         d_views = self._backprop_heads(d_scores)
@@ -101,15 +108,40 @@ class HeadsRun:
         """Backpropagate each loss on its own, so that what reaches a head through a condition counts for the loss that
         it came from. The parameters of the heads and of the sharing layer get the sum, as in `backprop`.
 
-        RETURNS (dict[str, Floats2d]): By the name of the loss's head, its gradient at the shared vectors.
+        RETURNS (dict[str, Floats2d]): By the name of the loss's head, its gradient at the shared vectors, without the
+            heads that are skipped.
         """
-        return {name: self.backprop({name: d_own}) for name, d_own in d_scores.items()}
+        found = {}
+        for name, d_own in d_scores.items():
+            found[name] = self.backprop({name: d_own})
+            self.check(name, found[name])
+        return {name: gradient for name, gradient in found.items() if name not in self.skipped}
+
+    def check(self, name: str, gradient: ArrayT) -> None:
+        """Check the gradient of a head's loss behind the head. If it is NaN or infinite, the head is skipped.
+
+        RAISES NotFinite: Heads are not to be skipped.
+        """
+        try:
+            check_gradient(gradient, f"head {name!r}")
+        except NotFinite as error:
+            self.skip(name, error)
+            # It may have broken in the sharing layer, whose parameters have one gradient of all losses.
+            if self.sharing is not None:
+                drop_gradients(self.sharing)
+
+    def skip(self, name: str, error: NotFinite) -> None:
+        """Go on without a head: drop the gradients of its network. Raise the error if heads are not to be skipped."""
+        if not self.skip_broken:
+            raise error
+        drop_gradients(self.layers[name])
+        self.skipped[name] = error
 
     def backprop_alone(self, d_scores: AllScoresT) -> None:
         """Backpropagate losses to the parameters of their own heads, and no further: neither to the heads that these
         are conditioned on, nor to the sharing layer or the encoder.
 
-        RAISES NotFinite: A gradient is NaN or infinite; the error names the head.
+        RAISES NotFinite: A gradient is NaN or infinite, and heads are not to be skipped; the error names the head.
         """
         for name, d_own in d_scores.items():
             self._backprop_head(name, d_own)
@@ -121,16 +153,22 @@ class HeadsRun:
             if name not in d_scores:
                 continue
             d_input = self._backprop_head(name, d_scores[name])
+            if d_input is None:
+                continue
             d_views[name] = d_input.tokvecs
             for other, d_condition in zip(conditions_of(self.heads[name]), d_input.conditions, strict=True):
                 d_other = self.bp_conditions[name][other](d_condition)
                 d_scores[other] = d_scores[other] + d_other if other in d_scores else d_other
         return d_views
 
-    def _backprop_head(self, name: str, d_own: ScoresT) -> HeadInput:
-        """Backpropagate to the head's input."""
+    def _backprop_head(self, name: str, d_own: ScoresT) -> HeadInput | None:
+        """Backpropagate to the head's input. None if the head is skipped."""
         d_input: HeadInput = self.bp_scores[name](d_own)
-        check_layer(self.layers[name], d_input.tokvecs.dataXd, f"head {name!r}")
+        try:
+            check_layer(self.layers[name], d_input.tokvecs.dataXd, f"head {name!r}")
+        except NotFinite as error:
+            self.skip(name, error)
+            return None
         return d_input
 
 
@@ -154,7 +192,7 @@ def run_heads(
     layers = dict(zip(sorted(heads), model.layers[1:], strict=False))
     sharing = model.get_ref("encoder").maybe_get_ref("sharing")
     views, bp_sharing = _share(sharing, heads, SharingInput(docs, tokvecs), is_train)
-    run = HeadsRun(heads, layers, tokvecs, bp_sharing)
+    run = HeadsRun(heads, layers, tokvecs, sharing, bp_sharing)
     for name, head in heads.items():
         if only is not None and name not in only:
             continue

@@ -10,7 +10,7 @@ from thinc.api import Config
 from .. import registry  # noqa: F401  (the config's registries)
 from ..extras import add_requirement
 from ..protocols.arrays import EncoderT
-from .multitask import Multitask
+from .multitask import READOUT_EVERY, Multitask, NanGradientT
 from .score_weights import DEFAULT_WEIGHTS
 
 DEFAULT_MODEL = Config().from_str("""
@@ -42,11 +42,19 @@ DEFAULT_HEADS = {"textcat": "spacy_mtl.DocClassifier.v1", "ner": "spacy_mtl.Enti
         "model": DEFAULT_MODEL,
         "heads": None,
         "weighting": {"@mtl_weightings": "spacy_mtl.Static.v1", "weights": {}},
+        "nan_gradient": "stop",
+        "readout_every": READOUT_EVERY,
     },
     default_score_weights=DEFAULT_WEIGHTS,
 )
 def make_multitask(
-    nlp: Language, name: str, model: EncoderT, heads: dict[str, Any] | None, weighting: Any
+    nlp: Language,
+    name: str,
+    model: EncoderT,
+    heads: dict[str, Any] | None,
+    weighting: Any,
+    nan_gradient: NanGradientT,
+    readout_every: int,
 ) -> Multitask:
     """Build the component: one shared encoder, several heads, trained jointly.
 
@@ -54,10 +62,23 @@ def make_multitask(
     heads (dict[str, Head] | None): Heads by name, from the registry `mtl_heads`. Null builds an exclusive classifier
         `textcat` and an entity recognizer `ner`.
     weighting (Weighting): How the heads' losses and gradients become one, from the registry `mtl_weightings`.
+    nan_gradient (str): What to do if the loss or the gradient of a head is NaN or infinite. `"stop"` raises an error
+        that names the head. `"skip"` leaves the head out of the step and lets the others learn; the log says so once,
+        and `cfg["n_skipped"]` of the component counts the steps of each head.
+    readout_every (int): Number of steps between two measurements of the losses' gradients for the read-out, on average.
+        Measuring changes nothing in the training. 0 measures none.
     """
     if heads is None:
         heads = {key: spacy_registry.get("mtl_heads", maker)() for key, maker in DEFAULT_HEADS.items()}
-    pipe = Multitask(nlp.vocab, model, name, heads=heads, weighting=weighting)
+    pipe = Multitask(
+        nlp.vocab,
+        model,
+        name,
+        heads=heads,
+        weighting=weighting,
+        nan_gradient=nan_gradient,
+        readout_every=readout_every,
+    )
     others = [other.model for _, other in nlp.components if isinstance(other, TrainablePipe)]
     add_requirement(nlp, [*others, pipe.model])
     return pipe

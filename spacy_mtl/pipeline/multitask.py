@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import srsly
 from spacy.language import Language
@@ -22,8 +22,10 @@ from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
 from ..protocols.head import Confident, HasLabels, Head
+from ..protocols.readout import ReadoutT
 from ..protocols.weighting import Step
 from ..threads.blas_threads import one_blas_thread
+from .balance_readout import BalanceReadout, Measured
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
@@ -36,12 +38,23 @@ from .run_order import run_order, trained_heads
 from .saving import Parts, files_in
 from .score_weights import check_selection, warn_of_unnamed_weight
 from .scoring import ComponentScores, score_component
-from .weighing import Weighing, get_losses
+from .weighing import Merged, Weighing, get_losses
 
 # docs that are run at once to score a head that writes nothing
 N_SCORED = 256
-# key of `cfg` for the steps taken so far
+# steps between two measurements of gradients
+READOUT_EVERY = 50
+# name of the saved read-out
+READOUT = "readout"
+# keys of `cfg` for the steps taken so far, and for those that heads were left out of
 N_STEPS = "n_steps"
+N_SKIPPED = "n_skipped"
+SKIPS = (
+    "%s; nan_gradient is 'skip', so the head takes no part in such a step, and the others learn. This is said once; "
+    "cfg['%s'] of the component counts the steps"
+)
+
+NanGradientT = Literal["stop", "skip"]
 
 
 class Multitask(TrainablePipe):
@@ -50,15 +63,31 @@ class Multitask(TrainablePipe):
     """
 
     def __init__(
-        self, vocab: Vocab, model: EncoderT, name: str = "multitask", *, heads: Mapping[str, Any], weighting: Any
+        self,
+        vocab: Vocab,
+        model: EncoderT,
+        name: str = "multitask",
+        *,
+        heads: Mapping[str, Any],
+        weighting: Any,
+        nan_gradient: NanGradientT = "stop",
+        readout_every: int = READOUT_EVERY,
     ) -> None:
         """vocab (Vocab): The shared vocabulary.
         model (EncoderT): The shared encoder.
         name (str): Name in the pipeline.
         heads (Mapping[str, Head]): The heads by name.
         weighting (Weighting): How the heads' losses and gradients become one.
+        nan_gradient (str): "stop" or "skip": what to do if the loss or the gradient of a head is NaN or infinite.
+        readout_every (int): Number of steps between two measurements of the losses' gradients, on average; 0 to measure
+            none.
         """
         check_heads(heads, name)
+        if readout_every < 0:
+            raise ValueError(
+                f"component {name!r}: readout_every is {readout_every}, expected a number of steps, or 0 to measure no "
+                "gradients"
+            )
         self.vocab = vocab
         self.name = name
         # `spacy find-threshold` sets "heads.NAME.threshold" here too; what counts is the config that it loads with.
@@ -68,7 +97,9 @@ class Multitask(TrainablePipe):
         for key, head in self.heads.items():
             head.name = key
         self.weighting.bind(list(self.heads))
+        self.nan_gradient = nan_gradient
         self._weighing = Weighing(self.weighting, self.heads, name)
+        self._readout = BalanceReadout(readout_every)
         self._pairs = find_consistent(self.heads)
         self._order = run_order(self.heads, self._pairs)
         self.model = build_multitask_model(model, self._in_order(), self.weighting)
@@ -78,6 +109,7 @@ class Multitask(TrainablePipe):
         self.progress = HeadProgress()
         self.selections: dict[str, SelectionT] = {}
         self._is_new = False
+        self._said: set[str] = set()
         self.main_scores: dict[str, float | None] = {}
         self.corpus_scores: dict[str, dict[str, float]] = {}
 
@@ -95,6 +127,23 @@ class Multitask(TrainablePipe):
     def label_data(self) -> dict[str, list[str]]:
         """The labels of each head that has any, in the form that `spacy init labels` writes and `initialize` reads."""
         return {key: list(head.labels) for key, head in self.heads.items() if isinstance(head, HasLabels)}
+
+    @property
+    def readout(self) -> ReadoutT:
+        """How the heads have shared the encoder in all steps so far: each head's loss, weight, gradient norm and share
+        of the encoder's movement, and each two heads' conflict. `balance/readout_sums.py` describes it.
+        """
+        return dict(self._readout.shown)
+
+    def show_readout(self, nlp: Language) -> None:
+        """Show the read-out in `nlp.meta["spacy_mtl"]["balance"]` under the component's name, and keep it up to date
+        there. `initialize` and `spacy_mtl.Logger.v1` do this.
+        """
+        self._readout.show_in(nlp, self.name)
+
+    def take_readout(self) -> ReadoutT:
+        """Get the read-out of the steps since the last call. `spacy_mtl.Logger.v1` calls it at each evaluation."""
+        return self._readout.take()
 
     def add_label(self, label: str, head: str | None = None) -> int:
         """Add a label to a head, before or after training. The network grows, and predicts the old labels as before.
@@ -146,17 +195,22 @@ class Multitask(TrainablePipe):
         drop: float = 0.0,
         sgd: Optimizer | None = None,
         losses: dict[str, float] | None = None,
+        only: str | None = None,
     ) -> dict[str, float]:
         """Learn from a batch. Each head learns from the examples that carry its annotation; the heads' gradients reach
         the encoder in one backward pass. A batch that no head can learn from changes nothing. The loss of a head whose
         weight is 0 moves nothing: neither the head, nor the encoder, nor what the head is conditioned on. Such a head
         still learns from the losses of heads that are conditioned on it.
 
-        Raises a ValueError that names the head if its loss or its gradient is NaN or infinite. The weights are as
-        before the batch, and no gradient is left.
+        If the loss or the gradient of a head is NaN or infinite, there is a ValueError that names the head; the weights
+        are as before the batch, and no gradient is left. With `nan_gradient = "skip"` the head takes no part in the
+        step instead, and the others learn: the head stays as it is, and so does what it sends to the encoder and to
+        heads that it is conditioned on.
 
         losses (dict[str, float] | None): Gets the weighted total under the component's name and each head's own loss
             (nats) under "name/head".
+        only (str | None): Backpropagate the loss of this head alone, with the weight 1. Neither the weighting nor the
+            read-out learns of such a step, and it does not count.
         """
         examples = list(examples)
         validate_examples(examples, "Multitask.update")
@@ -167,10 +221,32 @@ class Multitask(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return losses
         with one_blas_thread(sum(map(len, docs))):
-            self._learn(examples, docs, drop=drop, losses=losses)
+            self._learn(examples, docs, drop=drop, losses=losses, only=only)
         if sgd:
             self.finish_update(sgd)
         return losses
+
+    def losses_on(self, examples: Iterable[Example]) -> dict[str, float]:
+        """Compute the losses of a batch without learning from it, and without dropout. Over a listener the docs must
+        have passed the upstream pipe.
+
+        RETURNS: In nats, by the name of each head that finds gold.
+        """
+        examples = list(examples)
+        validate_examples(examples, "Multitask.losses_on")
+        docs, views = [eg.predicted for eg in examples], HeadViews(examples)
+        update_constraints(self.heads, self._pairs, views)
+        prepare = Decoding(self.heads, self._pairs, docs, views).prepare
+        with one_blas_thread(sum(map(len, docs))):
+            tokvecs = self.encoder.predict(docs)
+            run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=False, prepare=prepare)
+            return get_losses(self.heads, views, run)[0]
+
+    def drop_gradients(self) -> None:
+        """Forget all gradients since the last `finish_update`."""
+        drop_gradients(self.model)
+        self._with_gradient.clear()
+        self._shared_with_gradient = False
 
     def rehearse(
         self,
@@ -195,6 +271,7 @@ class Multitask(TrainablePipe):
             check_vectors(self.model, docs, self.name)
         prepare = Decoding(self.heads, self._pairs, docs).prepare
         lesson = compare_with_teacher(self._rehearsal_model, self.model, self._in_order(), docs, prepare=prepare)
+        lesson.run.skip_broken = self.nan_gradient == "skip"
         self._backprop(lesson.run, lesson.bp_tokvecs, lesson.d_scores, step=None)
         losses[self.name] += lesson.loss
         if sgd:
@@ -253,7 +330,10 @@ class Multitask(TrainablePipe):
         if not any(len(eg.predicted) for eg in examples):
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
         initialize_networks(self.encoder, self._in_order(), self._pairs, examples)
-        self._weighing.prepare(self.encoder, nlp)
+        self._readout.reset()
+        if nlp is not None:
+            self._weighing.prepare(self.encoder, nlp)
+            self.show_readout(nlp)
         self._is_new = True
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
@@ -287,6 +367,7 @@ class Multitask(TrainablePipe):
         contents = {
             "cfg": lambda: srsly.json_dumps(self.cfg).encode(),
             "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
+            READOUT: self._readout.to_bytes,
         }
         return bytes(srsly.msgpack_dumps(self._parts().write(contents, exclude=exclude)))
 
@@ -302,7 +383,7 @@ class Multitask(TrainablePipe):
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save "cfg", "vocab" and each part in a folder, see `saving`."""
         folder, exclude = Path(path), list(exclude)
-        contents = {"cfg": lambda: srsly.json_dumps(self.cfg, indent=2).encode()}
+        contents = {"cfg": lambda: srsly.json_dumps(self.cfg, indent=2).encode(), READOUT: self._readout.to_bytes}
         for name, data in self._parts().write(contents, exclude=exclude).items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
@@ -332,8 +413,12 @@ class Multitask(TrainablePipe):
         self._parts().read(contents, exclude=exclude)
         if "cfg" in contents and "cfg" not in exclude:
             self.cfg.update(srsly.json_loads(contents["cfg"]().decode()))
+        if READOUT in contents and READOUT not in exclude:
+            self._readout.from_bytes(contents[READOUT]())
 
-    def _learn(self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float]) -> None:
+    def _learn(
+        self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float], only: str | None
+    ) -> None:
         """Add the gradients of a batch, and its losses to `losses`. Heads that are done take no part in the weighting:
         their losses keep the factors that they had, or have none.
         """
@@ -342,10 +427,15 @@ class Multitask(TrainablePipe):
         views = HeadViews(examples)
         update_constraints(self.heads, self._pairs, views)
         decoding = Decoding(self.heads, self._pairs, docs, views)
-        self._weighing.prepare(self.encoder)
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
         run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
-        own, d_scores = get_losses(self.heads, views, run.scores)
+        run.skip_broken = self.nan_gradient == "skip"
+        own, d_scores = get_losses(self.heads, views, run)
+        if only is not None:
+            self._backprop(run, bp_tokvecs, {key: d_scores[key] for key in (only,) if key in d_scores}, step=None)
+            for key, loss in own.items():
+                losses[f"{self.name}/{key}"] += loss
+            return
         done = self.progress.done()
         factors = {key: self.progress.factor(key) for key in done}
         sharing = {key: loss for key, loss in own.items() if key not in done}
@@ -355,11 +445,13 @@ class Multitask(TrainablePipe):
             factors |= self.weighting.weights(sharing, step)
         weighted = {key: gradient * factors[key] for key, gradient in d_scores.items() if factors[key] != 0}
         alone = {key: weighted.pop(key) for key in done if key in weighted}
-        self._backprop(run, bp_tokvecs, weighted, step=step, alone=alone)
+        merged, measured = self._backprop(run, bp_tokvecs, weighted, step=step, alone=alone)
+        learned = {key: loss for key, loss in own.items() if key not in run.skipped}
+        losses[self.name] += sum(factors[key] * loss for key, loss in learned.items())
         if step is not None:
+            self._readout.add({key: learned[key] for key in sharing if key in learned}, factors, step, merged, measured)
             self.cfg[N_STEPS] = step.number + 1
             self.progress.keep_factors({key: factors[key] for key in sharing})
-        losses[self.name] += sum(factors[key] * loss for key, loss in own.items())
         for key, loss in own.items():
             losses[f"{self.name}/{key}"] += loss
 
@@ -371,28 +463,47 @@ class Multitask(TrainablePipe):
         *,
         step: Step | None,
         alone: AllScoresT | None = None,
-    ) -> None:
+    ) -> tuple[Merged, Measured | None]:
         """Add the gradients of these heads' losses, or none at all.
 
         bp_tokvecs (Callable | None): Backprop of the encoder; None leaves it as it is.
         step (Step | None): What the weighting sees of the step; None for the plain sum.
         alone (AllScoresT | None): Gradients of losses that move their own heads only.
+        RETURNS: What the weighting made of the gradients, and what was measured of them for the read-out.
         """
         alone = alone or {}
         try:
             run.backprop_alone(alone)
-            d_tokvecs = run.backprop(d_scores) if step is None else self._weighing.merge(run, d_scores, step)
+            if step is None:
+                merged = Merged(run.backprop(d_scores))
+            else:
+                merged = self._weighing.merge(run, d_scores, step, self.encoder)
             if d_scores:
-                check_gradient(d_tokvecs, f"weighting {type(self.weighting).__name__}")
+                check_gradient(merged.d_tokvecs, f"weighting {type(self.weighting).__name__}")
         except NotFinite:
-            drop_gradients(self.model)
-            self._with_gradient.clear()
-            self._shared_with_gradient = False
+            self.drop_gradients()
             raise
-        if bp_tokvecs and (d_scores or any(is_last_of_several(node) for node in find_listeners(self.model))):
-            bp_tokvecs(Ragged(d_tokvecs, run.tokvecs.lengths))
-        self._shared_with_gradient |= bool(d_scores)
-        self._with_gradient |= trained_heads(self.heads, d_scores) | set(alone)
+        measured = None
+        if step is not None and d_scores and not run.skipped and self._readout.is_due(step.number):
+            measured = self._readout.measure(run, d_scores, merged, self.encoder)
+        learned = d_scores.keys() - run.skipped.keys()
+        if bp_tokvecs and (learned or any(is_last_of_several(node) for node in find_listeners(self.model))):
+            bp_tokvecs(Ragged(merged.d_tokvecs, run.tokvecs.lengths))
+        self._shared_with_gradient |= bool(learned)
+        trained = trained_heads(self.heads, learned) | alone.keys()
+        self._with_gradient = (self._with_gradient | trained) - run.skipped.keys()
+        self._count_skipped(run)
+        return merged, measured
+
+    def _count_skipped(self, run: HeadsRun) -> None:
+        """Count the steps that heads were left out of, and drop what another loss has left in their networks."""
+        counts: dict[str, int] = self.cfg.setdefault(N_SKIPPED, {}) if run.skipped else {}
+        for key, error in run.skipped.items():
+            drop_gradients(run.layers[key])
+            counts[key] = counts.get(key, 0) + 1
+            if key not in self._said:
+                self._said.add(key)
+                logger.warning(SKIPS, error.found, N_SKIPPED)
 
     def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
         """The annotation of the docs by these heads."""

@@ -1,22 +1,39 @@
 """The losses of a batch, and what the weighting is given to make one gradient of them."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from spacy.language import Language
 from spacy.training import Example
 from thinc.api import Model
-from thinc.types import Floats2d
+from thinc.types import Floats1d, Floats2d
 
-from ..layers.last_layer import LastLayer
-from ..network.last_layer_gradients import last_layer_gradients, want_last_layer
+from ..network.finite_gradients import NotFinite, check_loss
+from ..network.last_layer_gradients import check_last_layer, find_last_layer, last_layer_gradients
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Adversarial, CountsGold, Head
-from ..protocols.weighting import LearnsByHead, MergesGradients, Step, Weighting
+from ..protocols.weighting import LearnsByHead, MergesGradients, ReportsFactors, Step, Weighting
 from .head_views import HeadViews
+
+
+@dataclass
+class Merged:
+    """What the weighting made of the gradients of a step.
+
+    d_tokvecs (Floats2d): The gradient at the shared vectors, (n_tokens, width).
+    gradients (Mapping[str, Floats2d]): The gradient of each weighted loss at the shared vectors, by head; empty if only
+        their sum was computed.
+    last_layer (Mapping[str, Floats1d]): The same at the parameters of the last shared layer, if they were needed.
+    factors (Mapping[str, float]): How much of each gradient is in the result, by head; 1.0 for heads without an entry.
+    """
+
+    d_tokvecs: Floats2d
+    gradients: Mapping[str, Floats2d] = field(default_factory=dict)
+    last_layer: Mapping[str, Floats1d] = field(default_factory=dict)
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 class Weighing:
@@ -31,17 +48,15 @@ class Weighing:
         self.heads = heads
         self.name = name
         self._corpus_sizes: Mapping[str, int] = {}
-        self._last_layer: LastLayer | None = None
 
-    def prepare(self, encoder: EncoderT, nlp: Language | None = None) -> None:
-        """Get what the weighting needs. Without a pipeline the encoder must be the component's own.
+    def prepare(self, encoder: EncoderT, nlp: Language) -> None:
+        """Read what the weighting needs of the pipeline.
 
         RAISES ValueError: The weighting needs the last layer, and this encoder can't give it.
         """
-        if nlp is not None:
-            self._corpus_sizes = dict(nlp.meta.get("spacy_mtl", {}).get("corpus_sizes", {}))
-        if self.weighting.needs == "last_layer" and (nlp is not None or self._last_layer is None):
-            self._last_layer = want_last_layer(encoder, nlp, self.name, type(self.weighting).__name__)
+        self._corpus_sizes = dict(nlp.meta.get("spacy_mtl", {}).get("corpus_sizes", {}))
+        if self.weighting.needs == "last_layer":
+            check_last_layer(encoder, nlp, self.name, type(self.weighting).__name__)
 
     def step(
         self, number: int, views: HeadViews, losses: Mapping[str, float], scores: Mapping[str, float | None]
@@ -62,14 +77,32 @@ class Weighing:
             count_units=lambda: {key: count_units(self.heads[key], views.of(key)) for key in losses},
         )
 
-    def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step) -> Floats2d:
-        """One gradient at the shared vectors, (n_tokens, width): zero without losses, unchanged if a loss is alone."""
-        if len(d_scores) <= 1 or not isinstance(self.weighting, MergesGradients):
-            return run.backprop(d_scores)
+    def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step, encoder: EncoderT) -> Merged:
+        """Compute one gradient at the shared vectors. Without losses it is zero, and a loss that is alone is
+        not changed. Over a frozen encoder, which
+        needs no gradient, a weighting that needs the last layer has nothing to combine.
+        """
+        if len(d_scores) <= 1:
+            d_tokvecs = run.backprop(d_scores)
+            return Merged(d_tokvecs, dict.fromkeys(d_scores, d_tokvecs))
+        if not isinstance(self.weighting, MergesGradients):
+            return Merged(run.backprop(d_scores))
+        last_layer = None
+        if self.weighting.needs == "last_layer":
+            last_layer = find_last_layer(encoder, self.name, type(self.weighting).__name__)
+            if last_layer is None:
+                return Merged(run.backprop(d_scores))
         gradients = run.backprop_each(d_scores)
-        if self._last_layer is not None:
-            step.last_layer = last_layer_gradients(self._last_layer, gradients)
-        return self.weighting.merge(gradients, step)
+        if last_layer is not None:
+            step.last_layer = last_layer_gradients(last_layer, gradients)
+            for name, gradient in step.last_layer.items():
+                run.check(name, gradient)
+        gradients = {name: gradient for name, gradient in gradients.items() if name not in run.skipped}
+        if len(gradients) < 2:
+            return Merged(_only(gradients, run), gradients, step.last_layer)
+        d_tokvecs = self.weighting.merge(gradients, step)
+        factors = self.weighting.last_factors if isinstance(self.weighting, ReportsFactors) else {}
+        return Merged(d_tokvecs, gradients, step.last_layer, factors)
 
     def layers_to_move(self) -> list[Model[Any, Any]]:
         """What of the weighting's network the optimizer may change."""
@@ -84,21 +117,26 @@ def has_gradient(layer: Model[Any, Any]) -> bool:
     return any(bool(node.get_grad(name).any()) for node, name in nodes)
 
 
-def get_losses(heads: Mapping[str, Head], views: HeadViews, scores: AllScoresT) -> tuple[dict[str, float], AllScoresT]:
-    """Compute the losses of the heads that find gold in the batch.
+def _only(gradients: Mapping[str, Floats2d], run: HeadsRun) -> Floats2d:
+    """Get the gradient that is left, or zeros."""
+    return next(iter(gradients.values())) if gradients else run.backprop({})
 
-    RAISES ValueError: A loss is NaN or infinite; the error names the head.
+
+def get_losses(heads: Mapping[str, Head], views: HeadViews, run: HeadsRun) -> tuple[dict[str, float], AllScoresT]:
+    """Compute the losses of the heads that find gold in the batch, without the heads that are skipped.
+
+    RAISES NotFinite: A loss is NaN or infinite, and heads are not to be skipped; the error names the head.
     RETURNS: loss and gradient by the name of the head.
     """
     losses: dict[str, float] = {}
     d_scores: AllScoresT = {}
     for key, head in heads.items():
-        loss, gradient = head.get_loss(views.of(key), scores[key])
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"head {key!r}: its loss is {loss}, so this batch was not learned from and the weights are as "
-                "before it; lower the learning rate or the head's weight, or check the encoder's vectors"
-            )
+        loss, gradient = head.get_loss(views.of(key), run.scores[key])
+        try:
+            check_loss(loss, f"head {key!r}")
+        except NotFinite as error:
+            run.skip(key, error)
+            continue
         if gradient is not None:
             losses[key], d_scores[key] = loss, gradient
     return losses, d_scores

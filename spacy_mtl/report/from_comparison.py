@@ -84,4 +84,6 @@ def sides_of(head: str, comparison: Comparison, split: str, runs: Mapping[str, T
 def _trained(folder: Path, run: RunSummary, split: str) -> TrainedRun:
     own = folder / run.folder
     decisions = partial(load_decisions, own, split)
-    return TrainedRun(run.name, run.system, run.seed, tuple(run.heads), run.scores, read_steps(own), decisions)
+    return TrainedRun(
+        run.name, run.system, run.seed, tuple(run.heads), run.scores, read_steps(own), decisions=decisions
+    )

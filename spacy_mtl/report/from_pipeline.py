@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -12,6 +13,7 @@ from ..experiments.evaluate import corpus_names
 from ..experiments.predictions import decisions_of, score
 from ..origin import mark
 from ..protocols.head import Head
+from ..protocols.readout import HasReadout
 from ..readers.corpus import Corpus
 from ..readers.pipeline_heads import heads_of
 from .report_data import ReportData, Side, TrainedRun
@@ -32,7 +34,9 @@ def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str) -> Repo
     check_gold(heads, [eg.reference for eg in examples], paths)
     scores, verdicts = score(nlp, examples)
     decisions = {key: decisions_of(head, examples, verdicts[key]) for key, head in heads.items()}
-    run = TrainedRun(name, name, 0, tuple(heads), {SPLIT: scores}, decisions=decisions.get)
+    pipes: dict[str, Any] = dict(nlp.pipeline)
+    balance = {key: pipe.readout for key, pipe in pipes.items() if isinstance(pipe, HasReadout)}
+    run = TrainedRun(name, name, 0, tuple(heads), {SPLIT: scores}, balance=balance, decisions=decisions.get)
     data = ", ".join(corpus_names(paths))
     return ReportData(
         title=f"Report on {name}",

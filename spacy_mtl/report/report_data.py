@@ -30,6 +30,7 @@ class TrainedRun:
     scores (dict[str, dict[str, Any]]): Split -> what `nlp.evaluate` returned.
     steps (list[dict[str, Any]]): One entry an evaluation during training, as `spacy_mtl.Logger.v1` writes them; empty
         if they are not known.
+    balance (dict[str, dict[str, Any]]): Component -> its read-out of the whole training, where `steps` has none.
     decisions (Callable[[str], Decisions | None]): Gets the decisions of a head on the docs of the report; None for a
         head that does not show any, and where no doc has its gold.
     """
@@ -40,6 +41,7 @@ class TrainedRun:
     heads: tuple[str, ...]
     scores: dict[str, dict[str, Any]]
     steps: list[dict[str, Any]] = field(default_factory=list)
+    balance: dict[str, dict[str, Any]] = field(default_factory=dict)
     decisions: DecideT = no_decisions
 
 

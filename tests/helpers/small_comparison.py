@@ -70,7 +70,8 @@ def train_run(
     own = folder / "runs" / name
     fix_random_seed(seed)
     nlp = spacy.blank("en")
-    nlp.add_pipe("multitask", config={"model": MODEL, "heads": {key: deepcopy(HEADS[key]) for key in heads}})
+    settings = {"model": MODEL, "heads": {key: deepcopy(HEADS[key]) for key in heads}, "readout_every": 2}
+    pipe: Any = nlp.add_pipe("multitask", config=settings)
     gold = {split: list(DocBin().from_disk(path).get_docs(nlp.vocab)) for split, path in data.items()}
     train = [Example(bare(nlp, doc), doc) for doc in gold["train"]]
     optimizer = nlp.initialize(lambda: train)
@@ -84,7 +85,7 @@ def train_run(
         numbers = {key: value for key, value in scores.items() if isinstance(value, float)}
         per_step = {key: value / 10 for key, value in losses.items()}
         lines.append({"epoch": 0, "step": step + 10, "words": 0, "seconds": 0.0, "score": 0.0, "losses": per_step})
-        lines[-1]["scores"] = numbers
+        lines[-1] |= {"scores": numbers, "balance": {"multitask": pipe.take_readout()}}
     own.mkdir(parents=True)
     (own / "steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf8")
     nlp.to_disk(own / "model")

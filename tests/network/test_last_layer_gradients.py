@@ -1,13 +1,16 @@
 """What a weighting that needs "last_layer" sees: the gradient of each loss at the last shared layer's parameters."""
 
+import sys
+
 import numpy as np
 import pytest
 import spacy
-from pipelines import ENCODER, JOINT, LISTENER, heads_config, make_examples
+from pipelines import ENCODER, JOINT, LISTENER, has_moved, heads_config, make_examples, weights_of
 from thinc.api import fix_random_seed
 from tiny_transformers import write_bert
 
 import spacy_mtl  # noqa: F401  (the registries)
+from spacy_mtl.network.finite_gradients import drop_gradients
 
 CNN = ENCODER | {"@architectures": "spacy_mtl.HashEmbedCNN.v1", "maxout_pieces": 3}
 # the last head finds no gold in the batch
@@ -38,7 +41,7 @@ class Watching:
 spacy.registry.mtl_weightings.register("test.Watching.v1", func=Watching)
 
 
-def make(encoder, *, upstream=None):
+def make(encoder, *, upstream=None, others=None):
     fix_random_seed(0)
     nlp = spacy.blank("en")
     if upstream is not None:
@@ -46,6 +49,8 @@ def make(encoder, *, upstream=None):
     model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder}
     weighting = {"@mtl_weightings": "test.Watching.v1"}
     nlp.add_pipe("multitask", config={"model": model, "heads": HEADS, "weighting": weighting})
+    for name, config in (others or {}).items():
+        nlp.add_pipe(name, config=config)
     nlp.config["initialize"]["components"]["multitask"] = {"labels": {"mood": ["glad", "sad"]}}
     nlp.initialize(lambda: make_examples(nlp))
     return nlp
@@ -116,7 +121,107 @@ def test_an_encoder_that_can_not_give_them_is_refused():
         make(LISTENER, upstream=ENCODER)
 
 
-def test_a_transformer_is_refused(tmp_path):
+def transformer(folder, **settings):
     pytest.importorskip("transformers")
+    return {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": write_bert(folder, width=32), **settings}
+
+
+@pytest.mark.parametrize("listener", [False, True])
+def test_gradients_at_a_transformer_add_up_to_that_of_the_whole_backward_pass(listener, tmp_path):
+    encoder = transformer(tmp_path / "bert")
+    nlp = make(LISTENER, upstream=encoder) if listener else make(encoder)
+    learn(nlp)
+    for _, pipe in nlp.pipeline:
+        drop_gradients(pipe.model)
+    nlp.update(make_examples(nlp), sgd=False)
+    found = nlp.get_pipe("multitask").weighting.seen[-1][1]
+    assert set(found) == {"intent", "slots"}
+    shim = next(shim for _, pipe in nlp.pipeline for node in pipe.model.walk() for shim in node.shims)
+    expected = [param.grad.numpy().ravel() for param in shim.module.last_linear.parameters()]
+    np.testing.assert_allclose(sum(found.values()), np.concatenate(expected), rtol=1e-3, atol=1e-5)
+    assert all(np.abs(flat).max() > 1e-3 for flat in found.values())
+
+
+def test_a_compiled_transformer_and_one_of_spacy_transformers_are_refused(tmp_path):
     with refused():
-        make({"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": write_bert(tmp_path / "bert")})
+        make(transformer(tmp_path / "bert", compiled=True))
+    pytest.importorskip("spacy_transformers")
+    listener = {
+        "@architectures": "spacy-transformers.TransformerListener.v1",
+        "grad_factor": 1.0,
+        "pooling": {"@layers": "reduce_mean.v1"},
+    }
+    nlp = spacy.blank("en")
+    model = {"@architectures": "spacy-transformers.TransformerModel.v3", "name": str(tmp_path / "bert")}
+    model["get_spans"] = {"@span_getters": "spacy-transformers.doc_spans.v1"}
+    nlp.add_pipe("transformer", config={"model": model})
+    shared = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": listener}
+    weighting = {"@mtl_weightings": "test.Watching.v1"}
+    nlp.add_pipe("multitask", config={"model": shared, "heads": JOINT, "weighting": weighting})
+    with refused():
+        nlp.initialize(lambda: make_examples(nlp))
+
+
+def learn(nlp):
+    """Move the heads away from zero, where they send no gradient to the encoder."""
+    optimizer = nlp.create_optimizer()
+    for _ in range(3):
+        nlp.update(make_examples(nlp), sgd=optimizer)
+
+
+def seen_by(nlp):
+    """What the weighting sees of a step without dropout."""
+    nlp.update(make_examples(nlp), sgd=False)
+    return nlp.get_pipe("multitask").weighting.seen[-1][1]
+
+
+def same(found, expected):
+    assert found.keys() == expected.keys() == {"intent", "slots"}
+    assert all(np.abs(expected[name]).max() > 1e-3 for name in expected)
+    assert all(found[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-6) for name in expected)
+
+
+# several listeners: the first ones get another function from the pipe than the last one
+TAGGER = {"tagger": {"model": {"@architectures": "spacy.Tagger.v2", "tok2vec": LISTENER}}}
+
+
+without_tags = make_examples
+
+
+def with_tags(nlp):
+    found = without_tags(nlp)
+    for eg in found:
+        for token in eg.reference:
+            token.tag_ = "X"
+    return found
+
+
+@pytest.mark.parametrize("how", ["loaded", "sourced", "replaced"])
+@pytest.mark.parametrize("several", [False, True])
+def test_the_pipe_listened_to_is_found_in_the_first_step_whatever_came_before(how, several, tmp_path, monkeypatch):
+    if several:
+        monkeypatch.setattr(sys.modules[__name__], "make_examples", with_tags)
+    nlp = make(LISTENER, upstream=CNN, others=TAGGER if several else {})
+    learn(nlp)
+    expected = seen_by(nlp)
+    nlp.to_disk(tmp_path)
+    if how == "loaded":
+        nlp = spacy.load(tmp_path)
+    elif how == "sourced":
+        nlp, source = spacy.blank("en", vocab=nlp.vocab), nlp
+        nlp.add_pipe("tok2vec", source=source)
+        nlp.add_pipe("multitask", source=source)
+    else:
+        nlp.replace_listeners("tok2vec", "multitask", ["model.tok2vec"])
+    same(seen_by(nlp), expected)
+
+
+def test_over_a_frozen_pipe_there_is_nothing_to_combine():
+    nlp = make(LISTENER, upstream=CNN)
+    pipe = nlp.get_pipe("multitask")
+    learn(nlp)
+    n_seen, before = len(pipe.weighting.seen), [weights_of(pipe) for pipe in (nlp.get_pipe("tok2vec"), pipe)]
+    nlp.update(make_examples(nlp), sgd=nlp.create_optimizer(), exclude=["tok2vec"], annotates=["tok2vec"])
+    assert len(pipe.weighting.seen) == n_seen
+    moved = [has_moved(*pair) for pair in zip(before, map(weights_of, (nlp.get_pipe("tok2vec"), pipe)), strict=True)]
+    assert moved == [False, True]

@@ -3,6 +3,7 @@
 import html
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from typer.testing import CliRunner
 
+from spacy_mtl.balance.readout_sums import add_up
 from spacy_mtl.cli import mtl_cli
 from spacy_mtl.comparison.result import read_comparison, write_comparison
 from spacy_mtl.experiments.stored_docs import StoredDocs
@@ -24,9 +26,11 @@ from spacy_mtl.report.from_pipeline import data_of_pipeline
 from spacy_mtl.report.instructive_errors import choose_errors
 from spacy_mtl.report.label_counts import confusions, label_scores
 from spacy_mtl.report.page import make_page, write_page
+from spacy_mtl.report.report_data import Side
 from spacy_mtl.report.section import find_sections
+from spacy_mtl.report.sections.head_balance import joint_runs, make_balance_v1
 from spacy_mtl.report.shown_decisions import show_doc
-from spacy_mtl.report.templating import DASH, MINUS, duration, points, short, size
+from spacy_mtl.report.templating import DASH, MINUS, duration, points, short, signed, size
 
 EVIL = "<script>alert('x')</script>\"&"
 
@@ -73,12 +77,49 @@ def test_a_verdict_has_scores_change_and_interval(folder, page):
 
 def test_it_has_every_section_but_those_with_nothing_to_show(page):
     found = re.findall(r'<section id="([\w-]+)"', page)
-    assert found == ["verdicts", "curves", "labels", "confusions", "corpora", "errors", "cost", "details"]
+    assert found == ["verdicts", "curves", "balance", "labels", "confusions", "corpora", "errors", "cost", "details"]
 
 
 def test_it_says_what_each_training_corpus_gives(page):
     section = text_of(page[page.index('id="corpus-gold"') : page.index('<section id="errors"')])
     assert re.search(r"toy intent 40 40 100\.0 40 toy slots 20 40 50\.0 1,234", section)
+
+
+def section_of(page, name):
+    return re.search(rf'<section id="{name}".*?</section>', page, flags=re.DOTALL)[0]
+
+
+def test_the_balance_is_that_of_all_joint_trainings(data, page):
+    section = section_of(page, "balance")
+    runs = joint_runs(data)
+    assert len(runs) == 2
+    found = add_up(line["balance"]["multitask"] for run in runs for line in run.steps)
+    assert f"measured in {found['measured']} of 40 steps, at the parameters of the last shared layer" in text_of(
+        section
+    )
+    for name, head in found["heads"].items():
+        assert f"{name} {short(head['loss'])} {short(head['weight'])} {short(head['gradient_norm'])}" in text_of(
+            section
+        )
+    (pair,) = found["conflict"]
+    assert section.count(f">{signed(pair['cosine'])}</td>") == 2
+    # two heads with a curve of the loss and of the gradient norm; a weight that stays the same has none
+    assert section.count("<svg") == 4
+
+
+def test_the_balance_of_one_pipeline_has_no_curves(folder, data):
+    (path, *_) = sorted((folder / "runs").glob("joint-*/model"))
+    page = make_page(data_of_pipeline(spacy.load(path), [folder / "data" / "test.spacy"], name="toy"))
+    section = section_of(page, "balance")
+    assert "measured in" in text_of(section)
+    assert "Steps in conflict, %" in text_of(section)
+    assert "<svg" not in section
+
+
+def test_a_pipeline_that_was_never_trained_has_no_balance(data):
+    run = replace(joint_runs(data)[0], steps=[{"step": 0, "balance": {"multitask": {}}}], balance={"multitask": {}})
+    sides = {head: [Side("joint", "Joint", [run])] for head in data.sides}
+    assert make_balance_v1().render(replace(data, sides=sides)) is None
 
 
 def test_it_loads_nothing(page):
@@ -181,7 +222,7 @@ def test_one_pipeline_has_scores_labels_confusions_and_errors(evil, tmp_path):
     result = run("report", evil / "model", evil / "data.spacy", "--output", tmp_path / "out.html")
     assert result.exit_code == 0, result.output
     found = re.findall(r'<section id="([\w-]+)"', (tmp_path / "out.html").read_text(encoding="utf8"))
-    assert found == ["scores", "labels", "confusions", "errors"]
+    assert found == ["scores", "balance", "labels", "confusions", "errors"]
 
 
 def test_several_files_are_corpora(evil, tmp_path):

@@ -128,8 +128,7 @@ def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> Tok2VecBac
 
     backprops = run_parts(begin_part, list(zip(parts, seeds, strict=True)))
     last_layer: LastLayer = network.root.attrs[LAST_LAYER]
-    if last_layer.wanted:
-        last_layer.backprop = _last_layer_backprop([last for _, last in backprops], parts)
+    last_layer.backprop = _last_layer_backprop([last for _, last in backprops], parts)
 
     def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
         last_layer.backprop = None

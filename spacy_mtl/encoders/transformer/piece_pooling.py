@@ -80,6 +80,12 @@ class WordTransformer(nn.Module):
         config = self.transformer.config
         return int(config.pad_token_id) + 1 if BEHIND_PADDING.get(config.model_type, False) else 0
 
+    @property
+    def last_linear(self) -> nn.Module:
+        """The last linear layer of the transformer: the output matrix of its last block."""
+        matrices = [module for module in self.transformer.modules() if getattr(module, "weight", None) is not None]
+        return [m for m in matrices if m.weight.dim() == 2 and not isinstance(m, nn.Embedding)][-1]
+
     def piece_vectors(self, ids: Tensor) -> Tensor:
         """Copy the pieces' rows of the embedding table, detached from it, so that they have a gradient of their own."""
         return self.transformer.get_input_embeddings().weight.detach()[ids].requires_grad_()

@@ -154,6 +154,19 @@ class TransformerShim(PyTorchShim):
         for reading in readings:
             self._add_rows(reading)
 
+    def backprop_last(self, readings: Sequence[Reading], gradients: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Compute the gradient of the last linear layer's parameters alone, flat, (n_params,). The readings keep what
+        they need for further backward passes, and no gradient is stored. Arguments as in `backprop`.
+        """
+        params = list(self._model.last_linear.parameters())
+        largest = torch.ones((), device=self.device)
+        if self._mixed_precision:
+            # Small gradients would be 0 in 16 bits.
+            largest = torch.stack([gradient.abs().max() for gradient in gradients]).max().clamp(min=1e-30)
+        outputs, scaled = [reading.output for reading in readings], [gradient / largest for gradient in gradients]
+        found = torch.autograd.grad(outputs, params, scaled, retain_graph=True)
+        return torch.cat([gradient.flatten() for gradient in found]) * largest
+
     def _add_rows(self, reading: Reading) -> None:
         """Add the gradient of the pieces' vectors to the gradient of the embedding table."""
         if reading.vectors is None or reading.vectors.grad is None:

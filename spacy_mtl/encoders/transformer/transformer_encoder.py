@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from spacy.tokens import Doc
 from thinc.api import Model, torch2xp, xp2torch
 from thinc.compat import torch
-from thinc.types import Floats2d
+from thinc.types import Floats1d, Floats2d
 
 from ...extras import EXTRA
+from ...layers.last_layer import LAST_LAYER, LastLayer
 from ...layers.slices import Slices, join
 from ...protocols.arrays import Tok2VecBackpropT, Tok2VecT
 from .piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
@@ -47,7 +48,10 @@ def make_transformer_encoder_v1(
     overlap (int): Number of pieces that neighbouring windows of a long doc share. A word takes its vector from the
         window that holds most of its neighbours.
     mixed_precision (bool): Compute in 16 bits where that is safe. Training with it needs a GPU.
-    compiled (bool): Use `torch.compile` on a GPU.
+    compiled (bool): Use `torch.compile` on a GPU. Weightings can then compare gradients only at the shared vectors.
+
+    Weightings with `at = "last_layer"` compare the gradients of the transformer's last linear layer: the output matrix
+    of its last block, and the bias. With `layers = "all"` that leaves out what flows back to the layers before it.
     """
     if pooling not in POOLINGS:
         raise ValueError(f"TransformerEncoder: pooling is {pooling!r}, expected one of {list(POOLINGS)}")
@@ -67,12 +71,16 @@ def make_transformer_encoder_v1(
 
     settings = {"pooling": pooling, "all_layers": layers == "all"}
     shim = TransformerShim(settings=settings, mixed_precision=mixed_precision, compiled=compiled)
+    attrs: dict[str, Any] = {"name": name, "max_batch": max_batch, "overlap": overlap, EXTRA: "transformers"}
+    if not compiled:
+        # The backward pass of a compiled transformer can only be run as a whole, and once.
+        attrs[LAST_LAYER] = LastLayer()
     return Model(
         "transformer_encoder",
         forward,
         init=init,
         dims={"nO": None},
-        attrs={"name": name, "max_batch": max_batch, "overlap": overlap, EXTRA: "transformers"},
+        attrs=attrs,
         shims=[shim],
     )
 
@@ -101,7 +109,13 @@ def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floa
             words.append(rows)
             readings.append(reading)
 
+    def backprop_last(d_tokvecs: Floats2d) -> Floats1d:
+        dY = xp2torch(d_tokvecs, device=shim.device)
+        return cast(Floats1d, torch2xp(shim.backprop_last(readings, [dY[rows] for rows in words])))
+
     def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
+        if last_layer is not None:
+            last_layer.backprop = None
         dY = xp2torch(join(d_tokvecs, model.ops), device=shim.device)
         if batches:
             with memory_error(batches[0], model):
@@ -109,6 +123,9 @@ def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floa
         readings.clear()
         return []
 
+    last_layer: LastLayer | None = model.attrs.get(LAST_LAYER)
+    if is_train and last_layer is not None:
+        last_layer.backprop = backprop_last
     return Slices(torch2xp(tokvecs), lengths), backprop
 
 

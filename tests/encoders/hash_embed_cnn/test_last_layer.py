@@ -1,6 +1,7 @@
 """The backprop of the last layer alone gives the gradients that the whole backward pass gives."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -26,7 +27,6 @@ def test_equals_what_the_whole_backward_pass_adds(settings):
     docs = [nlp.make_doc(text) for text in ("play some jazz in New York", "", "stop", "who is it")]
     model.initialize(docs)
     last_layer = model.attrs[LAST_LAYER]
-    last_layer.wanted = True
     tokvecs, backprop = model(docs, True)
     rng = np.random.default_rng(0)
     d_tokvecs = [rng.normal(size=one.shape).astype("f") for one in tokvecs]
@@ -45,15 +45,15 @@ def test_equals_what_the_whole_backward_pass_adds(settings):
     assert last_layer.backprop is None
 
 
-def test_is_left_only_if_it_is_wanted_and_is_neither_copied_nor_saved():
+def test_is_set_in_training_alone_and_is_neither_copied_nor_saved():
     model = make_encoder()
     docs = [spacy.blank("en").make_doc("play some jazz")]
     model.initialize(docs)
-    model(docs, True)
+    model.predict(docs)
     assert model.attrs[LAST_LAYER].backprop is None
-    model.attrs[LAST_LAYER].wanted = True
     model(docs, True)
     assert model.attrs[LAST_LAYER].backprop is not None
-    assert not copy.deepcopy(model.attrs[LAST_LAYER]).wanted
+    assert copy.deepcopy(model.attrs[LAST_LAYER]).backprop is None
+    assert pickle.loads(pickle.dumps(model.attrs[LAST_LAYER])).backprop is None
     loaded = make_encoder().from_bytes(model.to_bytes())
-    assert not loaded.attrs[LAST_LAYER].wanted
+    assert loaded.attrs[LAST_LAYER].backprop is None
