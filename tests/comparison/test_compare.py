@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
+from engines import QUICK
 from multi import write
 from pipelines import heads_config
 from spacy.tokens import DocBin
@@ -32,28 +33,6 @@ HEADS = heads_config(intent={"kind": "DocClassifier"}, slots={"kind": "EntityRec
 STEPS = {"max_steps": 6, "eval_frequency": 3}
 # Seconds after which a process counts as hanging, on a busy machine.
 LONG = 600
-
-
-class InThisProcess:
-    """An engine that trains one run after the other in this process."""
-
-    def __init__(self, settings):
-        self.trained = []
-
-    def run_all(self, folders, watcher):
-        for folder in folders:
-            watcher.started(folder)
-            self.trained.append(folder.run.system)
-            try:
-                carry_out(folder.path)
-            except Exception as error:
-                (folder.path / LOG).write_text(f"{error}\n")
-            watcher.advanced(folder, 6)
-            watcher.ended(folder)
-
-
-registry.mtl_engines.register("in_this_process", func=InThisProcess)
-QUICK = Running(engine="in_this_process", costs=False)
 
 
 @pytest.fixture(scope="module")
