@@ -63,8 +63,8 @@ class Weighing:
         )
 
     def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step) -> Floats2d:
-        """One gradient at the shared vectors, (n_tokens, width). A loss that is alone is not changed."""
-        if len(d_scores) == 1 or not isinstance(self.weighting, MergesGradients):
+        """One gradient at the shared vectors, (n_tokens, width): zero without losses, unchanged if a loss is alone."""
+        if len(d_scores) <= 1 or not isinstance(self.weighting, MergesGradients):
             return run.backprop(d_scores)
         gradients = run.backprop_each(d_scores)
         if self._last_layer is not None:
