@@ -31,7 +31,7 @@ class Patience:
 
 @dataclass
 class Record:
-    """What is known of a head. Steps count from 0, as in spaCy's log.
+    """What is known of a head that has learned. Steps count from 0, as in spaCy's log.
 
     best_score (float): Its highest main score.
     best_step (int): The step of that evaluation, the first one of several that are equal.
@@ -50,7 +50,7 @@ class State:
     """What a training's state includes.
 
     n_steps (int): Number of steps taken.
-    records (dict[str, Record]): By head, of those that have been evaluated.
+    records (dict[str, Record]): By head, of those that have learned and been evaluated.
     factors (dict[str, float]): The factor of each head's loss in the last step in which it moved the encoder.
     best (dict[str, CopyT]): The best weights of the heads that may become done.
     newly_done (list[str]): Heads that get their best weights at the next step.
@@ -136,7 +136,8 @@ class HeadProgress:
         """Take note of an evaluation. It counts if there was a step since the one before, since a trained pipeline may
         be evaluated on any docs.
 
-        scores (Mapping[str, float | None]): The main scores. For a head without one, there was no evaluation.
+        scores (Mapping[str, float | None]): The main scores. For a head without one there was no evaluation, nor for
+            one that has not learned yet: a schedule may let it begin late.
         heads (Mapping[str, Head]): The heads with the weights that were evaluated, which may be averages.
         RETURNS (bool): Whether it counts.
         """
@@ -144,9 +145,9 @@ class HeadProgress:
             return False
         self._has_learned = False
         for key, score in scores.items():
-            if score is not None:
+            if score is not None and self._state.factors.get(key):
                 self._observe_head(key, float(score), heads[key])
-            elif key in self._patience:
+            elif score is None and key in self._patience:
                 logger.warning(
                     "head '%s' has a patience but no score: none of the docs to evaluate carries its annotation, so it "
                     "will not be done",

@@ -192,6 +192,21 @@ def test_patience_is_counted_in_steps_from_the_first_of_the_best_evaluations():
     assert done == [False, False, False, True]  # at steps 0, 2, 4, 6
 
 
+def test_a_head_that_begins_late_is_not_done_before():
+    late = {"@schedules": "constant_then.v1", "rate": 0.0, "steps": 4,
+            "schedule": {"@schedules": "constant.v1", "rate": 1.0}}  # fmt: skip
+    nlp = make_cnn(use("Scheduled", schedules={"intent": late}))
+    optimizer = make_optimizer(nlp, 1e-9)
+    start(nlp, {"intent": 2})
+    records = []
+    for _ in range(7):
+        step(nlp, optimizer)
+        evaluate(nlp, optimizer)
+        records.append(nlp.get_pipe("multitask").progress.records.get("intent"))
+    assert records[:4] == [None] * 4
+    assert (records[-1].best_step, records[-1].done_at) == (4, 6)
+
+
 def test_a_head_without_score_is_not_done_and_the_log_says_why(caplog):
     nlp = make_cnn(use("Static"))
     optimizer = make_optimizer(nlp)
