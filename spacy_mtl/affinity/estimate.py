@@ -59,6 +59,7 @@ class Affinity:
     affinity (dict[str, dict[str, float | None]]): Head -> head for which it is good or bad -> mean affinity; None if
         the two were never in one measured batch.
     counts (dict[str, dict[str, int]]): Number of batches behind each mean.
+    together (list[list[str]]): Heads that stay in one group, since one is conditioned on another, or decoded with it.
     groupings (list[Grouping]): The best grouping for each number of groups.
     suggested (Grouping): The best of these.
     """
@@ -71,6 +72,7 @@ class Affinity:
     measured: int
     affinity: dict[str, dict[str, float | None]]
     counts: dict[str, dict[str, int]]
+    together: list[list[str]]
     groupings: list[Grouping]
     suggested: Grouping
 
@@ -179,7 +181,8 @@ def put_together(
             f"none of the {len(found)} measured batches has gold for two of the heads {heads}; let batches mix "
             "corpora, annotate docs for several heads, or measure more often"
         )
-    groupings = best_groupings(heads, pairs, units_of(all_heads, heads), settings.max_groups)
+    units = units_of(all_heads, heads)
+    groupings = best_groupings(heads, pairs, units, settings.max_groups)
     return Affinity(
         config=name,
         heads=heads,
@@ -189,6 +192,7 @@ def put_together(
         measured=len(found),
         affinity={one: {other: pairs.get((one, other)) for other in heads} for one in heads},
         counts={one: {other: len(values[one, other]) for other in heads} for one in heads},
+        together=[list(unit) for unit in units if len(unit) > 1],
         groupings=groupings,
         suggested=choose(groupings),
     )

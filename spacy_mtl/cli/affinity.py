@@ -84,6 +84,8 @@ def print_affinity(found: Affinity) -> None:
     msg.divider("Which heads to train together")
     shown = [(str(len(one.groups)), describe(one), show(one.affinity)) for one in found.groupings]
     msg.table(shown, header=("groups", "heads", "mean affinity"), divider=True, aligns=("r", "l", "r"))
+    for heads in found.together:
+        msg.text(f"{' + '.join(heads)} stay together: one is conditioned on the other, or decoded with it")
     msg.text(f"Suggested, from {found.measured} measured steps: {describe(found.suggested)}")
 
 

@@ -103,10 +103,16 @@ def test_docs_that_have_gold_for_one_head_leave_pairs_open(toy, tmp_path):
 HEADS_OF = {"slots": {"kind": "EntityRecognizer"}, "shape": {"kind": "Tagger", "attr": "tag"}}
 
 
-def test_heads_that_are_conditioned_stay_together(toy):
-    nlp = spacy.blank("en")
-    pipe = nlp.add_pipe("multitask", config={"heads": JOINT | {"shape": HEADS["shape"]}})
+def test_heads_that_are_conditioned_stay_together():
+    pipe = spacy.blank("en").add_pipe("multitask", config={"heads": JOINT | {"shape": HEADS["shape"]}})
     assert units_of(pipe.heads, list(pipe.heads)) == [("intent", "slots"), ("shape",)]
+
+
+def test_what_stays_together_is_said(toy, tmp_path):
+    toy_config(toy, JOINT).to_disk(tmp_path / "config.cfg")
+    result = run(tmp_path / "config.cfg", "-o", tmp_path / "out", "--steps", 4, "--every", 2)
+    assert "intent + slots stay together: one is conditioned on the other" in result.output
+    assert "intent + slots stay together" in (tmp_path / "out" / "affinity.html").read_text(encoding="utf8")
 
 
 def test_bad_input(toy, config_path, tmp_path):

@@ -5,8 +5,9 @@ import pytest
 import spacy
 from balancing import CNN, TWO, make_cnn, make_examples, use
 from numpy.testing import assert_array_equal
-from pipelines import ENCODER, JOINT, LISTENER, heads_config
+from pipelines import ENCODER, JOINT, LISTENER, heads_config, make_nlp
 from thinc.api import Adam, Optimizer
+from tiny_transformers import write_bert
 
 import spacy_mtl.optimizers.adam as ours
 from spacy_mtl.affinity.lookahead import Lookahead
@@ -170,6 +171,29 @@ def test_measuring_changes_nothing(optimizer, settings):
     assert_array_equal(numbers, expected_numbers)
     assert readout == expected_readout
     assert scores["multitask_score"] == expected_scores["multitask_score"]
+
+
+@pytest.mark.parametrize("listener", [False, True])
+def test_a_transformer_is_measured_and_learns_as_before(listener, tmp_path):
+    pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    bert = {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": write_bert(tmp_path / "bert", width=32)}
+    states = []
+    for measured in (True, False):
+        torch.manual_seed(0)
+        nlp = make_nlp(HEADS, tok2vec=bert, listener=listener, examples=with_pos)
+        optimizer = OPTIMIZERS["ours"]()
+        for _ in range(3):
+            if measured:
+                found = look_ahead(nlp, optimizer, HEADS).measure(with_pos(nlp))
+            step(nlp, optimizer, with_pos(nlp), drop=0.2)
+        states.append((state_of(nlp, optimizer), torch.get_rng_state().numpy()))
+    assert all(found[head][head] > 0 for head in HEADS)
+    (state, numbers), (expected, expected_numbers) = states
+    assert_array_equal(numbers, expected_numbers)
+    assert state.keys() == expected.keys()
+    for name, values in expected.items():
+        assert_array_equal(state[name], values, err_msg=name)
 
 
 def test_heads_without_gold_take_no_part():

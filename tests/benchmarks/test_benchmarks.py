@@ -311,7 +311,7 @@ def made_comparison(folder, effects):
 def made_affinity(path, pairs):
     table = {one: {other: pairs.get((one, other)) for other in HEADS} for one in HEADS}
     grouping = Grouping([list(HEADS)], 0.0)
-    write_affinity(Affinity("made.cfg", list(HEADS), 9, 1, 0, 9, table, {}, [grouping], grouping), path)
+    write_affinity(Affinity("made.cfg", list(HEADS), 9, 1, 0, 9, table, {}, [], [grouping], grouping), path)
 
 
 @pytest.mark.parametrize(("sign", "rho"), [(1, "+1.00"), (-1, "-1.00")])

@@ -12,8 +12,10 @@ from numpy.testing import assert_array_equal
 from pipelines import ENCODER, JOINT, LISTENER, heads_config, make_nlp, weights_of
 from spacy.training import Example
 from thinc.api import Model, PyTorchWrapper
+from tiny_transformers import write_bert
 
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
+from spacy_mtl.optimizers.parameters import find_parameters
 from spacy_mtl.pipeline.balance_readout import BalanceReadout
 from spacy_mtl.training.save_state import load_training, save_training
 
@@ -70,6 +72,28 @@ def test_measuring_changes_nothing(settings):
     assert readout_of(with_it)["measured"] > 5
     assert readout_of(without)["measured"] == 0
     assert readout_of(without)["heads"]["intent"]["loss"] == readout_of(with_it)["heads"]["intent"]["loss"]
+
+
+@pytest.mark.parametrize("listener", [False, True])
+def test_a_transformer_is_measured_and_learns_as_before(listener, tmp_path):
+    pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    bert = {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": write_bert(tmp_path / "bert", width=32)}
+    found = []
+    for every in (1, 0):
+        torch.manual_seed(0)
+        nlp = make_nlp(JOINT, tok2vec=bert, listener=listener, readout_every=every)
+        optimizer = nlp.create_optimizer()
+        for _ in range(3):
+            nlp.update(make_examples(nlp), sgd=optimizer, drop=0.2)
+        weights = {name: one.weights.copy() for name, one in find_parameters(nlp).items()}
+        found.append((readout_of(nlp), weights, torch.get_rng_state().numpy()))
+    (readout, weights, numbers), (_, expected, expected_numbers) = found
+    assert (readout["at"], readout["measured"]) == ("last_layer", 3)
+    assert readout["conflict"]
+    assert_array_equal(numbers, expected_numbers)
+    for name, values in expected.items():
+        assert_array_equal(weights[name], values, err_msg=name)
 
 
 def with_domains(nlp):
