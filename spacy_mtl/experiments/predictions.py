@@ -20,7 +20,7 @@ from ..readers.pipeline_heads import heads_of
 from .arrays_file import load_arrays, save_arrays
 from .quick_messages import quick_messages
 from .stored_decisions import save_decisions
-from .stored_docs import save_docs
+from .stored_tokens import save_docs
 
 ReaderT = Callable[[Language], Iterable[Example]]
 VerdictsT = Mapping[str, Verdicts]

@@ -13,7 +13,7 @@ from ..comparison.result import Comparison, RunSummary, read_comparison
 from ..comparison.systems import JOINT
 from ..experiments.run_folder import read_steps
 from ..experiments.stored_decisions import load_decisions
-from ..experiments.stored_docs import StoredDocs, load_docs
+from ..experiments.stored_tokens import StoredDocs, load_docs
 from .report_data import ReportData, Side, TrainedRun
 from .templating import count
 

@@ -25,7 +25,7 @@ from spacy_mtl.comparison.planning import Settings, make_plan
 from spacy_mtl.comparison.result import read_comparison
 from spacy_mtl.experiments.output_folder import claim
 from spacy_mtl.experiments.run_folder import LOG, MODEL, RESULT, read_steps
-from spacy_mtl.experiments.stored_docs import load_docs
+from spacy_mtl.experiments.stored_tokens import load_docs
 from spacy_mtl.experiments.worker import carry_out
 from spacy_mtl.readers.corpus import Corpus
 

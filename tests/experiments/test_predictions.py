@@ -15,7 +15,7 @@ from spacy_mtl.experiments.arrays_file import load_arrays, save_arrays, smallest
 from spacy_mtl.experiments.predictions import judged_counts, save_predictions, score
 from spacy_mtl.experiments.quick_messages import quick_messages
 from spacy_mtl.experiments.stored_decisions import load_decisions
-from spacy_mtl.experiments.stored_docs import load_docs, save_docs
+from spacy_mtl.experiments.stored_tokens import load_docs, save_docs
 
 # "file" is also the name of an argument of np.savez
 HEADS = heads_config(

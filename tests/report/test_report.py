@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from spacy_mtl.balance.readout_sums import add_up
 from spacy_mtl.cli import mtl_cli
 from spacy_mtl.comparison.result import read_comparison, write_comparison
-from spacy_mtl.experiments.stored_docs import StoredDocs
+from spacy_mtl.experiments.stored_tokens import StoredDocs
 from spacy_mtl.protocols.decisions import Decisions
 from spacy_mtl.report.charts import ticks
 from spacy_mtl.report.from_comparison import data_of_comparison
