@@ -136,7 +136,7 @@ def test_an_encoder_that_does_not_give_its_last_layer():
     assert np.isfinite(nlp.update(make_examples(nlp), losses={})["multitask"])
 
 
-@pytest.mark.parametrize("name", AT_LAST_LAYER)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_loaded_component_over_a_listener_goes_on(name):
     nlp = make(name, True)
     learn(nlp, bound(nlp), range(STOP))
