@@ -10,6 +10,7 @@ from spacy.util import load_model_from_config
 from thinc.api import Config
 
 from ..optimizers.parameters import parameter_names
+from ..pipeline.score_weights import SELECTIONS
 from ..protocols.head import Head
 from .companions import CUT_OFF
 from .corpus_sections import is_multi_corpus, reader_section
@@ -64,6 +65,9 @@ def derive(whole: Whole, *, tasks: Sequence[str], companions: Sequence[str] = ()
     if isinstance(given.get("labels"), Mapping):
         given["labels"] = {key: value for key, value in given["labels"].items() if key not in removed}
     config["training"]["score_weights"] = score_weights(config["training"]["score_weights"], whole.heads, tasks)
+    config["training"]["before_update"] = without_names(
+        config["training"].get("before_update"), [*removed, *(f"{whole.component}/{key}" for key in removed)]
+    )
     reduce_corpora(config, whole, kept)
     drop_idle_groups(config, whole, removed)
     return config
@@ -106,7 +110,7 @@ def score_weights(
     own = {
         key: weight
         for key, weight in weights.items()
-        if owner_of(key, heads) in tasks or (key in JOINT_SCORES and len(tasks) > 1)
+        if owner_of(key, heads) in tasks or (key in {*JOINT_SCORES, *SELECTIONS} and len(tasks) > 1)
     }
     total = sum(weight for weight in own.values() if weight)
     if not total:

@@ -30,7 +30,7 @@ from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.prf_counts import as_flag
-from ..metrics.span_metrics import SpanVerdicts, compared_spans, judge_spans, main_score_of_spans
+from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
 from ..protocols.decisions import Decisions
 from ..protocols.head import FoundSpans, HeadModelT
 
@@ -306,13 +306,7 @@ class EntityRecognizer:
 
     def decisions(self, examples: Sequence[Example]) -> Decisions:
         """The gold spans and the predicted ones; two at the same place are one row."""
-        rows = []
-        for index, eg in enumerate(examples):
-            if eg.reference.has_annotation("ENT_IOB"):
-                compared = compared_spans(eg, self._found(eg.predicted))
-                gold, found = ({span[:2]: span[2] for span in spans} for spans in compared)
-                rows += [(index, *place, gold.get(place), found.get(place)) for place in sorted(gold | found)]
-        return Decisions.from_rows("spans", rows)
+        return self.verdicts(examples).decisions()
 
     @property
     def learns_from(self) -> frozenset[str]:

@@ -66,10 +66,15 @@ def named_layers(nlp: Language) -> Iterator[tuple[str, Model[Any, Any]]]:
 
 
 def find_resumables(nlp: Language) -> dict[str, Resumable]:
-    """Find attributes of layers that are kept only for training, by component, layer with its index, and own name."""
-    return {
+    """Find what is kept only for training: attributes of layers, by component, layer with its index, and own name, and
+    the progress of a component's heads.
+    """
+    pipes = trainable_pipes(nlp)
+    progress = {f"{name}/progress": getattr(pipe, "progress", None) for name, pipe in pipes.items()}
+    found = {name: value for name, value in progress.items() if isinstance(value, Resumable)}
+    return found | {
         f"{pipe_name}/{node.name}.{index}/{name}": value
-        for pipe_name, pipe in trainable_pipes(nlp).items()
+        for pipe_name, pipe in pipes.items()
         for index, node in enumerate(pipe.model.walk())
         for name, value in node.attrs.items()
         if isinstance(value, Resumable)

@@ -29,14 +29,15 @@ from .balance_readout import BalanceReadout, Measured
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
+from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
 from .initialization import initialize_networks, name_for_sharing, set_labels
 from .prediction import run_to_predict
 from .rehearsal import compare_with_teacher
 from .run_order import run_order, trained_heads
 from .saving import Parts, files_in
-from .score_weights import warn_of_unnamed_weight
-from .scoring import score_component
+from .score_weights import check_selection, warn_of_unnamed_weight
+from .scoring import ComponentScores, score_component
 from .weighing import Merged, Weighing, get_losses
 
 # docs that are run at once to score a head that writes nothing
@@ -104,6 +105,9 @@ class Multitask(TrainablePipe):
         self.model = build_multitask_model(model, self._in_order(), self.weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
+        self._shared_with_gradient = False
+        self.progress = HeadProgress()
+        self.selections: dict[str, SelectionT] = {}
         self._is_new = False
         self._said: set[str] = set()
         self.main_scores: dict[str, float | None] = {}
@@ -158,7 +162,10 @@ class Multitask(TrainablePipe):
         if not isinstance(grown, HasLabels):
             raise ValueError(f"head {head!r}: a {type(grown).__name__} has no labels, so {label!r} can't be added")
         check_overlap(self.heads | {head: with_label(grown, label)})
-        return grown.add_label(label)
+        is_new = grown.add_label(label)
+        if is_new:
+            self.progress.forget(head)
+        return is_new
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
@@ -241,6 +248,7 @@ class Multitask(TrainablePipe):
         """Forget all gradients since the last `finish_update`."""
         drop_gradients(self.model)
         self._with_gradient.clear()
+        self._shared_with_gradient = False
 
     def rehearse(
         self,
@@ -276,12 +284,20 @@ class Multitask(TrainablePipe):
         """Apply the optimizer to everything that received a gradient since the last call. A head that found no gold is
         skipped: momentum and weight decay would move it even if its gradient is zero.
         """
+        self.progress.end_step()
+        self.progress.restart_averages(self.heads, getattr(sgd, "averages", None))
         if not self._with_gradient:
             return
-        finish_encoder(self.encoder, sgd)
-        layers: list[Model[Any, Any]] = [self.heads[key].model for key in self._order if key in self._with_gradient]
-        finish_layers([*layers, *self._weighing.layers_to_move()], sgd)
+        frozen = self.progress.done("head")
+        for key in self._with_gradient & frozen:
+            drop_gradients(self.heads[key].model)
+        moving = [self.heads[key].model for key in self._order if key in self._with_gradient - frozen]
+        if self._shared_with_gradient:
+            finish_encoder(self.encoder, sgd)
+            moving += self._weighing.layers_to_move()
+        finish_layers(moving, sgd)
         self._with_gradient.clear()
+        self._shared_with_gradient = False
 
     def initialize(
         self,
@@ -302,6 +318,8 @@ class Multitask(TrainablePipe):
         if nlp is not None:
             check_listeners(self.model, nlp, self.name)
             warn_of_unnamed_weight(nlp)
+            check_selection(nlp)
+            self.progress.begin(nlp.meta, self.name)
         examples = list(get_examples())
         views = HeadViews(examples)
         check_head_names(self.heads, examples)
@@ -324,11 +342,16 @@ class Multitask(TrainablePipe):
         """Compute the scores of all heads: "head_metric", and spaCy's own key too if only one head offers it;
         `multitask_score`, the mean of the heads' main scores; `multitask_exact`, the share of docs on which every head
         that has gold is right. These two are over all `multitask` components of a pipeline that have been scored so
-        far. If docs carry the name of their corpus, there is also "corpus/head_metric".
+        far. If docs carry the name of their corpus, there is also "corpus/head_metric". In a training there are the
+        scores of `selections` too.
 
         threshold (float | None): In `kwargs`, set by `scorer_cfg` of `nlp.evaluate`. Replaces the threshold of all
             heads that have one.
         """
+        return self.judge(examples, **kwargs).scores
+
+    def judge(self, examples: Iterable[Example], **kwargs: Any) -> ComponentScores:
+        """Score all heads, and keep what the scores were computed from. Arguments as those of `score`."""
         examples = list(examples)
         validate_examples(examples, "Multitask.score")
         if self._is_new:
@@ -336,7 +359,9 @@ class Multitask(TrainablePipe):
         self._run_silent_heads([eg.predicted for eg in examples])
         found = score_component(with_threshold(self.heads, kwargs.get("threshold")), examples, self.name)
         self.main_scores, self.corpus_scores = found.main, found.by_corpus
-        return found.scores
+        if self.progress.observe(found.main, self.heads):
+            found.scores.update(self.progress.select(self.selections, found.all_main))
+        return found
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialize "cfg", "vocab" and each part, see `saving`. Any of these can be excluded."""
@@ -396,7 +421,10 @@ class Multitask(TrainablePipe):
     def _learn(
         self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float], only: str | None
     ) -> None:
-        """Add the gradients of a batch, and its losses to `losses`."""
+        """Add the gradients of a batch, and its losses to `losses`. Heads that are done take no part in the weighting:
+        their losses keep the factors that they had, or have none.
+        """
+        self.progress.restore(self.heads)
         set_dropout_rate(self.model, drop)
         views = HeadViews(examples)
         update_constraints(self.heads, self._pairs, views)
@@ -405,48 +433,67 @@ class Multitask(TrainablePipe):
         run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
         run.skip_broken = self.nan_gradient == "skip"
         own, d_scores = get_losses(self.heads, views, run)
-        if only is not None or not own:
+        if only is not None:
             self._backprop(run, bp_tokvecs, {key: d_scores[key] for key in (only,) if key in d_scores}, step=None)
             for key, loss in own.items():
                 losses[f"{self.name}/{key}"] += loss
             return
-        step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, own, self.main_scores)
-        weights = self.weighting.weights(own, step)
-        weighted = {key: gradient * weights[key] for key, gradient in d_scores.items() if weights[key] != 0}
-        merged, measured = self._backprop(run, bp_tokvecs, weighted, step=step)
+        done = self.progress.done()
+        factors = {key: self.progress.factor(key) for key in done}
+        sharing = {key: loss for key, loss in own.items() if key not in done}
+        step = None
+        if sharing:
+            step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, sharing, self.main_scores)
+            factors |= self.weighting.weights(sharing, step)
+        weighted = {key: gradient * factors[key] for key, gradient in d_scores.items() if factors[key] != 0}
+        alone = {key: weighted.pop(key) for key in done if key in weighted}
+        merged, measured = self._backprop(run, bp_tokvecs, weighted, step=step, alone=alone)
         learned = {key: loss for key, loss in own.items() if key not in run.skipped}
-        self._readout.add(learned, weights, step, merged, measured)
-        self.cfg[N_STEPS] = step.number + 1
-        losses[self.name] += sum(weights[key] * loss for key, loss in own.items() if key not in run.skipped)
+        losses[self.name] += sum(factors[key] * loss for key, loss in learned.items())
+        if step is not None:
+            self._readout.add({key: learned[key] for key in sharing if key in learned}, factors, step, merged, measured)
+            self.cfg[N_STEPS] = step.number + 1
+            self.progress.keep_factors({key: factors[key] for key in sharing})
         for key, loss in own.items():
             losses[f"{self.name}/{key}"] += loss
 
     def _backprop(
-        self, run: HeadsRun, bp_tokvecs: Callable[[Ragged], Any] | None, d_scores: AllScoresT, *, step: Step | None
+        self,
+        run: HeadsRun,
+        bp_tokvecs: Callable[[Ragged], Any] | None,
+        d_scores: AllScoresT,
+        *,
+        step: Step | None,
+        alone: AllScoresT | None = None,
     ) -> tuple[Merged, Measured | None]:
         """Add the gradients of these heads' losses, or none at all.
 
         bp_tokvecs (Callable | None): Backprop of the encoder; None leaves it as it is.
         step (Step | None): What the weighting sees of the step; None for the plain sum.
+        alone (AllScoresT | None): Gradients of losses that move their own heads only.
         RETURNS: What the weighting made of the gradients, and what was measured of them for the read-out.
         """
+        alone = alone or {}
         try:
+            run.backprop_alone(alone)
             if step is None:
                 merged = Merged(run.backprop(d_scores))
             else:
                 merged = self._weighing.merge(run, d_scores, step, self.encoder)
-            check_gradient(merged.d_tokvecs, f"weighting {type(self.weighting).__name__}")
+            if d_scores:
+                check_gradient(merged.d_tokvecs, f"weighting {type(self.weighting).__name__}")
         except NotFinite:
             self.drop_gradients()
             raise
         measured = None
         if step is not None and d_scores and not run.skipped and self._readout.is_due(step.number):
             measured = self._readout.measure(run, d_scores, merged, self.encoder)
-        trained = trained_heads(self.heads, d_scores.keys() - run.skipped.keys()) - run.skipped.keys()
-        passes_on = trained or any(is_last_of_several(listener) for listener in find_listeners(self.model))
-        if bp_tokvecs and passes_on:
+        learned = d_scores.keys() - run.skipped.keys()
+        if bp_tokvecs and (learned or any(is_last_of_several(node) for node in find_listeners(self.model))):
             bp_tokvecs(Ragged(merged.d_tokvecs, run.tokvecs.lengths))
-        self._with_gradient = self._with_gradient - run.skipped.keys() | trained
+        self._shared_with_gradient |= bool(learned)
+        trained = trained_heads(self.heads, learned) | alone.keys()
+        self._with_gradient = (self._with_gradient | trained) - run.skipped.keys()
         self._count_skipped(run)
         return merged, measured
 

@@ -78,10 +78,11 @@ class Weighing:
         )
 
     def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step, encoder: EncoderT) -> Merged:
-        """Compute one gradient at the shared vectors. A loss that is alone is not changed. Over a frozen encoder, which
+        """Compute one gradient at the shared vectors. Without losses it is zero, and a loss that is alone is
+        not changed. Over a frozen encoder, which
         needs no gradient, a weighting that needs the last layer has nothing to combine.
         """
-        if len(d_scores) == 1:
+        if len(d_scores) <= 1:
             d_tokvecs = run.backprop(d_scores)
             return Merged(d_tokvecs, dict.fromkeys(d_scores, d_tokvecs))
         if not isinstance(self.weighting, MergesGradients):

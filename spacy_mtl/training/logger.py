@@ -13,6 +13,8 @@ from typing import IO, Any
 import srsly
 from spacy.language import Language
 
+from ..pipeline.head_progress import HeadProgress
+from ..protocols.head import HasHeads
 from ..protocols.readout import HasReadout
 from .log_columns import find_columns
 from .log_table import LogTable
@@ -42,9 +44,10 @@ def make_logger_v1(
     losses of the heads; if the scores alone are too wide, each evaluation takes several lines.
 
     Each line of the file is a JSON object: "epoch", "step", "words" and "seconds" since the start, "score", "losses" by
-    component and by component/head (means, too), all "scores" that are numbers, from 0 to 1, and "balance": by
-    component, each head's loss, weight, gradient norm and share of the encoder's movement, and how much each two heads
-    conflict, over the steps since the last evaluation. The guide "Balance" describes it.
+    component and by component/head (means, too), and all "scores" that are numbers, from 0 to 1. "heads" has, by
+    component, each head's "best_score" and "best_step" so far. "balance" has, by component, each head's loss, weight,
+    gradient norm and share of the encoder's movement, and how much each two heads conflict, over the steps since the
+    last evaluation; the guide "Balance" describes it.
 
     progress_bar (bool): Show the progress to the next evaluation and the speed in words/s, if there is a terminal.
     console_output (bool): Print the table.
@@ -76,10 +79,13 @@ def make_logger_v1(
             table = TablePrinter(nlp, stdout) if console_output else None
             bar = stack.enter_context(StepProgress(nlp, stderr)) if progress_bar else None
             pipes: dict[str, Any] = dict(nlp.pipeline)
+            with_heads: dict[str, Any] = {name: pipe for name, pipe in pipes.items() if isinstance(pipe, HasHeads)}
+            progress = {name: pipe.progress for name, pipe in with_heads.items()}
             readouts = {name: pipe for name, pipe in pipes.items() if isinstance(pipe, HasReadout)}
             for pipe in readouts.values():
                 pipe.show_readout(nlp)
-            steps.insert(0, Logger(n_done, log=log, table=table, bar=bar, readouts=readouts).log_step)
+            logger = Logger(n_done, log=log, table=table, bar=bar, progress=progress, readouts=readouts)
+            steps.insert(0, logger.log_step)
             close = stack.pop_all().close
 
         def log_step(info: InfoT | None) -> None:
@@ -100,6 +106,7 @@ class Logger:
     """Turns what spaCy tells of a step into an evaluation for the file and the table.
 
     n_done (int): Number of steps before the process began.
+    progress (Mapping[str, HeadProgress]): The progress of the heads, by component.
     readouts (Mapping[str, HasReadout]): The components that tell how their heads share the encoder.
     """
 
@@ -110,10 +117,11 @@ class Logger:
         log: StepLog | None,
         table: "TablePrinter | None",
         bar: StepProgress | None,
+        progress: Mapping[str, HeadProgress],
         readouts: Mapping[str, HasReadout],
     ) -> None:
         self.n_done, self.log, self.table, self.bar = n_done, log, table, bar
-        self.readouts = readouts
+        self.progress, self.readouts = progress, readouts
         self._start = perf_counter()
         self._n_steps = 0
 
@@ -149,6 +157,7 @@ class Logger:
             "score": float(info["score"]),
             "losses": {key: value if math.isfinite(value) else None for key, value in losses.items()},
             "scores": {key: float(value) for key, value in info["other_scores"].items() if is_number(value)},
+            "heads": {name: progress.summary() for name, progress in self.progress.items()},
             "balance": {name: pipe.take_readout() for name, pipe in self.readouts.items()},
         }
 

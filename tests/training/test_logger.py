@@ -25,7 +25,7 @@ from spacy_mtl.training.log_columns import Column, LogColumns
 from spacy_mtl.training.log_table import LogTable
 from spacy_mtl.training.logger import make_logger_v1
 
-KEYS = {"epoch", "step", "words", "seconds", "score", "losses", "scores", "balance"}
+KEYS = {"epoch", "step", "words", "seconds", "score", "losses", "scores", "heads", "balance"}
 
 
 @pytest.fixture(scope="module")
