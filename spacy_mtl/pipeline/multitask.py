@@ -214,6 +214,8 @@ class Multitask(TrainablePipe):
         """
         examples = list(examples)
         validate_examples(examples, "Multitask.update")
+        if only is not None and only not in self.heads:
+            raise ValueError(f"component {self.name!r}: only is {only!r}, expected one of the heads {list(self.heads)}")
         losses = {} if losses is None else losses
         for key in (self.name, *(f"{self.name}/{key}" for key in self.heads)):
             losses.setdefault(key, 0.0)

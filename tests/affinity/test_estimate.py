@@ -1,5 +1,6 @@
 """The command and the function behind it: what it writes, that the training is the usual one, and what is refused."""
 
+import io
 import json
 import re
 
@@ -7,14 +8,25 @@ import pytest
 import spacy
 from balancing import use
 from multi import write
+from numpy.testing import assert_array_equal
 from pipelines import JOINT, heads_config
 from spacy.tokens import Doc
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import train
 from toy import make_docs, make_toy, toy_config
 from typer.testing import CliRunner
 
 from spacy_mtl.affinity.affinity_page import make_affinity_page
-from spacy_mtl.affinity.estimate import AffinitySettings, estimate_affinity, read_affinity, units_of, write_affinity
+from spacy_mtl.affinity.estimate import (
+    AffinitySettings,
+    estimate_affinity,
+    read_affinity,
+    train_and_measure,
+    units_of,
+    write_affinity,
+)
 from spacy_mtl.cli import mtl_cli
+from spacy_mtl.optimizers.parameters import find_parameters
 
 HEADS = heads_config(
     intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer"}, shape={"kind": "Tagger", "attr": "tag"}
@@ -85,6 +97,19 @@ def test_the_same_seed_gives_the_same_and_another_seed_something_else(finished, 
     other = json.loads((output / "affinity.json").read_text(encoding="utf8"))
     assert other["seed"] == 4
     assert other["affinity"] != json.loads(before)["affinity"]
+
+
+def test_the_training_is_the_usual_one(toy):
+    """As `spacy train` leaves it, to the last bit, though each step was measured."""
+    config = toy_config(toy, HEADS, max_steps=5)
+    expected = init_nlp(config)
+    train(expected, stdout=io.StringIO(), stderr=io.StringIO())
+    nlp = init_nlp(config)
+    found = train_and_measure(nlp, nlp.get_pipe("multitask"), list(HEADS), AffinitySettings(steps=6, every=1))
+    assert len(found) == 6
+    weights = find_parameters(nlp)
+    for name, parameter in find_parameters(expected).items():
+        assert_array_equal(weights[name].weights, parameter.weights, err_msg=name)
 
 
 def test_docs_that_have_gold_for_one_head_leave_pairs_open(toy, tmp_path):

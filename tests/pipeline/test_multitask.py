@@ -395,3 +395,30 @@ def test_sharing_layer_gives_each_head_its_own_view():
     assert not encoder_has_gradient()
     backprop({"intent": d_intent})
     assert encoder_has_gradient()
+
+
+def test_update_with_one_head_only_moves_its_network_and_counts_for_nothing():
+    nlp = make_nlp(weighting={"@mtl_weightings": "spacy_mtl.DWA.v1"})
+    train(nlp, make_examples(nlp), steps=2)
+    pipe = nlp.get_pipe("multitask")
+    state, readout, steps = pipe.weighting.get_state(), pipe.readout, pipe.cfg["n_steps"]
+    before = {key: head.model.to_bytes() for key, head in pipe.heads.items()}
+    losses = pipe.update(make_examples(nlp), sgd=nlp.create_optimizer(), losses={}, only="intent")
+    changed = [key for key, head in pipe.heads.items() if head.model.to_bytes() != before[key]]
+    assert changed == ["intent"]
+    assert losses["multitask/slots"] > 0
+    assert (pipe.weighting.get_state(), pipe.readout, pipe.cfg["n_steps"]) == (state, readout, steps)
+    with pytest.raises(ValueError, match=r"only is 'solts', expected one of the heads \['intent', 'slots'\]"):
+        pipe.update(make_examples(nlp), only="solts")
+
+
+def test_losses_on_a_batch_are_those_of_an_update_without_dropout():
+    nlp = make_nlp()
+    train(nlp, make_examples(nlp), steps=3)
+    pipe = nlp.get_pipe("multitask")
+    before = nlp.to_bytes()
+    found = pipe.losses_on(make_examples(nlp))
+    assert set(pipe.losses_on(make_examples(nlp, ents=False))) == {"intent"}
+    assert nlp.to_bytes() == before
+    losses = nlp.update(make_examples(nlp), sgd=False, losses={})
+    assert found == pytest.approx({key: losses[f"multitask/{key}"] for key in pipe.heads}, rel=1e-5)

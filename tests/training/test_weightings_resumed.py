@@ -136,8 +136,11 @@ def test_an_encoder_that_does_not_give_its_last_layer():
     assert np.isfinite(nlp.update(make_examples(nlp), losses={})["multitask"])
 
 
-def test_a_loaded_component_over_a_listener_says_what_it_can_not_do():
-    nlp = make_cnn(use("PCGrad"), listener=True)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loaded_component_over_a_listener_goes_on(name):
+    nlp = make(name, True)
+    learn(nlp, bound(nlp), range(STOP))
     loaded = spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
-    with pytest.raises(ValueError, match=r"weighting PCGrad needs.*nlp.initialize.*replace_listeners.*\"vectors\""):
-        loaded.update(make_examples(loaded), sgd=loaded.resume_training())
+    losses = learn(nlp, bound(nlp), range(STOP, N_STEPS))
+    assert learn(loaded, bound(loaded), range(STOP, N_STEPS)) == losses
+    assert_same(nlp, loaded)
