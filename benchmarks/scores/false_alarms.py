@@ -1,7 +1,7 @@
 """How often mtl compare says "helped" or "hurt" where nothing differs, and how often where something does.
 
     python benchmarks/scores/false_alarms.py
-    python benchmarks/scores/false_alarms.py --runs report/runs/joint-seed*
+    python benchmarks/scores/false_alarms.py --runs training/ten_seeds/runs/joint-seed*
 
 Without `--runs` the docs are simulated: the logit of a right answer varies with the doc, with the doc in this system,
 with the seed, and with the answer. With `--runs` they are those of real runs of one system, at least six: two systems
@@ -171,11 +171,15 @@ def print_alarms(alarms: list[dict[str, Any]], repeats: int) -> None:
 
 
 def print_curves(curves: dict[str, Any]) -> None:
-    print("\n| comparison | difference, points: shown, % | called detectable, points |\n|---|---|---|")
+    columns = ("comparison", "difference, points: shown, %", "called detectable, points", "shown there, %")
+    print(f"\n| {' | '.join(columns)} |\n|---|---|---|---|")
     for name, curve in curves.items():
         points = zip(curve["difference"], curve["power"], strict=True)
         shown = ", ".join(f"{100 * value:.1f}: {100 * power:.0f}" for value, power in points)
-        print(f"| {name} | {shown} | {100 * curve['detectable'][0]:.1f} |")
+        detectable = curve["detectable"][0]
+        there = np.interp(detectable, curve["difference"], curve["power"])
+        beyond = "more than " if detectable > curve["difference"][-1] else ""
+        print(f"| {name} | {shown} | {100 * detectable:.1f} | {beyond}{100 * there:.0f} |")
 
 
 def draw_picture(curves: dict[str, Any], path: Path) -> None:

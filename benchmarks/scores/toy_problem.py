@@ -42,7 +42,7 @@ def main() -> None:
     names = args.systems or [name for name in methods() if name not in LEFT_OUT]
     front = pareto_front()
     paths = {name: [descend(name, start, args.steps) for start in STARTS] for name in names}
-    print("| method | starts from which it reaches the front | where, from 0 (best for the second loss) to 1 (for the first) |")
+    print("| method | starts from which it reaches the front | where, from 0 (second loss) to 1 (first loss) |")
     print("|---|---:|---|")
     for name in names:
         ends = np.array([losses_of(path[-1:])[0] for path in paths[name]])

@@ -35,6 +35,7 @@ class GramianWeighting(ABC):
     def __init__(self, *, at: AtT, weights: Mapping[str, float] | None = None) -> None:
         self.needs: NeedsT = at
         self.head_weights = HeadWeights(self.maker, weights)
+        self.last_factors: Mapping[str, float] = {}
 
     @abstractmethod
     def solve(self, gramian: GramianT, weights: PerLossT, step: Step) -> PerLossT:
@@ -54,7 +55,8 @@ class GramianWeighting(ABC):
 
     def merge(self, gradients: Mapping[str, Floats2d], step: Step) -> Floats2d:
         """The weighted sum, (n_tokens, width)."""
-        return weighted_sum(gradients, self.factors(gradients, step))
+        self.last_factors = self.factors(gradients, step)
+        return weighted_sum(gradients, self.last_factors)
 
     def factors(self, gradients: Mapping[str, Floats2d], step: Step) -> dict[str, float]:
         """The factor of each gradient, by head. The gradients have the user's weights already, so the methods' own are

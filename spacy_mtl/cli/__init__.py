@@ -8,6 +8,7 @@ from .. import registry  # noqa: F401  (so that `spacy find-function` sees the r
 mtl_cli = typer.Typer(name="mtl", help="Multi-task learning with spacy-mtl.", no_args_is_help=True)
 app.add_typer(mtl_cli)
 
+from .affinity import affinity_cli  # noqa: E402
 from .co_train import co_train_cli  # noqa: E402
 from .compare import compare_cli  # noqa: E402
 from .convert import convert_cli  # noqa: E402
@@ -17,6 +18,7 @@ from .evaluate import evaluate_cli  # noqa: E402
 from .export_onnx import export_onnx_cli  # noqa: E402
 from .report import report_cli  # noqa: E402
 
+mtl_cli.command("affinity", context_settings=ALLOW_OVERRIDES)(affinity_cli)
 mtl_cli.command("co-train", context_settings=ALLOW_OVERRIDES)(co_train_cli)
 mtl_cli.command("compare", context_settings=ALLOW_OVERRIDES)(compare_cli)
 mtl_cli.command("convert")(convert_cli)

@@ -41,12 +41,12 @@ def errors_cli(
     setup_gpu(gpu_id, silent=True)
     try:
         found = data_of_pipeline(load_model(model), data, name=model)
-        unknown = sorted(set(heads or ()) - found.heads.keys())
+        unknown = sorted(set(heads or ()) - found.metrics.keys())
         if unknown:
-            raise ValueError(f"--head: there is no head {unknown[0]!r}; the heads are {', '.join(found.heads)}")
+            raise ValueError(f"--head: there is no head {unknown[0]!r}; the heads are {', '.join(found.metrics)}")
     except (ValueError, OSError) as error:
         msg.fail("No errors were found", str(error), exits=1)
-    for head in heads or found.heads:
+    for head in heads or found.metrics:
         print(f"\n{paint(head, 'head')}")
         for line in error_lines(found, head, limit=limit, paint=paint):
             print(line)

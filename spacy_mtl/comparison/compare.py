@@ -135,7 +135,7 @@ def summarize_heads(plan: Plan) -> list[HeadSummary]:
 
 
 def summarize_corpora(plan: Plan) -> dict[str, Any]:
-    """Split -> corpus -> number of docs, of words, and for each head of docs with its gold."""
+    """Split -> corpus -> number of docs and words, and for each head of docs with its gold and annotated units."""
     splits: dict[str, Mapping[str, GoldCounts]] = {"train": plan.whole.train, "dev": plan.whole.dev}
     if plan.test is not None:
         splits["test"] = plan.test
@@ -144,7 +144,10 @@ def summarize_corpora(plan: Plan) -> dict[str, Any]:
             corpus: {
                 "docs": found.docs.total(),
                 "words": found.words.total(),
-                "heads": {key: found.docs_for([key]) for key in plan.whole.heads},
+                "heads": {
+                    key: {"docs": found.docs_for([key]), "units": found.units[key] if split == "train" else None}
+                    for key in plan.whole.heads
+                },
             }
             for corpus, found in counts.items()
         }

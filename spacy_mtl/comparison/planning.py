@@ -78,10 +78,10 @@ def make_plan(config: Config, settings: Settings) -> Plan:
         without gold, other components that are trained on the same encoder.
     """
     nlp = load_model_from_config(config, auto_fill=True)
-    pipe = find_multitask(nlp)
+    filled = with_sources(nlp.config, config)
+    pipe = find_multitask(nlp, filled)
     check_others(nlp, pipe.name)
-    check_state(nlp.config)
-    filled = nlp.config
+    check_state(filled)
     first = seed_of(filled)
     seeds = list(range(first, first + settings.seeds))
     whole_config = with_seed(filled, first).interpolate()
@@ -101,7 +101,18 @@ def make_plan(config: Config, settings: Settings) -> Plan:
     return Plan(whole, str(nlp.lang), test, seeds, steps, systems, replaced, runs)
 
 
-def find_multitask(nlp: Language) -> Multitask:
+def with_sources(filled: Config, config: Config) -> Config:
+    """The filled config, with components taken from other pipelines as the given one has them: spaCy fills in the
+    settings that such a component was made with, and a training of these would start from random weights.
+    """
+    result = filled.copy()
+    for name, section in config.interpolate()["components"].items():
+        if "source" in section and name in result["components"]:
+            result["components"][name] = dict(section)
+    return result
+
+
+def find_multitask(nlp: Language, config: Config) -> Multitask:
     """The component. Raises a ValueError if there is none, if there are two, if it is taken from another pipeline or
     frozen, or if it has one task.
     """
@@ -111,12 +122,12 @@ def find_multitask(nlp: Language) -> Multitask:
             f"the pipeline {nlp.component_names} has {len(pipes)} components {FACTORY}; a comparison needs exactly one"
         )
     (pipe,) = pipes
-    if "source" in nlp.config["components"][pipe.name]:
+    if "source" in config["components"][pipe.name]:
         raise ValueError(
             f"component {pipe.name!r} is sourced from another pipeline, so the config does not tell its heads; write "
             "them into the config"
         )
-    if pipe.name in nlp.config["training"]["frozen_components"]:
+    if pipe.name in config["training"]["frozen_components"]:
         raise ValueError(
             f"component {pipe.name!r} is in training.frozen_components; take it out, so that it is trained"
         )

@@ -165,7 +165,9 @@ class Comparison:
     config (str): File name of the config, without folders.
     lang (str): Language of the pipeline.
     heads (list[HeadSummary]): In the order of the config.
-    corpora (dict[str, Any]): What each corpus gave to which head.
+    corpora (dict[str, Any]): What each corpus gave to which head, by split: {"train": {"news": {"docs": 80, "words":
+        900, "heads": {"slots": {"docs": 40, "units": 450}}}}}, where docs have the head's gold and units are annotated
+        docs or tokens; units are null but for train.
     budget (dict[str, Any]): What every run may use: {"unit": "steps", "steps": 2400}.
     seeds (list[int]): The seeds of each system.
     method (str): The statistical test in a sentence, with its source.

@@ -1,4 +1,4 @@
-"""CoNLL-U (https://universaldependencies.org/format.html)."""
+"""Read CoNLL-U files (https://universaldependencies.org/format.html)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ EMPTY_ID = re.compile(r"\d+\.\d+")
 
 
 class Word(NamedTuple):
-    """One syntactic word. `_` in a column is an empty string here; `head` is None, or 0 at the root."""
+    """A syntactic word. An empty string stands for `_`. `head` is None if missing and 0 at the root."""
 
     line: int
     form: str
@@ -49,21 +49,22 @@ SentenceT = list[Word]
 def convert_conllu(
     path: Path, vocab: Vocab, *, n_sents: int = 1, ner_key: str | None = None, encoding: str = "utf-8"
 ) -> Iterator[Doc]:
-    """Docs with `tag` (XPOS), `pos` (UPOS), `morph` (FEATS), `lemma`, `head`, `dep` and sentence starts.
+    """Convert a file to docs with `tag` (XPOS), `pos` (UPOS), `morph` (FEATS), `lemma`, `head`, `dep` and sentence
+    starts.
 
-    Tokens are the syntactic words: ranges (`1-2`) and empty nodes (`1.1`) are skipped. The words of a range have no
-    space between them if together they spell its form. `_` is a missing value, except that a word without features
-    in a file that has FEATS elsewhere is annotated as having none.
+    Tokens are the syntactic words: ranges (`1-2`) and empty nodes (`1.1`) are skipped. If the words of a range spell
+    its form, there is no space between them. `_` is a missing value. FEATS are an exception: if any word of the file
+    has features, a word without them is annotated as having none.
 
     path (Path): The file.
     vocab (Vocab): The vocabulary of the docs.
-    n_sents (int): Sentences a doc.
-    ner_key (str | None): The key in MISC that holds the entity tag (`name=B-PER`). A word without the key is `O`.
-        Default: entities are missing.
+    n_sents (int): Number of sentences in a doc.
+    ner_key (str | None): The key in MISC that holds the entity tag, such as `name` in `name=B-PER`. A word without the
+        key is `O`. None leaves the entities missing.
     encoding (str): The encoding of the file.
-    YIELDS (Doc): One doc for each `n_sents` sentences; the last may have fewer.
-    RAISES ConversionError: A line has not ten columns, ids are not 1, 2, 3, …, UPOS is no UD tag, FEATS has no `=`,
-        heads are no tree with one root, a tag is invalid, or no word has `ner_key`.
+    YIELDS (Doc): One doc for each `n_sents` sentences; the last doc may have fewer.
+    RAISES ConversionError: A line does not have ten columns, the ids are not 1, 2, 3, …, UPOS is not a UD tag, FEATS
+        has no `=`, the heads do not form a tree with one root, an entity tag is invalid, or no word has `ner_key`.
     """
     if n_sents < 1:
         raise ConversionError(path, f"n_sents is {n_sents}, expected 1 or more")
@@ -80,7 +81,7 @@ def convert_conllu(
 
 
 def read_conllu(path: Path, *, encoding: str = "utf-8") -> list[SentenceT]:
-    """The sentences of a file.
+    """Read the sentences of a file.
 
     path (Path): The file.
     encoding (str): The encoding of the file.
@@ -105,7 +106,7 @@ def read_conllu(path: Path, *, encoding: str = "utf-8") -> list[SentenceT]:
 
 
 def _read_row(text: str, words: list[Word], ranges: list[Range], *, path: Path, line: int) -> None:
-    """Add the word or the range of one line."""
+    """Parse a line and append its word or range."""
     columns = text.split("\t")
     if len(columns) != N_COLUMNS:
         raise ConversionError(path, f"expected {N_COLUMNS} tab-separated columns, found {len(columns)}", line)
@@ -124,7 +125,7 @@ def _read_row(text: str, words: list[Word], ranges: list[Range], *, path: Path, 
 
 def _parse_word(columns: Sequence[str], *, path: Path, line: int) -> Word:
     _, form, lemma, upos, xpos, feats, head, deprel, _, misc_text = columns
-    # A word `_` has the lemma `_`.
+    # The lemma of the word `_` is `_`, so it is not a missing value there.
     lemma = lemma if form == "_" else _value(lemma)
     if _value(upos) not in UPOS:
         raise ConversionError(path, f"UPOS {upos!r} is not a Universal Dependencies tag", line)
@@ -192,7 +193,7 @@ def _check_annotated(words: SentenceT, *, path: Path, ner_key: str | None) -> No
 
 
 def _join_ranges(words: SentenceT, ranges: list[Range], path: Path) -> SentenceT:
-    """The words with `space` set from the multi-word tokens."""
+    """Return the words with `space` as the multi-word tokens say."""
     spaces = [word.space for word in words]
     for form_range in ranges:
         first, last = form_range.first, form_range.last
@@ -222,7 +223,7 @@ def _make_doc(vocab: Vocab, sentences: Sequence[SentenceT], *, has_feats: bool) 
 
 
 def _absolute_heads(sentences: Sequence[SentenceT]) -> list[int]:
-    """Heads as token indices of the doc; a root is its own head, as in spaCy."""
+    """Return heads as token indices of the doc. A root is its own head, as in spaCy."""
     heads: list[int] = []
     for sentence in sentences:
         offset = len(heads)

@@ -1,4 +1,4 @@
-"""What happened in each round, as plain data and as tables."""
+"""The report of a co-training: what happened in each round, as plain data and as tables."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from .labelling import Labelled
 
 @dataclass
 class HeadReport:
-    """A head's labels in a round.
+    """The labels that a head got in a round.
 
-    threshold (float): How sure both learners had to be.
-    labels (int): Predictions that were taken.
-    new (int): Those on texts that had no label of this head in the round before.
+    threshold (float): The confidence that both learners had to reach.
+    labels (int): Number of predictions that became labels.
+    new (int): Number of these on texts that had no label of this head in the round before.
     agreement (float): Share of the texts on which both learners predicted the same.
-    confidence (float): How sure the less certain learner was, mean over the texts.
+    confidence (float): Mean over the texts of the less certain learner's confidence.
     """
 
     threshold: float
@@ -34,9 +34,10 @@ class HeadReport:
 class LearnerReport:
     """A learner of a round.
 
-    name (str): "first" or "second". model (str): Its folder, from the output folder on.
+    name (str): "first" or "second".
+    model (str): Its folder, relative to the output folder.
     score (float): Its dev score, weighted by `training.score_weights`.
-    heads (dict[str, float | None]): Each head's main score on dev.
+    heads (dict[str, float | None]): Main score of each head on dev.
     """
 
     name: str
@@ -47,11 +48,12 @@ class LearnerReport:
 
 @dataclass
 class Round:
-    """A round.
+    """A round of labelling and training.
 
-    number (int): 0 is the training on gold alone. texts (int): Raw texts with a label.
-    heads (dict[str, HeadReport]): The heads that can label.
-    learners (list[LearnerReport]): Empty if there was nothing new to learn.
+    number (int): The number of the round; round 0 trains on gold alone.
+    texts (int): Number of raw texts that got a label.
+    heads (dict[str, HeadReport]): The heads that can label texts.
+    learners (list[LearnerReport]): The learners; empty if there was nothing new to learn from.
     """
 
     number: int
@@ -61,18 +63,20 @@ class Round:
 
     @property
     def best(self) -> LearnerReport:
-        """The learner with the highest dev score; of equal ones the first."""
+        """The learner with the highest dev score; the first of equal ones."""
         return max(self.learners, key=lambda learner: learner.score)
 
 
 @dataclass
 class Report:
-    """A run.
+    """A whole co-training.
 
-    raw (str): Where the raw texts are. n_raw (int): Their number.
-    settings (dict[str, Any]): As in `Settings`, and the seed.
-    unable (list[str]): Heads that give no confidence and get no labels.
-    stopped (str): Why there was no further round; empty while the run goes on.
+    raw (str): Path of the raw texts.
+    n_raw (int): Number of raw texts.
+    settings (dict[str, Any]): The fields of `Settings`, and the seed.
+    unable (list[str]): Heads without confidences, which therefore get no labels.
+    rounds (list[Round]): The rounds so far.
+    stopped (str): Why there was no further round; empty while the training goes on.
     """
 
     raw: str
@@ -84,16 +88,16 @@ class Report:
 
     @property
     def best_round(self) -> Round:
-        """The round with the highest dev score; of equal ones the earliest."""
+        """The round with the highest dev score; the earliest of equal ones."""
         return max((one for one in self.rounds if one.learners), key=lambda one: one.best.score)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+        """Return the report as plain data for JSON."""
         best = self.best_round
         return asdict(self) | {"best_round": best.number, "model": best.best.model, "score": best.best.score}
 
     def save(self, folder: Path) -> None:
-        """Write report.json and report.md, each at once, so that a run that is cut off leaves whole files."""
+        """Write report.json and report.md. Each is replaced in one go, so an interrupted run leaves no partial file."""
         contents = {"report.json": json.dumps(self.as_json(), indent=2), "report.md": as_markdown(self)}
         for name, text in contents.items():
             temporary = folder / f".{name}.tmp"
@@ -102,7 +106,7 @@ class Report:
 
 
 def report_labels(labelled: Labelled, before: Labelled | None) -> dict[str, HeadReport]:
-    """A round's labels in numbers."""
+    """Count the labels of a round."""
     new = labelled.n_new(before)
     return {
         head: HeadReport(
@@ -113,7 +117,7 @@ def report_labels(labelled: Labelled, before: Labelled | None) -> dict[str, Head
 
 
 def report_learner(learner: Learner, folder: Path) -> LearnerReport:
-    """A learner's scores."""
+    """Report the scores of a learner."""
     return LearnerReport(learner.name, learner.path.relative_to(folder).as_posix(), learner.score, learner.heads)
 
 
@@ -121,7 +125,7 @@ LABEL_HEADER = ("head", "threshold", "labels", "new", "agreement", "confidence")
 
 
 def label_rows(one: Round, unable: Sequence[str]) -> list[tuple[str, ...]]:
-    """A row for each head, under `LABEL_HEADER`; shares in per cent."""
+    """Return a row of `LABEL_HEADER` for each head, with shares in per cent."""
     rows = [
         (head, f"{row.threshold:g}", str(row.labels), str(row.new), percent(row.agreement), percent(row.confidence))
         for head, row in one.heads.items()
@@ -130,12 +134,12 @@ def label_rows(one: Round, unable: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def score_header(one: Round) -> tuple[str, ...]:
-    """The columns of `score_rows`."""
+    """Return the columns of `score_rows`."""
     return ("learner", "dev score", *one.learners[0].heads)
 
 
 def score_rows(one: Round) -> list[tuple[str, ...]]:
-    """A row for each learner, in per cent."""
+    """Return a row for each learner, in per cent."""
     return [
         (learner.name, percent(learner.score), *(percent(score) for score in learner.heads.values()))
         for learner in one.learners
@@ -143,12 +147,12 @@ def score_rows(one: Round) -> list[tuple[str, ...]]:
 
 
 def percent(share: float | None) -> str:
-    """With two decimals."""
+    """Format a share in per cent with two decimals; an empty string for None."""
     return "" if share is None else f"{100 * share:.2f}"
 
 
 def as_markdown(report: Report) -> str:
-    """The report to read."""
+    """Format the report for people."""
     best = report.best_round
     lines = [
         "# Co-training",
@@ -168,5 +172,5 @@ def as_markdown(report: Report) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table."""
+    """Return the lines of a Markdown table."""
     return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]

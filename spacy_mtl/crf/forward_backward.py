@@ -5,21 +5,22 @@ from thinc.util import get_array_module
 
 from ..layers.softmax import row_max
 from ..protocols.arrays import ArrayT
-from .linear_chain import CRFScores, Lattice, pack, scaled_lattice
+from .linear_chain import CRFScores, pack
 from .log_lattice import LogLattice, log_lattice
+from .scaled_lattice import ScaledLattice, scaled_lattice
 
 # In nats. In both tag schemes the best tag leads to every reachable tag within three tokens, and a fourth step ends the
 # sequence. The product of four factors of exp(-150) is still above the smallest normal double, about exp(-708).
 SAFE = 150.0
 
 
-def forward_backward(scores: CRFScores, *, possible: ArrayT | None = None) -> Lattice | LogLattice:
+def forward_backward(scores: CRFScores, *, possible: ArrayT | None = None) -> ScaledLattice | LogLattice:
     """Run the forward and the backward recursion.
 
     scores (CRFScores): Constrained potentials.
     possible (Bools2d | None): The tags that each token may have, at least one for each, (n_tokens, n_tags). The sum
         then covers only sequences of these tags, as partial annotation needs.
-    RETURNS (Lattice | LogLattice): The forward and backward variables.
+    RETURNS (ScaledLattice | LogLattice): The forward and backward variables.
     """
     xp = get_array_module(scores.emissions)
     packing = pack(scores.lengths)

@@ -6,8 +6,9 @@ from thinc.util import get_array_module, to_numpy
 
 from ..protocols.arrays import ArrayT, IntsT
 from .forward_backward import forward_backward
-from .linear_chain import CRFScores, Lattice
+from .linear_chain import CRFScores
 from .log_lattice import LogLattice, log_sum
+from .scaled_lattice import ScaledLattice
 
 
 def span_probabilities(scores: CRFScores, tags: IntsT, starts: IntsT, ends: IntsT) -> NDArray[np.float64]:
@@ -36,7 +37,7 @@ def span_probabilities(scores: CRFScores, tags: IntsT, starts: IntsT, ends: Ints
     return np.asarray(to_numpy(xp.exp(enter + inside + _leave(lattice, transitions, packed, tags, ends))))
 
 
-def _leave(lattice: Lattice | LogLattice, transitions: ArrayT, packed: IntsT, tags: IntsT, ends: IntsT) -> ArrayT:
+def _leave(lattice: ScaledLattice | LogLattice, transitions: ArrayT, packed: IntsT, tags: IntsT, ends: IntsT) -> ArrayT:
     """Return the log of the probability mass of all ways to go on after each span ends, (n_spans,)."""
     xp = get_array_module(transitions)
     last = ends - 1

@@ -11,7 +11,7 @@ from spacy.util import minibatch
 
 from ..pipeline.head_views import HeadViews, check_head_names
 from ..pipeline.initialization import collect_labels
-from ..protocols.head import HasLabels, Head
+from ..protocols.head import CountsGold, HasLabels, Head
 from ..readers.multi_corpus import MultiCorpus
 from ..readers.source import Source
 
@@ -21,14 +21,16 @@ ReaderT = Callable[[Language], Iterable[Example]]
 
 @dataclass
 class GoldCounts:
-    """One corpus. Both counters are by the set of heads that a doc carries gold for.
+    """One corpus. The first two counters are by the set of heads that a doc carries gold for.
 
     docs (Counter[frozenset[str]]): Number of docs.
     words (Counter[frozenset[str]]): Number of their tokens.
+    units (Counter[str]): Number of annotated units by head, docs or tokens; counted for training corpora alone.
     """
 
     docs: Counter[frozenset[str]] = field(default_factory=Counter)
     words: Counter[frozenset[str]] = field(default_factory=Counter)
+    units: Counter[str] = field(default_factory=Counter)
 
     def docs_for(self, heads: Iterable[str]) -> int:
         """Number of docs with gold for at least one of these heads."""
@@ -42,7 +44,7 @@ def count_corpora(
     """Read a split once, unsampled. RETURNS: corpus -> counts; a plain reader is one corpus.
 
     name (str): Name of the split, for the corpus of a plain reader and for messages.
-    collect (bool): Let the heads take new labels from it first, as in training.
+    collect (bool): This is a training corpus: the heads take new labels from it first, and annotated units are counted.
     RAISES ValueError: A corpus is broken, missing or empty, or names heads that do not exist.
     """
     if isinstance(reader, MultiCorpus):
@@ -65,9 +67,16 @@ def count_corpus(examples: Iterable[Example], heads: Mapping[str, Head], *, coll
             found = frozenset(
                 key for (key, head), view in zip(heads.items(), seen, strict=True) if head.has_gold(view[place])
             )
+            if collect:
+                counts.units.update({key: count_units(heads[key], views.of(key)[place]) for key in found})
             counts.docs[found] += 1
             counts.words[found] += len(eg.predicted)
     return counts
+
+
+def count_units(head: Head, example: Example) -> int:
+    """Number of annotated units of a doc with the head's gold; 1 for a head that does not count them."""
+    return head.count_gold(example.reference, Counter()) if isinstance(head, CountsGold) else 1
 
 
 def docs_with_gold(counts: Mapping[str, GoldCounts], heads: Iterable[str]) -> int:

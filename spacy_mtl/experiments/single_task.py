@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy.util import load_model_from_config
-from thinc.api import Config, Model
+from thinc.api import Config
 
+from ..optimizers.parameters import parameter_names
+from ..pipeline.score_weights import SELECTIONS
 from ..protocols.head import Head
 from .companions import CUT_OFF
 from .corpus_sections import is_multi_corpus, reader_section
@@ -63,6 +65,9 @@ def derive(whole: Whole, *, tasks: Sequence[str], companions: Sequence[str] = ()
     if isinstance(given.get("labels"), Mapping):
         given["labels"] = {key: value for key, value in given["labels"].items() if key not in removed}
     config["training"]["score_weights"] = score_weights(config["training"]["score_weights"], whole.heads, tasks)
+    config["training"]["before_update"] = without_names(
+        config["training"].get("before_update"), [*removed, *(f"{whole.component}/{key}" for key in removed)]
+    )
     reduce_corpora(config, whole, kept)
     drop_idle_groups(config, whole, removed)
     return config
@@ -105,7 +110,7 @@ def score_weights(
     own = {
         key: weight
         for key, weight in weights.items()
-        if owner_of(key, heads) in tasks or (key in JOINT_SCORES and len(tasks) > 1)
+        if owner_of(key, heads) in tasks or (key in {*JOINT_SCORES, *SELECTIONS} and len(tasks) > 1)
     }
     total = sum(weight for weight in own.values() if weight)
     if not total:
@@ -175,36 +180,11 @@ def drop_idle_groups(config: Config, whole: Whole, removed: Sequence[str]) -> No
     groups = config["training"]["optimizer"].get("groups")
     if not removed or not groups:
         return
-    before, after = parameter_names(whole.config), parameter_names(config)
+    before, after = (parameter_names(load_model_from_config(part, auto_fill=True)) for part in (whole.config, config))
     for name in list(groups):
         pattern = re.compile(groups[name]["pattern"])
         if any(map(pattern.search, before)) and not any(map(pattern.search, after)):
             del groups[name]
-
-
-def parameter_names(config: Config) -> set[str]:
-    """The names that the optimizer will know the pipeline's parameters by, of networks without sizes yet."""
-    nlp = load_model_from_config(config, auto_fill=True)
-    found: set[str] = set()
-    for pipe_name, pipe in nlp.components:
-        networks = {f"{pipe_name}/{key}": head.model for key, head in getattr(pipe, "heads", {}).items()}
-        whole: Any = getattr(pipe, "model", None)
-        if isinstance(whole, Model):
-            networks[pipe_name] = whole
-        seen: set[int] = set()
-        for prefix, network in networks.items():
-            for place, node in enumerate(network.walk()):
-                if node.id not in seen:
-                    seen.add(node.id)
-                    found.update(f"{prefix}/{node.name}.{place}/{own}" for own in own_names(node))
-    return found
-
-
-def own_names(node: Model[Any, Any]) -> set[str]:
-    """The names of a node's parameters, those of torch included."""
-    modules: list[Any] = [getattr(shim, "_model", None) for shim in node.shims]
-    torch = [module for module in modules if hasattr(module, "named_parameters")]
-    return set(node.param_names) | {name for module in torch for name, _ in module.named_parameters()}
 
 
 def judged_reader(section: Mapping[str, Any], kept: Collection[str]) -> dict[str, Any]:

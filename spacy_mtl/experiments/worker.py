@@ -71,9 +71,10 @@ def evaluate_split(nlp: Language, config: Config, folder: Path, split: str) -> d
     """Predict and score a split, and save the predictions."""
     reader = registry.resolve(config.interpolate()["corpora"])[JUDGED[split]]
     examples = annotate(nlp, reader)
-    scores: dict[str, Any] = plain(score(nlp, examples))
-    save_predictions(nlp, examples, folder, split)
-    return scores
+    scores, verdicts = score(nlp, examples)
+    save_predictions(nlp, examples, verdicts, folder, split)
+    found: dict[str, Any] = plain(scores)
+    return found
 
 
 def plain(value: Any) -> Any:

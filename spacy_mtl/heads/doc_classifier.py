@@ -274,7 +274,10 @@ class DocClassifier:
         probabilities.
         """
         keys, gold_cats = self.keys, self._gold_cats()
-        verdicts = ClassVerdicts(len(examples), keys, exclusive=self.exclusive, threshold=self.threshold)
+        lengths = [len(eg.predicted) for eg in examples]
+        verdicts = ClassVerdicts(
+            lengths, keys, exclusive=self.exclusive, threshold=self.threshold, prefix=self.label_prefix
+        )
         for row, eg in enumerate(examples):
             gold, predicted = cats_of(eg, self.name), eg.predicted.cats
             if gold_cats.keys.isdisjoint(gold):
@@ -283,9 +286,10 @@ class DocClassifier:
             if not self.exclusive:
                 verdicts.set_multilabel(row, gold, predicted)
                 continue
-            highest = max(gold_cats.own(gold).values())
-            is_decided = highest > 0 or gold_cats.keys <= gold.keys()
-            verdicts.set_exclusive(row, gold, predicted, highest=highest, is_decided=is_decided)
+            own = gold_cats.own(gold)
+            gold_key = max(own, key=own.__getitem__)
+            is_decided = own[gold_key] > 0 or gold_cats.keys <= gold.keys()
+            verdicts.set_exclusive(row, gold, predicted, gold_key=gold_key, is_decided=is_decided)
         return verdicts
 
     def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
@@ -313,36 +317,7 @@ class DocClassifier:
         """The class of each doc, or one row for each class that applies or is predicted. Exclusive docs of which only
         some classes are known not to apply are left out.
         """
-        labels = dict(zip(self.keys, self.labels, strict=True))
-        rows: Iterable[tuple[int, str | None, str | None]]
-        rows = self._exclusive_rows(examples) if self.exclusive else self._multilabel_rows(examples, labels)
-        lengths = [len(eg.predicted) for eg in examples]
-        found = ((index, 0, lengths[index], gold, predicted) for index, gold, predicted in rows)
-        return Decisions.from_rows("docs", found)
-
-    def _exclusive_rows(self, examples: Sequence[Example]) -> Iterable[tuple[int, str, str]]:
-        """Index of the doc, gold and predicted class."""
-        keys, gold_cats, prefix = self.keys, self._gold_cats(), len(self.label_prefix)
-        for index, eg in enumerate(examples):
-            cats, predicted = cats_of(eg, self.name), eg.predicted.cats
-            if gold_cats.keys.isdisjoint(cats):
-                continue
-            gold = gold_cats.own(cats)
-            best = max(gold, key=gold.__getitem__)
-            if gold[best] > 0:
-                probabilities = [predicted.get(key, 0.0) for key in keys]
-                yield index, best[prefix:], keys[probabilities.index(max(probabilities))][prefix:]
-
-    def _multilabel_rows(
-        self, examples: Sequence[Example], labels: Mapping[str, str]
-    ) -> Iterable[tuple[int, str | None, str | None]]:
-        """Index of the doc, and a class where it applies and where it is predicted."""
-        for index, eg in enumerate(examples):
-            predicted = eg.predicted.cats
-            for key, value in cats_of(eg, self.name).items():
-                applies, found = value > 0, predicted.get(key, 0.0) >= self.threshold
-                if key in labels and (applies or found):
-                    yield index, labels[key] if applies else None, labels[key] if found else None
+        return self.verdicts(examples).decisions()
 
     @property
     def learns_from(self) -> frozenset[str]:

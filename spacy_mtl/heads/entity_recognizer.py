@@ -30,7 +30,7 @@ from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.prf_counts import as_flag
-from ..metrics.span_metrics import SpanVerdicts, compared_spans, judge_spans, main_score_of_spans
+from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
 from ..protocols.decisions import Decisions
 from ..protocols.head import FoundSpans, HeadModelT
 
@@ -306,13 +306,7 @@ class EntityRecognizer:
 
     def decisions(self, examples: Sequence[Example]) -> Decisions:
         """The gold spans and the predicted ones; two at the same place are one row."""
-        rows = []
-        for index, eg in enumerate(examples):
-            if eg.reference.has_annotation("ENT_IOB"):
-                compared = compared_spans(eg, self._found(eg.predicted))
-                gold, found = ({span[:2]: span[2] for span in spans} for spans in compared)
-                rows += [(index, *place, gold.get(place), found.get(place)) for place in sorted(gold | found)]
-        return Decisions.from_rows("spans", rows)
+        return self.verdicts(examples).decisions()
 
     @property
     def learns_from(self) -> frozenset[str]:
@@ -351,10 +345,10 @@ class EntityRecognizer:
         labels = look_up(flat[:, 1], [get_string_id(label) for label in self.labels])
         unknown = np.flatnonzero((labels < 0) & (flat[:, 1] != 0))
         if len(unknown):
-            place = int(np.searchsorted(np.cumsum([len(row) for row in rows]), unknown[0], side="right"))
-            reference = examples[place].reference
+            index = int(np.searchsorted(np.cumsum([len(row) for row in rows]), unknown[0], side="right"))
+            reference = examples[index].reference
             label = reference.vocab.strings[int(flat[unknown[0], 1])]
-            self._refuse_negative([label], examples[place])
+            self._refuse_negative([label], examples[index])
             raise ValueError(
                 f"head {self.name!r}: label {label!r} in doc {snippet(reference.text)} was not seen at "
                 f"initialisation; add it with add_label({label!r}, head={self.name!r}), or initialise with examples or "

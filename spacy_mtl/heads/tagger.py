@@ -317,8 +317,8 @@ class Tagger:
         gold = look_up(flat, self._stored_values(examples[0].reference.vocab).tolist())
         unknown = np.flatnonzero((gold < 0) & (flat != 0))
         if len(unknown):
-            place = int(np.searchsorted(np.cumsum([len(v) for v in values]), unknown[0], side="right"))
-            doc = examples[place].reference
+            index = int(np.searchsorted(np.cumsum([len(v) for v in values]), unknown[0], side="right"))
+            doc = examples[index].reference
             label = doc.vocab.strings[int(flat[unknown[0]])]
             self._check_not_negative(label, self.labels, doc)
             raise ValueError(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.scorer import PRFScore, ROCAUCScore
 
+from ..protocols.decisions import NOTHING, Decisions, IntsT
 from .prf_counts import FN, FP, TP, CountsT, RowsT, f1, prf_score, where_annotated
 
 SCORE_NAMES = ("score", "score_desc", "micro_p", "micro_r", "micro_f", "macro_p", "macro_r", "macro_f", "macro_auc")
@@ -24,15 +25,21 @@ class ClassVerdicts:
     correct (NDArray[np.float64]): (n_docs,): 1.0 if the doc is right, 0.0 if not, NaN without gold.
     """
 
-    def __init__(self, n_docs: int, keys: Sequence[str], *, exclusive: bool, threshold: float) -> None:
-        """n_docs (int): Number of docs.
+    def __init__(
+        self, lengths: Sequence[int], keys: Sequence[str], *, exclusive: bool, threshold: float, prefix: str = ""
+    ) -> None:
+        """lengths (Sequence[int]): Number of tokens of each doc.
         keys (Sequence[str]): The keys of `cats` that are compared.
         exclusive (bool): Whether a doc has exactly one class.
         threshold (float): Probability from which a class counts as predicted, if they are not exclusive.
+        prefix (str): What all keys start with and labels lack.
         """
+        n_docs = len(lengths)
+        self.lengths = lengths
         self.keys = tuple(keys)
         self.exclusive = exclusive
         self.threshold = threshold
+        self.prefix = prefix
         self.counts: CountsT = np.zeros((n_docs, 2 if exclusive else 1 + 3 * len(keys)))
         self.correct: CountsT = np.full(n_docs, np.nan)
         # values of cats; of the gold ones NaN where the key is absent
@@ -40,22 +47,27 @@ class ClassVerdicts:
         self._predicted = np.zeros((n_docs, len(keys)))
         # whether a doc counts for more than accuracy
         self._is_decided = np.zeros(n_docs, dtype=bool)
-        # exclusive classes: the gold and the predicted key; -1 for none
+        # exclusive classes: the key with the highest gold value, which may be none of the compared ones
+        self._gold_keys: dict[int, str] = {}
+        # exclusive classes: the gold and the predicted key as spaCy finds them; -1 for none
         self._gold_index = np.full(n_docs, -1)
         self._predicted_index = np.full(n_docs, -1)
 
     def set_exclusive(
-        self, row: int, gold: Mapping[str, float], predicted: Mapping[str, float], *, highest: float, is_decided: bool
+        self, row: int, gold: Mapping[str, float], predicted: Mapping[str, float], *, gold_key: str, is_decided: bool
     ) -> None:
         """Compare a doc of exclusive classes. It is right if the likeliest class has the highest gold value, or, where
         gold only rules classes out, if it is none of those.
 
         gold, predicted (Mapping[str, float]): `cats`, with at least one of the keys in `gold`.
-        highest (float): The highest gold value, also of keys that are not compared here.
+        gold_key (str): The key with the highest gold value, which may be one that is not compared here.
         is_decided (bool): Whether each class is known to apply or not to.
         """
         values = [predicted.get(key, 0.0) for key in self.keys]
         best = self.keys[values.index(max(values))]
+        highest = gold[gold_key]
+        if highest > 0:
+            self._gold_keys[row] = gold_key
         is_right = gold.get(best, 0.0) == highest if highest > 0 else best not in gold
         self.counts[row] = [1, is_right]
         self.correct[row] = is_right
@@ -95,6 +107,30 @@ class ClassVerdicts:
         scores["acc"] = float(self.correct[annotated].sum()) / len(annotated)
         decided = annotated[self._is_decided[annotated]]
         return scores | (self._spacy_scores(decided) if len(decided) else {})
+
+    def decisions(self) -> Decisions:
+        """The class of each doc, or one row for each class that applies or is predicted. Exclusive docs of which only
+        some classes are known not to apply are left out.
+        """
+        docs, gold, predicted, keys = self._exclusive_rows() if self.exclusive else self._multilabel_rows()
+        labels = [key[len(self.prefix) :] for key in keys]
+        places = docs, np.zeros_like(docs), np.array(self.lengths, dtype="int64")[docs]
+        return Decisions.from_indices("docs", places, gold, predicted, labels)
+
+    def _exclusive_rows(self) -> tuple[IntsT, IntsT, IntsT, list[str]]:
+        """Doc, gold key and predicted key of each row, and the keys."""
+        docs = np.fromiter(self._gold_keys, dtype="int64")
+        keys = list(dict.fromkeys((*self.keys, *self._gold_keys.values())))
+        index = {key: place for place, key in enumerate(keys)}
+        gold = np.fromiter(map(index.__getitem__, self._gold_keys.values()), dtype="int64")
+        return docs, gold, self._predicted[docs].argmax(axis=1), keys
+
+    def _multilabel_rows(self) -> tuple[IntsT, IntsT, IntsT, list[str]]:
+        """The same of docs with any number of classes."""
+        applies, found = self._gold > 0, (self._predicted >= self.threshold) & ~np.isnan(self._gold)
+        docs, keys = np.nonzero(applies | found)
+        gold, predicted = (np.where(table[docs, keys], keys, NOTHING) for table in (applies, found))
+        return docs, gold, predicted, list(self.keys)
 
     def _spacy_scores(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         table = self._exclusive_table(rows) if self.exclusive else self.counts[rows, 1:].sum(axis=0).reshape(-1, 3)

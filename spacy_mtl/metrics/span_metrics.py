@@ -1,6 +1,6 @@
 """Spans against gold entities: precision, recall and F1 of exact spans, in all and by type."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..gold import boundaries
+from ..protocols.decisions import Decisions, RowT
 from .prf_counts import FN, FP, TP, CountsByName, CountsT, RowsT, f1, prf_score, where_annotated
 
 # value of ENT_IOB where the entity of a token is not annotated
@@ -27,11 +28,17 @@ class SpanVerdicts:
         negatives.
     correct (NDArray[np.float64]): (n_docs,): 1.0 if the spans are the gold ones, 0.0 if not, NaN without gold.
     by_type (CountsByName): The same counts by entity type.
+    rows (list[RowT]): The spans, see `Decisions`: two at the same place are one row.
     """
 
     counts: CountsT
     correct: CountsT
     by_type: CountsByName
+    rows: list[RowT]
+
+    def decisions(self) -> Decisions:
+        """The gold spans and the predicted ones."""
+        return Decisions.from_rows("spans", self.rows)
 
     def scores(self, rows: RowsT = None) -> dict[str, Any]:
         """Compute `p`, `r`, `f` and `f_per_type` of these docs; None where none of them is annotated."""
@@ -48,6 +55,7 @@ def judge_spans(examples: Sequence[Example], found: Callable[[Doc], Iterable[Spa
     found (Callable[[Doc], Iterable[Span]]): The spans that were predicted for a doc.
     """
     counts, correct, by_type = np.zeros((len(examples), 4)), np.full(len(examples), np.nan), CountsByName()
+    rows: list[RowT] = []
     for row, eg in enumerate(examples):
         if not eg.reference.has_annotation("ENT_IOB"):
             continue
@@ -58,7 +66,15 @@ def judge_spans(examples: Sequence[Example], found: Callable[[Doc], Iterable[Spa
         for outcome, spans in outcomes.items():
             for span in spans:
                 by_type.add(row, span[2], outcome)
-    return SpanVerdicts(counts, correct, by_type)
+        rows += paired_rows(row, gold, predicted)
+    return SpanVerdicts(counts, correct, by_type, rows)
+
+
+def paired_rows(doc: int, gold: Iterable[SpanT], predicted: Iterable[SpanT]) -> Iterator[RowT]:
+    """Put gold and predicted spans at the same place side by side, in the order of their places."""
+    expected, found = ({span[:2]: span[2] for span in spans} for spans in (gold, predicted))
+    for place in sorted(expected | found):
+        yield doc, *place, expected.get(place), found.get(place)
 
 
 def main_score_of_spans(counts: CountsT) -> CountsT:

@@ -32,14 +32,22 @@ def find_last_layer(encoder: EncoderT, name: str, weighting: str) -> LastLayer |
     encoder (EncoderT): The component's encoder, after a forward pass in training.
     RAISES ValueError: The encoder can't compute these gradients on their own.
     """
+    found = last_layer_of(encoder)
+    if found is not None:
+        return found if found.backprop is not None else None
     listeners = find_listeners(encoder)
-    pipes = [pipe for pipe in map(upstream_of, listeners) if pipe is not None]
-    found = _find([encoder, *(pipe.model for pipe in pipes)])
-    if found:
-        return found[-1] if found[-1].backprop is not None else None
-    if listeners and not pipes:
+    if listeners and all(upstream_of(listener) is None for listener in listeners):
         return None
     raise not_given(name, weighting)
+
+
+def last_layer_of(encoder: EncoderT) -> LastLayer | None:
+    """Find the last layer of the encoder that computed the vectors of this batch. None if there is none, or if the pipe
+    that a listener listens to is frozen.
+    """
+    pipes = [pipe for pipe in map(upstream_of, find_listeners(encoder)) if pipe is not None]
+    found = _find([encoder, *(pipe.model for pipe in pipes)])
+    return found[-1] if found else None
 
 
 def not_given(name: str, weighting: str) -> ValueError:

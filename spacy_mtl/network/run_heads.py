@@ -71,7 +71,9 @@ def prepare_nothing(name: str, scores: Mapping[str, ScoresT]) -> None:
 class HeadsRun:
     """A forward pass of the heads, with its backprop.
 
+    layers (Mapping[str, HeadModelT]): The heads' networks, by head name.
     tokvecs (Ragged): The shared vectors.
+    sharing (SharingT | None): The sharing layer.
     scores (AllScoresT): By head name.
     skip_broken (bool): Whether to go on without heads whose loss or gradient is NaN or infinite.
     skipped (dict[str, NotFinite]): What was found, by head name. These heads take no part in the step.
@@ -135,23 +137,39 @@ class HeadsRun:
         drop_gradients(self.layers[name])
         self.skipped[name] = error
 
+    def backprop_alone(self, d_scores: AllScoresT) -> None:
+        """Backpropagate losses to the parameters of their own heads, and no further: neither to the heads that these
+        are conditioned on, nor to the sharing layer or the encoder.
+
+        RAISES NotFinite: A gradient is NaN or infinite, and heads are not to be skipped; the error names the head.
+        """
+        for name, d_own in d_scores.items():
+            self._backprop_head(name, d_own)
+
     def _backprop_heads(self, d_scores: AllScoresT) -> ViewsT:
         """Backpropagate to the heads' views of the shared vectors."""
         d_scores, d_views = dict(d_scores), {}
         for name in reversed(self.bp_scores):
             if name not in d_scores:
                 continue
-            d_input = self.bp_scores[name](d_scores[name])
-            try:
-                check_layer(self.layers[name], d_input.tokvecs.dataXd, f"head {name!r}")
-            except NotFinite as error:
-                self.skip(name, error)
+            d_input = self._backprop_head(name, d_scores[name])
+            if d_input is None:
                 continue
             d_views[name] = d_input.tokvecs
             for other, d_condition in zip(conditions_of(self.heads[name]), d_input.conditions, strict=True):
                 d_other = self.bp_conditions[name][other](d_condition)
                 d_scores[other] = d_scores[other] + d_other if other in d_scores else d_other
         return d_views
+
+    def _backprop_head(self, name: str, d_own: ScoresT) -> HeadInput | None:
+        """Backpropagate to the head's input. None if the head is skipped."""
+        d_input: HeadInput = self.bp_scores[name](d_own)
+        try:
+            check_layer(self.layers[name], d_input.tokvecs.dataXd, f"head {name!r}")
+        except NotFinite as error:
+            self.skip(name, error)
+            return None
+        return d_input
 
 
 def run_heads(

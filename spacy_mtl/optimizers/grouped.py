@@ -49,6 +49,7 @@ def make_optimizer_v1(
     groups (dict[str, dict] | None): Groups of parameters, under names of your choice, in any order.
         pattern (str): Regular expression that is searched in the name of a parameter.
         learn_rate (float | Schedule): Step size; by default the optimizer's.
+        learn_rate_factor (float): Factor of the step size, above 0: of the optimizer's schedule, or of the group's own.
         L2 (float | Schedule): Weight decay; by default the optimizer's.
         frozen (bool): Keep the parameters exactly as they are.
         unfreeze_at (int): Step from which the parameters are updated: gradual unfreezing (Howard and Ruder 2018,

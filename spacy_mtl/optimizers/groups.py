@@ -1,5 +1,6 @@
 """A group of parameters, chosen by a regular expression, with a learning rate and weight decay of its own."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +8,17 @@ from typing import Any
 
 from thinc.optimizers import FloatOrSeq
 
-OPTIONS = ("pattern", "learn_rate", "L2", "frozen", "unfreeze_at", "layer_decay", "n_layers", "layer")
+OPTIONS = (
+    "pattern",
+    "learn_rate",
+    "learn_rate_factor",
+    "L2",
+    "frozen",
+    "unfreeze_at",
+    "layer_decay",
+    "n_layers",
+    "layer",
+)
 LAYER = r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\."
 EMBEDDINGS = re.compile(r"embed|wte|wpe")
 
@@ -36,6 +47,7 @@ class Group:
     name (str): Its name in the config.
     pattern (re.Pattern): Regular expression that is searched in the names of parameters.
     learn_rate (Rate | None): Step size; None for the optimizer's.
+    learn_rate_factor (float): Factor of the step size.
     L2 (Rate | None): Weight decay; None for the optimizer's.
     unfreeze_at (float): Step from which the parameters are updated; infinite if the group is frozen.
     layer_decay (float): Factor of the learning rate from each layer to the one below.
@@ -46,6 +58,7 @@ class Group:
     name: str
     pattern: re.Pattern[str]
     learn_rate: Rate | None
+    learn_rate_factor: float
     L2: Rate | None
     unfreeze_at: float
     layer_decay: float
@@ -53,25 +66,27 @@ class Group:
     layer: re.Pattern[str]
 
     def factor(self, param: str) -> float:
-        """Return the factor of a parameter's learning rate: layer_decay ** (n_layers - 1 - layer).
+        """Return the factor of a parameter's learning rate: learn_rate_factor * layer_decay ** (n_layers - 1 - layer).
 
-        With layer_decay = 0.5 and n_layers = 3 it is 1 in layer 2, the last one, 0.5 in layer 1, 0.25 in layer 0, and
-        0.125 in the embedding. It is 1 without `layer_decay` and for parameters outside of the layers.
+        With learn_rate_factor = 1, layer_decay = 0.5 and n_layers = 3 it is 1 in layer 2, the last one, 0.5 in layer 1,
+        0.25 in layer 0, and 0.125 in the embedding. Without `layer_decay`, and outside of the layers, it is
+        `learn_rate_factor`.
 
         param (str): Name of the parameter.
         """
         if not self.n_layers:
-            return 1.0
+            return self.learn_rate_factor
         found = self.layer.search(param)
         if found is None:
-            return self.layer_decay**self.n_layers if EMBEDDINGS.search(param) else 1.0
+            decay = self.layer_decay**self.n_layers if EMBEDDINGS.search(param) else 1.0
+            return self.learn_rate_factor * decay
         number = int(found[1])
         if number >= self.n_layers:
             raise ValueError(
                 f"Optimizer: group {self.name!r}: parameter {param!r} is in layer {number}, counted from 0, but "
                 f"n_layers is {self.n_layers}; set n_layers to the number of the encoder's layers"
             )
-        return float(self.layer_decay ** (self.n_layers - 1 - number))
+        return float(self.learn_rate_factor * self.layer_decay ** (self.n_layers - 1 - number))
 
     def step(self) -> None:
         """Move the schedules by one step."""
@@ -103,6 +118,7 @@ def read_group(name: str, settings: Mapping[str, Any]) -> Group:
         name=name,
         pattern=_read_pattern(name, settings.get("pattern"), "pattern"),
         learn_rate=_read_rate(name, settings.get("learn_rate"), "learn_rate"),
+        learn_rate_factor=_read_factor(name, settings.get("learn_rate_factor", 1.0)),
         L2=_read_rate(name, settings.get("L2"), "L2"),
         unfreeze_at=float("inf") if frozen else unfreeze_at,
         layer_decay=layer_decay,
@@ -123,6 +139,15 @@ def _read_decay(name: str, settings: Mapping[str, Any]) -> tuple[float, int]:
             "num_hidden_layers in the transformer's config.json"
         )
     return layer_decay, n_layers
+
+
+def _read_factor(name: str, factor: Any) -> float:
+    if not isinstance(factor, int | float) or not 0 < factor < math.inf:
+        raise ValueError(
+            f"Optimizer: group {name!r}: learn_rate_factor is {factor!r}, expected a number above 0; set frozen = true "
+            "to keep the parameters as they are"
+        )
+    return float(factor)
 
 
 def _read_pattern(name: str, text: Any, setting: str) -> re.Pattern[str]:

@@ -39,47 +39,70 @@ def find_parameters(nlp: Language) -> dict[str, Parameter]:
     A name consists of the component, the head if the parameter belongs to one, the layer with its index in the network,
     and the parameter's own name, such as "tok2vec/maxout.5/W" or "multitask/slots/linear.3/b".
     """
-    found: dict[str, Parameter] = {}
+    return {
+        f"{layer}/{name}": parameter for layer, node in named_layers(nlp) for name, parameter in _layer_parameters(node)
+    }
+
+
+def parameter_names(nlp: Language) -> set[str]:
+    """Return the names that `find_parameters` will find, also in networks whose sizes are not set yet."""
+    return {f"{layer}/{name}" for layer, node in named_layers(nlp) for name in _own_names(node)}
+
+
+def named_layers(nlp: Language) -> Iterator[tuple[str, Model[Any, Any]]]:
+    """Yield each layer of a pipeline once, with its name. A layer that a head owns is named after the head."""
     for pipe_name, pipe in trainable_pipes(nlp).items():
+        networks = {
+            f"{pipe_name}/{key}": head.model
+            for key, head in getattr(pipe, "heads", {}).items()
+            if isinstance(head, Head)
+        }
         seen: set[int] = set()
-        heads = {key: head for key, head in getattr(pipe, "heads", {}).items() if isinstance(head, Head)}
-        for key, head in heads.items():
-            found.update(_walk(head.model, f"{pipe_name}/{key}", seen))
-        found.update(_walk(pipe.model, pipe_name, seen))
-    return found
+        for prefix, network in (networks | {pipe_name: pipe.model}).items():
+            for index, node in enumerate(network.walk()):
+                if node.id not in seen:
+                    seen.add(node.id)
+                    yield f"{prefix}/{node.name}.{index}", node
 
 
 def find_resumables(nlp: Language) -> dict[str, Resumable]:
-    """Find attributes of layers that are kept only for training, by component, layer with its index, and own name."""
-    return {
+    """Find what is kept only for training: attributes of layers, by component, layer with its index, and own name, and
+    the progress of a component's heads.
+    """
+    pipes = trainable_pipes(nlp)
+    progress = {f"{name}/progress": getattr(pipe, "progress", None) for name, pipe in pipes.items()}
+    found = {name: value for name, value in progress.items() if isinstance(value, Resumable)}
+    return found | {
         f"{pipe_name}/{node.name}.{index}/{name}": value
-        for pipe_name, pipe in trainable_pipes(nlp).items()
+        for pipe_name, pipe in pipes.items()
         for index, node in enumerate(pipe.model.walk())
         for name, value in node.attrs.items()
         if isinstance(value, Resumable)
     }
 
 
-def _walk(model: Model[Any, Any], prefix: str, seen: set[int]) -> Iterator[tuple[str, Parameter]]:
-    """Yield the parameters, by name, of nodes that were not seen before."""
-    for index, node in enumerate(model.walk()):
-        if node.id in seen:
-            continue
-        seen.add(node.id)
-        layer = f"{prefix}/{node.name}.{index}"
-        for name in node.param_names:
-            if node.has_param(name):
-                gradient = node.get_grad(name) if node.has_grad(name) else None
-                yield f"{layer}/{name}", Parameter((node.id, name), node.get_param(name), gradient)
-        for number, shim in enumerate(node.shims):
-            shim_prefix = f"{layer}/{number}/" if number else f"{layer}/"
-            for parameter in _torch_parameters(shim):
-                yield f"{shim_prefix}{parameter.key[1]}", parameter
-
-
-def _torch_parameters(shim: Any) -> Iterator[Parameter]:
-    module = getattr(shim, "_model", None)
-    if module is not None and hasattr(module, "named_parameters"):
-        for name, param in module.named_parameters():
+def _layer_parameters(node: Model[Any, Any]) -> Iterator[tuple[str, Parameter]]:
+    """Yield the parameters of a layer that are set, by their names in it."""
+    for name in node.param_names:
+        if node.has_param(name):
+            grad = node.get_grad(name) if node.has_grad(name) else None
+            yield name, Parameter((node.id, name), node.get_param(name), grad)
+    for number, shim in enumerate(node.shims):
+        for name, param in _torch_parameters(shim):
             gradient = None if param.grad is None else torch2xp(param.grad)
-            yield Parameter((shim.id, name), torch2xp(param.data), gradient)
+            yield _in_shim(number, name), Parameter((shim.id, name), torch2xp(param.data), gradient)
+
+
+def _own_names(node: Model[Any, Any]) -> set[str]:
+    in_shims = {_in_shim(number, name) for number, shim in enumerate(node.shims) for name, _ in _torch_parameters(shim)}
+    return set(node.param_names) | in_shims
+
+
+def _in_shim(number: int, name: str) -> str:
+    """The name in its layer of a parameter of the shim with this number: the first shim's have no number."""
+    return f"{number}/{name}" if number else name
+
+
+def _torch_parameters(shim: Any) -> Iterator[tuple[str, Any]]:
+    module: Any = getattr(shim, "_model", None)
+    return module.named_parameters() if hasattr(module, "named_parameters") else iter(())

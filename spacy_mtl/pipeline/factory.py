@@ -10,7 +10,7 @@ from thinc.api import Config
 from .. import registry  # noqa: F401  (the config's registries)
 from ..extras import add_requirement
 from ..protocols.arrays import EncoderT
-from .multitask import Multitask, NanGradientT
+from .multitask import READOUT_EVERY, Multitask, NanGradientT
 from .score_weights import DEFAULT_WEIGHTS
 
 DEFAULT_MODEL = Config().from_str("""
@@ -43,6 +43,7 @@ DEFAULT_HEADS = {"textcat": "spacy_mtl.DocClassifier.v1", "ner": "spacy_mtl.Enti
         "heads": None,
         "weighting": {"@mtl_weightings": "spacy_mtl.Static.v1", "weights": {}},
         "nan_gradient": "stop",
+        "readout_every": READOUT_EVERY,
     },
     default_score_weights=DEFAULT_WEIGHTS,
 )
@@ -53,6 +54,7 @@ def make_multitask(
     heads: dict[str, Any] | None,
     weighting: Any,
     nan_gradient: NanGradientT,
+    readout_every: int,
 ) -> Multitask:
     """Build the component: one shared encoder, several heads, trained jointly.
 
@@ -63,10 +65,20 @@ def make_multitask(
     nan_gradient (str): What to do if the loss or the gradient of a head is NaN or infinite. `"stop"` raises an error
         that names the head. `"skip"` leaves the head out of the step and lets the others learn; the log says so once,
         and `cfg["n_skipped"]` of the component counts the steps of each head.
+    readout_every (int): Number of steps between two measurements of the losses' gradients for the read-out, on average.
+        Measuring changes nothing in the training. 0 measures none.
     """
     if heads is None:
         heads = {key: spacy_registry.get("mtl_heads", maker)() for key, maker in DEFAULT_HEADS.items()}
-    pipe = Multitask(nlp.vocab, model, name, heads=heads, weighting=weighting, nan_gradient=nan_gradient)
+    pipe = Multitask(
+        nlp.vocab,
+        model,
+        name,
+        heads=heads,
+        weighting=weighting,
+        nan_gradient=nan_gradient,
+        readout_every=readout_every,
+    )
     others = [other.model for _, other in nlp.components if isinstance(other, TrainablePipe)]
     add_requirement(nlp, [*others, pipe.model])
     return pipe

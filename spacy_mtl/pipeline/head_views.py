@@ -25,15 +25,15 @@ class HeadViews:
         if not self._restricted:
             return self._examples
         return [
-            eg if may_learn(head, eg.reference) else self._blank(place, eg) for place, eg in enumerate(self._examples)
+            eg if may_learn(head, eg.reference) else self._blank(index, eg) for index, eg in enumerate(self._examples)
         ]
 
-    def _blank(self, place: int, example: Example) -> Example:
-        if place not in self._without_gold:
-            self._without_gold[place] = Example(
+    def _blank(self, index: int, example: Example) -> Example:
+        if index not in self._without_gold:
+            self._without_gold[index] = Example(
                 example.predicted, unannotated(example.reference, example.reference.vocab)
             )
-        return self._without_gold[place]
+        return self._without_gold[index]
 
 
 def by_corpus(examples: Iterable[Example]) -> dict[str, list[Example]]:

@@ -22,11 +22,14 @@ from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
 from ..protocols.head import Confident, HasLabels, Head
+from ..protocols.readout import ReadoutT
 from ..protocols.weighting import Step
 from ..threads.blas_threads import one_blas_thread
+from .balance_readout import BalanceReadout, Measured
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
+from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
 from .initialization import initialize_networks, name_for_sharing, set_labels
 from .parameter_counts import count_by_part, describe_counts
@@ -34,12 +37,16 @@ from .prediction import run_to_predict
 from .rehearsal import compare_with_teacher
 from .run_order import run_order, trained_heads
 from .saving import Parts, files_in
-from .score_weights import warn_of_unnamed_weight
-from .scoring import score_component
-from .weighing import Weighing, get_losses
+from .score_weights import check_selection, warn_of_unnamed_weight
+from .scoring import ComponentScores, score_component
+from .weighing import Merged, Weighing, get_losses
 
 # docs that are run at once to score a head that writes nothing
 N_SCORED = 256
+# steps between two measurements of gradients
+READOUT_EVERY = 50
+# name of the saved read-out
+READOUT = "readout"
 # keys of `cfg` for the steps taken so far, and for those that heads were left out of
 N_STEPS = "n_steps"
 N_SKIPPED = "n_skipped"
@@ -65,6 +72,7 @@ class Multitask(TrainablePipe):
         heads: Mapping[str, Any],
         weighting: Any,
         nan_gradient: NanGradientT = "stop",
+        readout_every: int = READOUT_EVERY,
     ) -> None:
         """vocab (Vocab): The shared vocabulary.
         model (EncoderT): The shared encoder.
@@ -72,8 +80,15 @@ class Multitask(TrainablePipe):
         heads (Mapping[str, Head]): The heads by name.
         weighting (Weighting): How the heads' losses and gradients become one.
         nan_gradient (str): "stop" or "skip": what to do if the loss or the gradient of a head is NaN or infinite.
+        readout_every (int): Number of steps between two measurements of the losses' gradients, on average; 0 to measure
+            none.
         """
         check_heads(heads, name)
+        if readout_every < 0:
+            raise ValueError(
+                f"component {name!r}: readout_every is {readout_every}, expected a number of steps, or 0 to measure no "
+                "gradients"
+            )
         self.vocab = vocab
         self.name = name
         # `spacy find-threshold` sets "heads.NAME.threshold" here too; what counts is the config that it loads with.
@@ -85,11 +100,15 @@ class Multitask(TrainablePipe):
         self.weighting.bind(list(self.heads))
         self.nan_gradient = nan_gradient
         self._weighing = Weighing(self.weighting, self.heads, name)
+        self._readout = BalanceReadout(readout_every)
         self._pairs = find_consistent(self.heads)
         self._order = run_order(self.heads, self._pairs)
         self.model = build_multitask_model(model, self._in_order(), self.weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
+        self._shared_with_gradient = False
+        self.progress = HeadProgress()
+        self.selections: dict[str, SelectionT] = {}
         self._is_new = False
         self._said: set[str] = set()
         self.main_scores: dict[str, float | None] = {}
@@ -115,6 +134,23 @@ class Multitask(TrainablePipe):
         """The labels of each head that has any, in the form that `spacy init labels` writes and `initialize` reads."""
         return {key: list(head.labels) for key, head in self.heads.items() if isinstance(head, HasLabels)}
 
+    @property
+    def readout(self) -> ReadoutT:
+        """How the heads have shared the encoder in all steps so far: each head's loss, weight, gradient norm and share
+        of the encoder's movement, and each two heads' conflict. `balance/readout_sums.py` describes it.
+        """
+        return dict(self._readout.shown)
+
+    def show_readout(self, nlp: Language) -> None:
+        """Show the read-out in `nlp.meta["spacy_mtl"]["balance"]` under the component's name, and keep it up to date
+        there. `initialize` and `spacy_mtl.Logger.v1` do this.
+        """
+        self._readout.show_in(nlp, self.name)
+
+    def take_readout(self) -> ReadoutT:
+        """Get the read-out of the steps since the last call. `spacy_mtl.Logger.v1` calls it at each evaluation."""
+        return self._readout.take()
+
     def add_label(self, label: str, head: str | None = None) -> int:
         """Add a label to a head, before or after training. The network grows, and predicts the old labels as before.
 
@@ -132,7 +168,10 @@ class Multitask(TrainablePipe):
         if not isinstance(grown, HasLabels):
             raise ValueError(f"head {head!r}: a {type(grown).__name__} has no labels, so {label!r} can't be added")
         check_overlap(self.heads | {head: with_label(grown, label)})
-        return grown.add_label(label)
+        is_new = grown.add_label(label)
+        if is_new:
+            self.progress.forget(head)
+        return is_new
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
@@ -162,6 +201,7 @@ class Multitask(TrainablePipe):
         drop: float = 0.0,
         sgd: Optimizer | None = None,
         losses: dict[str, float] | None = None,
+        only: str | None = None,
     ) -> dict[str, float]:
         """Learn from a batch. Each head learns from the examples that carry its annotation; the heads' gradients reach
         the encoder in one backward pass. A batch that no head can learn from changes nothing. The loss of a head whose
@@ -175,6 +215,8 @@ class Multitask(TrainablePipe):
 
         losses (dict[str, float] | None): Gets the weighted total under the component's name and each head's own loss
             (nats) under "name/head".
+        only (str | None): Backpropagate the loss of this head alone, with the weight 1. Neither the weighting nor the
+            read-out learns of such a step, and it does not count.
         """
         examples = list(examples)
         validate_examples(examples, "Multitask.update")
@@ -185,10 +227,32 @@ class Multitask(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return losses
         with one_blas_thread(sum(map(len, docs))):
-            self._learn(examples, docs, drop=drop, losses=losses)
+            self._learn(examples, docs, drop=drop, losses=losses, only=only)
         if sgd:
             self.finish_update(sgd)
         return losses
+
+    def losses_on(self, examples: Iterable[Example]) -> dict[str, float]:
+        """Compute the losses of a batch without learning from it, and without dropout. Over a listener the docs must
+        have passed the upstream pipe.
+
+        RETURNS: In nats, by the name of each head that finds gold.
+        """
+        examples = list(examples)
+        validate_examples(examples, "Multitask.losses_on")
+        docs, views = [eg.predicted for eg in examples], HeadViews(examples)
+        update_constraints(self.heads, self._pairs, views)
+        prepare = Decoding(self.heads, self._pairs, docs, views).prepare
+        with one_blas_thread(sum(map(len, docs))):
+            tokvecs = self.encoder.predict(docs)
+            run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=False, prepare=prepare)
+            return get_losses(self.heads, views, run)[0]
+
+    def drop_gradients(self) -> None:
+        """Forget all gradients since the last `finish_update`."""
+        drop_gradients(self.model)
+        self._with_gradient.clear()
+        self._shared_with_gradient = False
 
     def rehearse(
         self,
@@ -224,12 +288,20 @@ class Multitask(TrainablePipe):
         """Apply the optimizer to everything that received a gradient since the last call. A head that found no gold is
         skipped: momentum and weight decay would move it even if its gradient is zero.
         """
+        self.progress.end_step()
+        self.progress.restart_averages(self.heads, getattr(sgd, "averages", None))
         if not self._with_gradient:
             return
-        finish_encoder(self.encoder, sgd)
-        layers: list[Model[Any, Any]] = [self.heads[key].model for key in self._order if key in self._with_gradient]
-        finish_layers([*layers, *self._weighing.layers_to_move()], sgd)
+        frozen = self.progress.done("head")
+        for key in self._with_gradient & frozen:
+            drop_gradients(self.heads[key].model)
+        moving = [self.heads[key].model for key in self._order if key in self._with_gradient - frozen]
+        if self._shared_with_gradient:
+            finish_encoder(self.encoder, sgd)
+            moving += self._weighing.layers_to_move()
+        finish_layers(moving, sgd)
         self._with_gradient.clear()
+        self._shared_with_gradient = False
 
     def initialize(
         self,
@@ -250,6 +322,8 @@ class Multitask(TrainablePipe):
         if nlp is not None:
             check_listeners(self.model, nlp, self.name)
             warn_of_unnamed_weight(nlp)
+            check_selection(nlp)
+            self.progress.begin(nlp.meta, self.name)
         examples = list(get_examples())
         views = HeadViews(examples)
         check_head_names(self.heads, examples)
@@ -263,19 +337,26 @@ class Multitask(TrainablePipe):
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
         initialize_networks(self.encoder, self._in_order(), self._pairs, examples)
         logger.info("component '%s': %s", self.name, describe_counts(self.parameter_counts))
+        self._readout.reset()
         if nlp is not None:
             self._weighing.prepare(self.encoder, nlp)
+            self.show_readout(nlp)
         self._is_new = True
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Compute the scores of all heads: "head_metric", and spaCy's own key too if only one head offers it;
         `multitask_score`, the mean of the heads' main scores; `multitask_exact`, the share of docs on which every head
         that has gold is right. These two are over all `multitask` components of a pipeline that have been scored so
-        far. If docs carry the name of their corpus, there is also "corpus/head_metric".
+        far. If docs carry the name of their corpus, there is also "corpus/head_metric". In a training there are the
+        scores of `selections` too.
 
         threshold (float | None): In `kwargs`, set by `scorer_cfg` of `nlp.evaluate`. Replaces the threshold of all
             heads that have one.
         """
+        return self.judge(examples, **kwargs).scores
+
+    def judge(self, examples: Iterable[Example], **kwargs: Any) -> ComponentScores:
+        """Score all heads, and keep what the scores were computed from. Arguments as those of `score`."""
         examples = list(examples)
         validate_examples(examples, "Multitask.score")
         if self._is_new:
@@ -283,7 +364,9 @@ class Multitask(TrainablePipe):
         self._run_silent_heads([eg.predicted for eg in examples])
         found = score_component(with_threshold(self.heads, kwargs.get("threshold")), examples, self.name)
         self.main_scores, self.corpus_scores = found.main, found.by_corpus
-        return found.scores
+        if self.progress.observe(found.main, self.heads):
+            found.scores.update(self.progress.select(self.selections, found.all_main))
+        return found
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialize "cfg", "vocab" and each part, see `saving`. Any of these can be excluded."""
@@ -291,6 +374,7 @@ class Multitask(TrainablePipe):
         contents = {
             "cfg": lambda: srsly.json_dumps(self.cfg).encode(),
             "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
+            READOUT: self._readout.to_bytes,
         }
         return bytes(srsly.msgpack_dumps(self._parts().write(contents, exclude=exclude)))
 
@@ -306,7 +390,7 @@ class Multitask(TrainablePipe):
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save "cfg", "vocab" and each part in a folder, see `saving`."""
         folder, exclude = Path(path), list(exclude)
-        contents = {"cfg": lambda: srsly.json_dumps(self.cfg, indent=2).encode()}
+        contents = {"cfg": lambda: srsly.json_dumps(self.cfg, indent=2).encode(), READOUT: self._readout.to_bytes}
         for name, data in self._parts().write(contents, exclude=exclude).items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
@@ -336,9 +420,16 @@ class Multitask(TrainablePipe):
         self._parts().read(contents, exclude=exclude)
         if "cfg" in contents and "cfg" not in exclude:
             self.cfg.update(srsly.json_loads(contents["cfg"]().decode()))
+        if READOUT in contents and READOUT not in exclude:
+            self._readout.from_bytes(contents[READOUT]())
 
-    def _learn(self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float]) -> None:
-        """Add the gradients of a batch, and its losses to `losses`."""
+    def _learn(
+        self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float], only: str | None
+    ) -> None:
+        """Add the gradients of a batch, and its losses to `losses`. Heads that are done take no part in the weighting:
+        their losses keep the factors that they had, or have none.
+        """
+        self.progress.restore(self.heads)
         set_dropout_rate(self.model, drop)
         views = HeadViews(examples)
         update_constraints(self.heads, self._pairs, views)
@@ -347,41 +438,69 @@ class Multitask(TrainablePipe):
         run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
         run.skip_broken = self.nan_gradient == "skip"
         own, d_scores = get_losses(self.heads, views, run)
-        if not own:
-            self._backprop(run, bp_tokvecs, {}, step=None)
+        if only is not None:
+            self._backprop(run, bp_tokvecs, {key: d_scores[key] for key in (only,) if key in d_scores}, step=None)
+            for key, loss in own.items():
+                losses[f"{self.name}/{key}"] += loss
             return
-        step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, own, self.main_scores)
-        weights = self.weighting.weights(own, step)
-        weighted = {key: gradient * weights[key] for key, gradient in d_scores.items() if weights[key] != 0}
-        self._backprop(run, bp_tokvecs, weighted, step=step)
-        self.cfg[N_STEPS] = step.number + 1
-        losses[self.name] += sum(weights[key] * loss for key, loss in own.items() if key not in run.skipped)
+        done = self.progress.done()
+        factors = {key: self.progress.factor(key) for key in done}
+        sharing = {key: loss for key, loss in own.items() if key not in done}
+        step = None
+        if sharing:
+            step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, sharing, self.main_scores)
+            factors |= self.weighting.weights(sharing, step)
+        weighted = {key: gradient * factors[key] for key, gradient in d_scores.items() if factors[key] != 0}
+        alone = {key: weighted.pop(key) for key in done if key in weighted}
+        merged, measured = self._backprop(run, bp_tokvecs, weighted, step=step, alone=alone)
+        learned = {key: loss for key, loss in own.items() if key not in run.skipped}
+        losses[self.name] += sum(factors[key] * loss for key, loss in learned.items())
+        if step is not None:
+            self._readout.add({key: learned[key] for key in sharing if key in learned}, factors, step, merged, measured)
+            self.cfg[N_STEPS] = step.number + 1
+            self.progress.keep_factors({key: factors[key] for key in sharing})
         for key, loss in own.items():
             losses[f"{self.name}/{key}"] += loss
 
     def _backprop(
-        self, run: HeadsRun, bp_tokvecs: Callable[[Ragged], Any] | None, d_scores: AllScoresT, *, step: Step | None
-    ) -> None:
+        self,
+        run: HeadsRun,
+        bp_tokvecs: Callable[[Ragged], Any] | None,
+        d_scores: AllScoresT,
+        *,
+        step: Step | None,
+        alone: AllScoresT | None = None,
+    ) -> tuple[Merged, Measured | None]:
         """Add the gradients of these heads' losses, or none at all.
 
         bp_tokvecs (Callable | None): Backprop of the encoder; None leaves it as it is.
         step (Step | None): What the weighting sees of the step; None for the plain sum.
+        alone (AllScoresT | None): Gradients of losses that move their own heads only.
+        RETURNS: What the weighting made of the gradients, and what was measured of them for the read-out.
         """
+        alone = alone or {}
         try:
-            d_tokvecs = (
-                run.backprop(d_scores) if step is None else self._weighing.merge(run, d_scores, step, self.encoder)
-            )
-            check_gradient(d_tokvecs, f"weighting {type(self.weighting).__name__}")
+            run.backprop_alone(alone)
+            if step is None:
+                merged = Merged(run.backprop(d_scores))
+            else:
+                merged = self._weighing.merge(run, d_scores, step, self.encoder)
+            if d_scores:
+                check_gradient(merged.d_tokvecs, f"weighting {type(self.weighting).__name__}")
         except NotFinite:
-            drop_gradients(self.model)
-            self._with_gradient.clear()
+            self.drop_gradients()
             raise
-        trained = trained_heads(self.heads, d_scores.keys() - run.skipped.keys()) - run.skipped.keys()
-        passes_on = trained or any(is_last_of_several(listener) for listener in find_listeners(self.model))
-        if bp_tokvecs and passes_on:
-            bp_tokvecs(Ragged(d_tokvecs, run.tokvecs.lengths))
-        self._with_gradient = self._with_gradient - run.skipped.keys() | trained
+        measured = None
+        if step is not None and d_scores and not run.skipped and self._readout.is_due(step.number):
+            measured = self._readout.measure(run, d_scores, merged, self.encoder)
+        learned = d_scores.keys() - run.skipped.keys()
+        if bp_tokvecs and (learned or any(is_last_of_several(node) for node in find_listeners(self.model))):
+            bp_tokvecs(Ragged(merged.d_tokvecs, run.tokvecs.lengths))
+        self._shared_with_gradient |= bool(learned)
+        trained = trained_heads(self.heads, learned) | alone.keys()
+        self._with_gradient = (self._with_gradient | trained) - run.skipped.keys()
         self._count_skipped(run)
+        return merged, measured
 
     def _count_skipped(self, run: HeadsRun) -> None:
         """Count the steps that heads were left out of, and drop what another loss has left in their networks."""

@@ -2,6 +2,7 @@
 
     multitask/
         cfg
+        readout        what was measured in training
         encoder
         heads/intent
         heads/slots

@@ -1,5 +1,8 @@
 """The component's weights in `[training.score_weights]`, and a warning where they count though nobody named them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from spacy.language import Language
 from spacy.util import logger
 
@@ -20,6 +23,28 @@ DEFAULT_WEIGHTS: dict[str, float | None] = {
     "multitask_score": UnnamedWeight(1.0),
     "multitask_exact": UnnamedWeight(0.0),
 }
+# Scores that exist only if a callback computes them, each with the callback.
+SELECTIONS = {"multitask_worst": "spacy_mtl.SelectWorst.v1", "multitask_pareto": "spacy_mtl.SelectPareto.v1"}
+
+
+def check_selection(nlp: Language) -> None:
+    """Raise a ValueError if the config weighs a score that nothing computes. spaCy would leave it out and select the
+    best model by what remains.
+    """
+    training = nlp.config["training"]
+    for score, callback in SELECTIONS.items():
+        if training.get("score_weights", {}).get(score) and callback not in values_in(training.get("before_update")):
+            raise ValueError(
+                f"[training.score_weights] has a weight for {score}, which only the callback {callback} computes; set "
+                "it in [training.before_update], or leave the weight out"
+            )
+
+
+def values_in(section: Any) -> list[Any]:
+    """All values under a section of a config, at any depth."""
+    if not isinstance(section, Mapping):
+        return [section]
+    return [value for part in section.values() for value in values_in(part)]
 
 
 def warn_of_unnamed_weight(nlp: Language) -> None:

@@ -17,7 +17,7 @@ from .head_views import HeadViews, rows_by_corpus
 # What each component has found on a predicted doc, by the component's name, for those that are scored after it: spaCy
 # scores components one by one. It lasts as long as the doc, and is not in `user_data`, which users keep and save.
 # Main scores stand with the first doc of an evaluation.
-MAIN: WeakKeyDictionary[Doc, dict[str, list[float]]] = WeakKeyDictionary()
+MAIN: WeakKeyDictionary[Doc, dict[str, dict[str, float]]] = WeakKeyDictionary()
 EXACT: WeakKeyDictionary[Doc, dict[str, bool | None]] = WeakKeyDictionary()
 
 
@@ -25,12 +25,16 @@ EXACT: WeakKeyDictionary[Doc, dict[str, bool | None]] = WeakKeyDictionary()
 class ComponentScores:
     """scores (dict[str, Any]): What `Multitask.score` returns.
     main (dict[str, float | None]): The main score of each head.
+    all_main (dict[str, float]): "component/head" -> main score, of this component and those that were scored before it.
     by_corpus (dict[str, dict[str, float]]): Corpus -> head -> main score.
+    verdicts (dict[str, Verdicts]): What each head predicted, compared with gold.
     """
 
     scores: dict[str, Any]
     main: dict[str, float | None]
+    all_main: dict[str, float]
     by_corpus: dict[str, dict[str, float]]
+    verdicts: dict[str, Verdicts]
 
 
 def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name: str) -> ComponentScores:
@@ -47,7 +51,8 @@ def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name
     main = {key: own[key][metric] for key, metric in names.items()}
     scores = {f"{key}_{metric}": value for key, found in own.items() for metric, value in found.items()}
     scores |= standard_scores(heads, own)
-    scores |= joint_scores([verdicts[key] for key in names], examples, main, name)
+    all_main = note_main_scores(examples, main, name)
+    scores |= joint_scores([verdicts[key] for key in names], examples, all_main, name)
     for corpus, by_head in corpora.items():
         for key, found in by_head.items():
             scores.update({f"{corpus}/{key}_{metric}": value for metric, value in found.items()})
@@ -55,7 +60,7 @@ def score_component(heads: Mapping[str, Head], examples: Sequence[Example], name
         corpus: {key: found[names[key]] for key, found in by_head.items() if key in names}
         for corpus, by_head in corpora.items()
     }
-    return ComponentScores(scores, main, by_corpus)
+    return ComponentScores(scores, main, all_main, by_corpus, verdicts)
 
 
 def verdicts_of(head: Head, examples: Sequence[Example]) -> Verdicts:
@@ -122,18 +127,24 @@ def is_scored(head: Head, scores: Mapping[str, Any]) -> bool:
     return any(scores[name] is not None for name in names)
 
 
+def note_main_scores(examples: Sequence[Example], main: Mapping[str, float | None], name: str) -> dict[str, float]:
+    """Note the main scores of a component. RETURNS: "component/head" -> score, with those scored before it."""
+    if not examples:
+        return {}
+    scored = MAIN.setdefault(examples[0].predicted, {})
+    scored[name] = {f"{name}/{key}": float(value) for key, value in main.items() if value is not None}
+    return {key: value for one in scored.values() for key, value in one.items()}
+
+
 def joint_scores(
-    verdicts: Sequence[Verdicts], examples: Sequence[Example], main: Mapping[str, float | None], name: str
+    verdicts: Sequence[Verdicts], examples: Sequence[Example], main: Mapping[str, float], name: str
 ) -> dict[str, float | None]:
     """`multitask_score` and `multitask_exact` over this component and those that were scored before it.
 
     verdicts (Sequence[Verdicts]): Of the heads that have a main score; the others enter neither.
+    main (Mapping[str, float]): All main scores.
     """
-    if not examples:
-        return {"multitask_score": None, "multitask_exact": None}
-    scored = MAIN.setdefault(examples[0].predicted, {})
-    scored[name] = [value for value in main.values() if value is not None]
-    values = [value for one in scored.values() for value in one]
+    values = list(main.values())
     exact = [value for value in all_exact(verdicts, examples, name) if value is not None]
     return {
         "multitask_score": sum(values) / len(values) if values else None,

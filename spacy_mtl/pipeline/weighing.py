@@ -2,26 +2,44 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from spacy.language import Language
 from spacy.training import Example
 from spacy.util import logger
 from thinc.api import Model
-from thinc.types import Floats2d
+from thinc.types import Floats1d, Floats2d
 
 from ..network.finite_gradients import NotFinite, check_loss
 from ..network.last_layer_gradients import check_last_layer, find_last_layer, last_layer_gradients
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Adversarial, CountsGold, Head
-from ..protocols.weighting import LearnsByHead, MergesGradients, NeedsSeveralHeads, Step, Weighting
+from ..protocols.weighting import LearnsByHead, MergesGradients, NeedsSeveralHeads, ReportsFactors, Step, Weighting
 from .head_views import HeadViews
 
 ONE_HEAD = (
     "component '%s': the weighting %s balances heads against each other, but the heads to balance are %s, so it "
     "changes nothing; add a head, or use spacy_mtl.Static.v1"
 )
+
+
+@dataclass
+class Merged:
+    """What the weighting made of the gradients of a step.
+
+    d_tokvecs (Floats2d): The gradient at the shared vectors, (n_tokens, width).
+    gradients (Mapping[str, Floats2d]): The gradient of each weighted loss at the shared vectors, by head; empty if only
+        their sum was computed.
+    last_layer (Mapping[str, Floats1d]): The same at the parameters of the last shared layer, if they were needed.
+    factors (Mapping[str, float]): How much of each gradient is in the result, by head; 1.0 for heads without an entry.
+    """
+
+    d_tokvecs: Floats2d
+    gradients: Mapping[str, Floats2d] = field(default_factory=dict)
+    last_layer: Mapping[str, Floats1d] = field(default_factory=dict)
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 class Weighing:
@@ -74,24 +92,32 @@ class Weighing:
             count_units=lambda: {key: count_units(self.heads[key], views.of(key)) for key in losses},
         )
 
-    def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step, encoder: EncoderT) -> Floats2d:
-        """Compute one gradient at the shared vectors, (n_tokens, width). A loss that is alone is not changed. Over a
-        frozen encoder, which needs no gradient, a weighting that needs the last layer has nothing to combine.
+    def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step, encoder: EncoderT) -> Merged:
+        """Compute one gradient at the shared vectors. Without losses it is zero, and a loss that is alone is
+        not changed. Over a frozen encoder, which needs no gradient, a weighting that needs the last layer has nothing
+        to combine.
         """
-        if len(d_scores) == 1 or not isinstance(self.weighting, MergesGradients):
-            return run.backprop(d_scores)
+        if len(d_scores) <= 1:
+            d_tokvecs = run.backprop(d_scores)
+            return Merged(d_tokvecs, dict.fromkeys(d_scores, d_tokvecs))
+        if not isinstance(self.weighting, MergesGradients):
+            return Merged(run.backprop(d_scores))
         last_layer = None
         if self.weighting.needs == "last_layer":
             last_layer = find_last_layer(encoder, self.name, type(self.weighting).__name__)
             if last_layer is None:
-                return run.backprop(d_scores)
+                return Merged(run.backprop(d_scores))
         gradients = run.backprop_each(d_scores)
         if last_layer is not None:
             step.last_layer = last_layer_gradients(last_layer, gradients)
             for name, gradient in step.last_layer.items():
                 run.check(name, gradient)
         gradients = {name: gradient for name, gradient in gradients.items() if name not in run.skipped}
-        return self.weighting.merge(gradients, step) if len(gradients) > 1 else _only(gradients, run)
+        if len(gradients) < 2:
+            return Merged(_only(gradients, run), gradients, step.last_layer)
+        d_tokvecs = self.weighting.merge(gradients, step)
+        factors = self.weighting.last_factors if isinstance(self.weighting, ReportsFactors) else {}
+        return Merged(d_tokvecs, gradients, step.last_layer, factors)
 
     def layers_to_move(self) -> list[Model[Any, Any]]:
         """What of the weighting's network the optimizer may change."""

@@ -1,8 +1,8 @@
 """What a head decided, beside the gold annotation."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,31 @@ class Decisions:
     @classmethod
     def from_rows(cls, unit: str, rows: Iterable[RowT]) -> "Decisions":
         """Make the arrays from rows; the names are the labels that occur, in alphabetical order."""
-        listed = list(rows)
-        names = sorted({label for row in listed for label in row[3:] if isinstance(label, str)})
-        index: dict[str | None, int] = {name: place for place, name in enumerate(names)} | {None: NOTHING}
-        flat = chain.from_iterable((*row[:3], index[row[3]], index[row[4]]) for row in listed)
-        docs, starts, ends, gold, predicted = np.fromiter(flat, dtype="int64", count=5 * len(listed)).reshape(-1, 5).T
-        return cls(unit, docs, starts, ends, gold, predicted, tuple(names))
+        columns: Any = list(zip(*rows, strict=True)) or [()] * 5
+        labels = sorted({label for label in (*columns[3], *columns[4]) if label is not None})
+        index = {label: place for place, label in enumerate(labels)} | {None: NOTHING}
+        numbers = [*columns[:3], *(map(index.__getitem__, column) for column in columns[3:])]
+        arrays = [np.fromiter(column, dtype="int64", count=len(columns[0])) for column in numbers]
+        docs, starts, ends, gold, predicted = arrays
+        return cls(unit, docs, starts, ends, gold, predicted, tuple(labels))
+
+    @classmethod
+    def from_indices(
+        cls, unit: str, places: Sequence[IntsT], gold: IntsT, predicted: IntsT, labels: Sequence[str]
+    ) -> "Decisions":
+        """Make the arrays from indices in any list of labels, -1 for nothing.
+
+        places (Sequence[IntsT]): `docs`, `starts` and `ends`.
+        """
+        known = np.unique(np.concatenate([gold, predicted]))
+        order = sorted((label for label in known.tolist() if label != NOTHING), key=labels.__getitem__)
+        new = np.full(len(labels) + 1, NOTHING)  # NOTHING is the last one
+        new[order] = np.arange(len(order))
+        docs, starts, ends = places
+        return cls(unit, docs, starts, ends, new[gold], new[predicted], tuple(labels[place] for place in order))
+
+    def of_docs(self, docs: Sequence[int]) -> "Decisions":
+        """The decisions in some docs, which keep their indices."""
+        rows = np.isin(self.docs, docs)
+        columns = {name: getattr(self, name)[rows] for name in ("docs", "starts", "ends", "gold", "predicted")}
+        return replace(self, **columns)

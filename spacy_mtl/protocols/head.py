@@ -135,6 +135,24 @@ class Verdicts(Protocol):
 
 
 @runtime_checkable
+class CountedVerdicts(Protocol):
+    """Verdicts of a head that counts docs (`CountsDocs`), from which the counts need not be made again.
+
+    counts (NDArray[np.float64]): What `CountsDocs.judge` returns for the same docs.
+    """
+
+    counts: NDArray[np.float64]
+
+
+@runtime_checkable
+class DecidedVerdicts(Protocol):
+    """Verdicts of a head that shows its decisions (`ShowsDecisions`), from which they need not be made again."""
+
+    def decisions(self) -> Decisions:
+        """What `ShowsDecisions.decisions` returns for the same docs."""
+
+
+@runtime_checkable
 class GivesVerdicts(Protocol):
     """A head that looks at each doc once for all scores: of all docs, of each corpus, and whether each doc is right.
     Heads without it are asked for `score` for all docs and each corpus, and for `is_correct` for each doc.

@@ -79,6 +79,17 @@ class NeedsSeveralHeads(Protocol):
 
 
 @runtime_checkable
+class ReportsFactors(Protocol):
+    """A `MergesGradients` whose result is a weighted sum of the gradients that it was given.
+
+    last_factors (Mapping[str, float]): The factors in the last merge, by head. The read-out of the component multiplies
+        the weights by them.
+    """
+
+    last_factors: Mapping[str, float]
+
+
+@runtime_checkable
 class LearnsByHead(Protocol):
     """A weighting whose `model` has a layer for each head.
 

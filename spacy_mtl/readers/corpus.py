@@ -1,4 +1,4 @@
-"""`.spacy` files as a corpus, with gold tokens if wanted, and without losing annotation."""
+"""Read `.spacy` files as a corpus, with gold tokens if wanted, and without losing annotation."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +35,7 @@ def make_corpus_v1(
         itself are left out.
     limit (int): Maximum number of docs to read; 0 for all.
     augmenter (Callable[[Language, Example], Iterable[Example]] | None): A spaCy augmenter.
-    shuffle (bool): Whether to hold all docs in memory and shuffle them in each pass.
+    shuffle (bool): Hold all docs in memory and shuffle them in each pass.
     """
     if path is None:
         raise ValueError(f"{READER}: path is null; name a {FILE_TYPE} file or a folder of them")
@@ -98,7 +98,7 @@ class Corpus:
 
 
 def read_docs(path: Path, vocab: Vocab) -> Iterator[Doc]:
-    """The docs with tokens of a `.spacy` file, or of all such files in a folder. Raises a ValueError as `Corpus`."""
+    """Yield the docs with tokens of a `.spacy` file, or of all such files in a folder. Raises as `Corpus`."""
     files = walk_corpus(path, FILE_TYPE)
     if not files:
         raise ValueError(f"{READER}: {path} is neither a {FILE_TYPE} file nor a folder of them")

@@ -1,4 +1,4 @@
-"""Renaming and dropping the labels of a gold doc."""
+"""Rename and drop the labels of a gold doc."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ LabelMapT = Mapping[str, str | None]  # old label -> new one, or None to drop it
 
 
 def with_labels(doc: Doc, mapping: LabelMapT, heads: Iterable[Head]) -> Doc:
-    """A copy of the doc with other labels in what the heads learn from. A dropped label is missing gold."""
+    """Copy a doc and rename the labels that the heads learn from. A dropped label becomes missing gold."""
     target = doc.copy()
     for head in heads:
         if isinstance(head, RenamesLabels):

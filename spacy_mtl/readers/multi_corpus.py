@@ -1,4 +1,4 @@
-"""Several corpora as one: each with its own labels, drawn in the proportions of a sampler."""
+"""Read several corpora as one: each with its own labels, drawn in the proportions of a sampler."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +27,8 @@ def make_multi_corpus_v1(
     epoch_size: int | None = None,
     read_first: bool = True,
 ) -> "MultiCorpus":
-    """Build a reader of several corpora, each with its own labels. A sampler mixes them; the reader draws, from its
-    seed.
+    """Build a reader of several corpora, each with its own labels. A sampler sets the proportions; the reader draws
+    from them with its own seed.
 
     corpora (dict[str, dict]): Sections by the name of the corpus.
         reader (Callable[[Language], Iterable[Example]]): Any spaCy reader.
@@ -40,15 +40,15 @@ def make_multi_corpus_v1(
             `[["genre=email", "email"]]`.
         augmenter (Callable[[Language, Example], Iterable[Example]]): A spaCy augmenter.
         only_gold (bool): Leave out docs without gold of a head that learns from the corpus, by default false.
-    sampler (Sampler | None): How to draw, from the registry `mtl_samplers`. Null reads one corpus after the other, for
-        dev and test sets.
+    sampler (Sampler | None): Sets the proportions, from the registry `mtl_samplers`. Null reads one corpus after the
+        other, as dev and test sets need.
     seed (int): Seed of the draw and of the shuffling.
     buffer_size (int): Number of examples of each corpus held in memory to shuffle it; 0 keeps the order of the corpus.
     epoch_size (int | None): Number of examples in a pass. Null takes as many as the corpora have together; if they were
         not counted, a pass ends when each corpus has ended.
-    read_first (bool): Read everything once before the first example. This finds broken files and empty corpora, counts
-        docs for the sampler, and finds examples of all labels to initialise a stream with. With a fixed number of
-        epochs it is done in any case, without a sampler never.
+    read_first (bool): Read all corpora once before the first example. This finds broken files and empty corpora, counts
+        docs for the sampler, and finds examples of all labels, with which a stream is initialised. With a fixed number
+        of epochs it is always done, and without a sampler never.
     """
     if not corpora:
         raise ValueError(f"{READER}: it has no corpora; add at least one section corpora.NAME with a reader")
@@ -65,8 +65,8 @@ def make_multi_corpus_v1(
 
 
 class MultiCorpus:
-    """The reader. Each call is a pass. A corpus goes on in the next pass where it stopped in this one, and starts again
-    when it has come to its end, so that no doc comes twice before all docs of its corpus came once.
+    """The reader. Each call is a pass. In the next pass a corpus continues where it stopped in this one. It starts
+    again only at its end, so no doc comes twice before all docs of its corpus have come once.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class MultiCorpus:
         self._nlp: Language | None = None
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
-        """Give the examples of a pass; while the pipeline is being initialised, all of them, new labels first.
+        """Yield the examples of a pass; while the pipeline is being initialised, all examples, new labels first.
 
-        The docs drawn in all passes are counted in `nlp.meta["spacy_mtl"]["mix"]`, which is saved with the model. What
-        a pass has drawn is logged when it ends.
+        `nlp.meta["spacy_mtl"]["mix"]`, which is saved with the model, counts the docs drawn in all passes. The counts
+        of a pass are logged when it ends.
         """
         if self.sampler is None:
             yield from self._one_after_another(nlp)
@@ -170,7 +170,7 @@ class MultiCorpus:
         return sum(state.drawn.values()) >= state.epoch_size
 
     def _next(self, name: str, nlp: Language, state: SamplingState) -> Example | None:
-        """The corpus's next example. None at its end, if the sampler may then want another corpus."""
+        """Return the corpus's next example, or None at its end if the sampler may then choose another corpus."""
         if name not in self._streams:
             self._streams[name] = self._stream(self.sources[name], nlp)
         eg = next(self._streams[name])
@@ -180,7 +180,7 @@ class MultiCorpus:
         return eg
 
     def _stream(self, source: Source, nlp: Language) -> Iterator[Example | None]:
-        """The corpus again and again, each time in another order, with None after each time."""
+        """Yield the corpus again and again, each time in another order, and None after each time."""
         rng = random.Random(f"{self.seed}/{source.name}")
         while True:
             count = 0
@@ -191,8 +191,8 @@ class MultiCorpus:
             yield None
 
     def _check_epochs(self, nlp: Language, sampler: Sampler) -> None:
-        """With a fixed number of epochs spaCy lists one pass and repeats it. Refuse that for a proportion that shall
-        move, and say so where docs are left out or come twice.
+        """Check the sampler against a fixed number of epochs, for which spaCy lists one pass and repeats it. Refuse a
+        sampler whose proportions change, and warn if docs are left out or come twice.
         """
         if not repeats_one_pass(nlp):
             return

@@ -44,8 +44,8 @@ class Source:
     only_gold: bool = False
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
-        """The corpus from beginning to end. Raises a ValueError that names the corpus, and the file where there is
-        one, if it can't be read, or if it is empty.
+        """Yield the corpus from beginning to end. Raises a ValueError that names the corpus, and the file if there is
+        one, if it can't be read or is empty.
         """
         count = 0
         try:
@@ -73,8 +73,8 @@ class Source:
                 yield changed if same else Example(predicted, reference)
 
     def learners(self, nlp: Language) -> dict[str, Head]:
-        """The pipeline's heads that learn from this corpus, of disabled components too: spaCy disables those that are
-        sourced or frozen while it initialises the others.
+        """Return the pipeline's heads that learn from this corpus. Disabled components count: while spaCy initialises
+        the others, it disables those that are sourced or frozen.
         """
         heads = heads_of(nlp.components)
         return {key: head for key, head in heads.items() if self.heads is None or key in self.heads}
@@ -90,7 +90,7 @@ class Source:
         return Example(eg.predicted, with_labels(eg.reference, self.label_map, heads.values()))
 
     def _where(self) -> str:
-        """The broken file, if the reader has a path to `.spacy` files and one can't be loaded; else the path."""
+        """Name the broken file if the reader has a path to `.spacy` files and one can't be loaded, else the path."""
         path = getattr(self.reader, "path", None)
         if path is None:
             return ""
@@ -101,7 +101,7 @@ class Source:
 
 
 def make_source(name: str, settings: Mapping[str, Any]) -> Source:
-    """Check a corpus's section in the config and make a Source of it."""
+    """Check the section of a corpus in the config and make a Source of it."""
     known = [field.name for field in fields(Source) if field.name != "name"]
     unknown = sorted(set(settings) - set(known))
     if unknown:

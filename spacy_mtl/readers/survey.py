@@ -1,4 +1,4 @@
-"""Reading all corpora once before the training: what is broken or empty shows, docs are counted, labels are found."""
+"""Read all corpora once before the training, to find broken and empty ones, count docs, and find all labels."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,10 +14,10 @@ from .source import Source
 
 @dataclass
 class Survey:
-    """What reading everything has found.
+    """What was found in all corpora.
 
-    sizes (dict[str, int]): Docs in each corpus.
-    cover (list[Example]): Some examples of each corpus in which all labels of all corpora occur.
+    sizes (dict[str, int]): Number of docs in each corpus.
+    cover (list[Example]): Examples of each corpus that together have all labels of all corpora.
     """
 
     sizes: dict[str, int]
@@ -25,7 +25,7 @@ class Survey:
 
 
 def survey(sources: Iterable[Source], nlp: Language) -> Survey:
-    """Read each corpus once. Holds the examples of the cover only: memory grows with the labels, not with the docs."""
+    """Read each corpus once. Only the cover is held, so memory grows with the labels, not with the docs."""
     sizes: dict[str, int] = {}
     cover: list[Example] = []
     for source in sources:
@@ -43,13 +43,13 @@ def survey(sources: Iterable[Source], nlp: Language) -> Survey:
 
 
 def labels_of(doc: Doc, heads: Mapping[str, Head]) -> set[object]:
-    """The labels that the heads find in a gold doc, each with the name of its head."""
+    """Return the labels that the heads find in a gold doc, each with the name of its head."""
     able = {key: head for key, head in heads.items() if isinstance(head, HasLabels)}
     return {(key, label) for key, head in able.items() for label in head.gold_labels(doc)}
 
 
 def _needed(chosen: list[tuple[Example, set[object]]]) -> list[Example]:
-    """Leave out those whose labels all occur in later ones too, but for one at least."""
+    """Drop examples whose labels all occur in later ones too, but keep at least one example."""
     counts = Counter(label for _, labels in chosen for label in labels)
     kept = []
     for eg, labels in chosen:

@@ -16,9 +16,9 @@ READER = "spacy_mtl.MultiCorpus.v1"
 def is_being_initialized(nlp: Language) -> bool:
     """Whether spaCy reads examples to set up the pipeline.
 
-    A pipeline that is not initialised has no optimizer, but one with a sourced pipe gets it first (`resume_training`),
-    and the state of its pipes tells nothing: those that are initialised last find the others done. So what is asked is
-    whether `Language.initialize` is running.
+    A pipeline that is not initialised has no optimizer. But a pipeline with a sourced pipe gets its optimizer first
+    (`resume_training`), and the state of its pipes does not tell either: the pipes that are initialised last find the
+    others ready. So this asks whether `Language.initialize` is running.
     """
     return trains_with_multi_corpus(nlp) and (nlp._optimizer is None or is_running(Language.initialize.__code__))
 
@@ -32,7 +32,7 @@ def is_running(code: CodeType) -> bool:
 
 
 def trains_with_multi_corpus(nlp: Language) -> bool:
-    """Whether the config trains with this reader, so that what it says of epochs is meant."""
+    """Whether the config trains with this reader, so that its number of epochs counts here."""
     section: Any = nlp.config
     for key in str(nlp.config["training"].get("train_corpus") or "").split("."):
         section = section.get(key) if isinstance(section, Mapping) else None
@@ -45,12 +45,14 @@ def repeats_one_pass(nlp: Language) -> bool:
 
 
 def max_epochs(nlp: Language) -> int:
-    """The setting; -1 for a stream."""
+    """Return the setting `training.max_epochs`; -1 for a stream."""
     return int(nlp.config["training"].get("max_epochs") or 0)
 
 
 def scores_of(nlp: Language, sources: Mapping[str, Source]) -> dict[str, dict[str, float]]:
-    """Corpus -> head -> main score at the last evaluation: on its own dev docs, or on all if it has none."""
+    """Return, by corpus and head, the main score at the last evaluation: on the corpus's own dev docs, or on all dev
+    docs if it has none.
+    """
     scores: dict[str, dict[str, float]] = {name: {} for name in sources}
     for _, pipe in nlp.pipeline:
         if not isinstance(pipe, Scored):

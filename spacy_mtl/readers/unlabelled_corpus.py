@@ -1,4 +1,4 @@
-"""Raw text as a corpus: examples that carry no gold, or only what is known of every text."""
+"""Read raw text as a corpus of examples without gold, or with classes that are known of every text."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -44,7 +44,7 @@ def make_unlabelled_corpus_v1(
 
 
 class UnlabelledCorpus:
-    """The reader. Each call reads the files again, text by text; of a .spacy file it holds the whole."""
+    """The reader. Each call reads the files again, text by text. A `.spacy` file is held as a whole."""
 
     def __init__(self, path: str | Path, *, cats: Mapping[str, float] | None = None, limit: int = 0) -> None:
         self.path = Path(path)
@@ -52,7 +52,7 @@ class UnlabelledCorpus:
         self.limit = limit
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
-        """Give the texts in the order of the files' names. The gold docs carry `cats` and nothing else.
+        """Yield the texts in the order of the files' names. The gold docs carry `cats` and nothing else.
 
         Raises a ValueError that names the file, and the line where there is one, if a file is missing, broken or has
         no text.
@@ -65,7 +65,7 @@ class UnlabelledCorpus:
 
 
 def find_files(path: Path) -> list[Path]:
-    """The file, or the files of a folder that can be read, by name."""
+    """Return the file, or the readable files of a folder, by name."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix in TEXTS and file.is_file())
         if not files:
@@ -79,7 +79,7 @@ def find_files(path: Path) -> list[Path]:
 
 
 def read_docs(file: Path, nlp: Language) -> Iterator[Doc]:
-    """The texts of a file as docs without annotation. Raises a ValueError if there are none."""
+    """Yield the texts of a file as docs without annotation. Raises a ValueError if there are none."""
     is_empty = True
     for doc in TEXTS[file.suffix](file, nlp):
         is_empty = False
@@ -114,7 +114,7 @@ def _from_docbin(file: Path, nlp: Language) -> Iterator[Doc]:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, stripped, each with its number from 1."""
+    """Yield the lines that are not blank, stripped, each with its number from 1."""
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:

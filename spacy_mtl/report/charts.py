@@ -10,8 +10,9 @@ report.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from markupsafe import Markup
 
@@ -36,6 +37,21 @@ class Series:
     y: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
+
+
+def curve_of(key: str, label: str, points: Iterable[tuple[int, float]]) -> Series | None:
+    """The mean at each step, and the least and the greatest value as its band. None without two steps.
+
+    points (Iterable[tuple[int, float]]): Step and value, of all seeds.
+    """
+    by_step: dict[int, list[float]] = {}
+    for step, value in points:
+        by_step.setdefault(step, []).append(value)
+    if len(by_step) < 2:
+        return None
+    steps = sorted(by_step)
+    values = [by_step[step] for step in steps]
+    return Series(key, label, steps, [*map(fmean, values)], [*map(min, values)], [*map(max, values)])
 
 
 @dataclass

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spacy.language import Language
-from spacy.scorer import Scorer
 from spacy.tokens import Doc
 from spacy.training import Example
 from tqdm import tqdm
 
 from ..experiments.evaluate import corpus_names
+from ..experiments.predictions import decisions_of, score
 from ..origin import mark
 from ..protocols.head import Head
+from ..protocols.readout import HasReadout
 from ..readers.corpus import Corpus
 from ..readers.pipeline_heads import heads_of
 from .report_data import ReportData, Side, TrainedRun
@@ -30,21 +32,21 @@ def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str) -> Repo
     heads = scored_heads(nlp)
     examples = predict(nlp, read_gold(nlp, paths))
     check_gold(heads, [eg.reference for eg in examples], paths)
-    scores = Scorer(nlp).score(examples)
-    predicted = [eg.predicted for eg in examples]
-    run = TrainedRun(name, name, 0, tuple(heads), {SPLIT: scores}, read=lambda: predicted)
+    scores, verdicts = score(nlp, examples)
+    decisions = {key: decisions_of(head, examples, verdicts[key]) for key, head in heads.items()}
+    pipes: dict[str, Any] = dict(nlp.pipeline)
+    balance = {key: pipe.readout for key, pipe in pipes.items() if isinstance(pipe, HasReadout)}
+    run = TrainedRun(name, name, 0, tuple(heads), {SPLIT: scores}, balance=balance, decisions=decisions.get)
     data = ", ".join(corpus_names(paths))
     return ReportData(
         title=f"Report on {name}",
         facts={"Pipeline": name, "Data": data, "Docs": count(len(examples)), "Heads": ", ".join(heads)},
         lang=nlp.lang or "xx",
-        heads=heads,
         metrics={key: f"{key}_{head.main_score}" for key, head in heads.items()},
         sides={key: [Side("joint", name, [run])] for key in heads},
         split=SPLIT,
-        gold=[eg.reference for eg in examples],
-        doc_numbers=range(1, len(examples) + 1),
-        n_docs=len(examples),
+        docs=[eg.reference for eg in examples],
+        lengths=[len(eg.reference) for eg in examples],
     )
 
 

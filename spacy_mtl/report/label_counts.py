@@ -25,12 +25,35 @@ class LabelScore:
     f: float
 
 
-def label_scores(runs: Sequence[Decisions]) -> dict[str, LabelScore]:
+@dataclass
+class LabelPairs:
+    """How often a run took which label for which.
+
+    unit (str): What is decided, in the plural: "docs", "tokens", "spans".
+    numbers (dict[tuple[str, str], int]): (gold, predicted) -> number of decisions, of all pairs that occur; "" stands
+        for nothing.
+    """
+
+    unit: str
+    numbers: dict[tuple[str, str], int]
+
+
+def count_pairs(decisions: Decisions) -> LabelPairs:
+    """Count the pairs of a gold and a predicted label."""
+    names = [*decisions.names, NO_LABEL]  # NOTHING is the last one
+    pairs = (decisions.gold % len(names)) * len(names) + decisions.predicted % len(names)
+    found, numbers = np.unique(pairs, return_counts=True)
+    gold, predicted = np.divmod(found, len(names))
+    rows = zip(gold.tolist(), predicted.tolist(), numbers.tolist(), strict=True)
+    return LabelPairs(decisions.unit, {(names[one], names[other]): number for one, other, number in rows})
+
+
+def label_scores(runs: Sequence[LabelPairs]) -> dict[str, LabelScore]:
     """Score every label that occurs in any of the runs.
 
-    runs (Sequence[Decisions]): One a seed, on the same docs.
+    runs (Sequence[LabelPairs]): One a seed, on the same docs.
     """
-    names = sorted({name for run in runs for name in run.names})
+    names = sorted({name for run in runs for pair in run.numbers for name in pair} - {NO_LABEL})
     table = np.stack([_counts(run, names) for run in runs])
     right, gold, predicted = table[:, 0], table[:, 1], table[:, 2]
     columns = gold, _share(right, predicted), _share(right, gold), _share(2 * right, gold + predicted)
@@ -38,30 +61,28 @@ def label_scores(runs: Sequence[Decisions]) -> dict[str, LabelScore]:
     return {name: LabelScore(*row) for name, row in zip(names, zip(*means, strict=True), strict=True)}
 
 
-def _counts(run: Decisions, names: Sequence[str]) -> NDArray[np.float64]:
+def _counts(run: LabelPairs, names: Sequence[str]) -> NDArray[np.float64]:
     """Right, gold and predicted decisions by label, (3, n_names)."""
     places = {name: place for place, name in enumerate(names)}
-    index = np.array([places[name] for name in run.names], dtype="int64")
-    right = run.gold[run.gold == run.predicted]
-    columns = [np.bincount(labels[labels >= 0], minlength=len(index)) for labels in (right, run.gold, run.predicted)]
-    result = np.zeros((3, len(names)))
-    result[:, index] = columns
-    return result
+    table = np.zeros((3, len(names) + 1))  # the last column is for nothing
+    for (gold, predicted), number in run.numbers.items():
+        one, other = (places.get(name, len(names)) for name in (gold, predicted))
+        table[0, one] += number * (gold == predicted)
+        table[1, one] += number
+        table[2, other] += number
+    return table[:, :-1]
 
 
 def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
-def confusions(runs: Sequence[Decisions]) -> dict[tuple[str, str], float]:
+def confusions(runs: Sequence[LabelPairs]) -> dict[tuple[str, str], float]:
     """(gold, predicted) -> mean number over the seeds, of all pairs that occur; "" stands for nothing."""
     total: dict[tuple[str, str], float] = {}
     for run in runs:
-        names = [*run.names, NO_LABEL]
-        pairs, numbers = np.unique(np.stack([run.gold, run.predicted]), axis=1, return_counts=True)
-        for gold, predicted, number in zip(*pairs.tolist(), numbers.tolist(), strict=True):
-            key = names[gold], names[predicted]
-            total[key] = total.get(key, 0.0) + number / len(runs)
+        for pair, number in run.numbers.items():
+            total[pair] = total.get(pair, 0.0) + number / len(runs)
     return total
 
 

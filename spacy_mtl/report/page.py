@@ -1,8 +1,10 @@
 """The page: one HTML file with all it needs, so that it opens from disk and without a network."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from markupsafe import Markup
 
@@ -24,6 +26,13 @@ class RenderedSection:
     html: Markup
 
 
+class Titled(Protocol):
+    """title (str): Title of the page. facts (dict[str, str]): What is shown below it."""
+
+    title: str
+    facts: dict[str, str]
+
+
 def make_page(data: ReportData) -> str:
     """Make the HTML of a report, from all registered sections that have something to show."""
     sections = [
@@ -31,6 +40,11 @@ def make_page(data: ReportData) -> str:
         for section in find_sections()
         if (html := section.render(data)) is not None
     ]
+    return lay_out_page(data, sections)
+
+
+def lay_out_page(data: Titled, sections: Sequence[RenderedSection]) -> str:
+    """Put sections below a title."""
     return render(
         "page.html",
         data=data,
@@ -53,7 +67,12 @@ def check_output(path: Path) -> None:
 
 def write_page(data: ReportData, path: Path) -> None:
     """Write a report, in place of an older one. Raises a ValueError as `check_output`."""
+    save_page(make_page(data), path)
+
+
+def save_page(page: str, path: Path) -> None:
+    """Write a page, in place of an older one. Raises a ValueError as `check_output`."""
     check_output(path)
     new = path.with_name(f".{path.name}.new")
-    new.write_text(make_page(data), encoding="utf8", newline="\n")
+    new.write_text(page, encoding="utf8", newline="\n")
     os.replace(new, path)

@@ -2,22 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from spacy.tokens import Doc
-from spacy.training import Example
 
 from ..comparison.result import Comparison
-from ..pipeline.head_views import HeadViews
 from ..protocols.decisions import Decisions
-from ..protocols.head import Head, ShowsDecisions
+from .label_counts import LabelPairs, count_pairs
+
+DecideT = Callable[[str], Decisions | None]
+
+
+def no_decisions(head: str) -> None:
+    """What a run knows of a head whose decisions it has not kept."""
 
 
 @dataclass
 class TrainedRun:
-    """A trained pipeline: its scores, and its predictions on the docs of the report.
+    """A trained pipeline: its scores, and what its heads decided on the docs of the report.
 
     name (str): Unique among the runs.
     system (str): The system that it trained: "joint", "intent alone".
@@ -26,7 +30,9 @@ class TrainedRun:
     scores (dict[str, dict[str, Any]]): Split -> what `nlp.evaluate` returned.
     steps (list[dict[str, Any]]): One entry an evaluation during training, as `spacy_mtl.Logger.v1` writes them; empty
         if they are not known.
-    read (Callable[[], list[Doc]]): Reads the predicted docs, in the order of `ReportData.gold`.
+    balance (dict[str, dict[str, Any]]): Component -> its read-out of the whole training, where `steps` has none.
+    decisions (Callable[[str], Decisions | None]): Gets the decisions of a head on the docs of the report; None for a
+        head that does not show any, and where no doc has its gold.
     """
 
     name: str
@@ -35,12 +41,8 @@ class TrainedRun:
     heads: tuple[str, ...]
     scores: dict[str, dict[str, Any]]
     steps: list[dict[str, Any]] = field(default_factory=list)
-    read: Callable[[], list[Doc]] = list
-
-    @cached_property
-    def predicted(self) -> list[Doc]:
-        """The predicted docs; empty if they are not there any more."""
-        return self.read()
+    balance: dict[str, dict[str, Any]] = field(default_factory=dict)
+    decisions: DecideT = no_decisions
 
 
 @dataclass
@@ -64,14 +66,13 @@ class ReportData:
     title (str): Title of the page.
     facts (dict[str, str]): What was measured on what, shown under the title.
     lang (str): Language of the texts.
-    heads (dict[str, Head]): The heads that were trained.
     metrics (dict[str, str]): All heads in the order of the config, with the score that each is judged by, such as
         "intent_acc".
     sides (dict[str, list[Side]]): For each head the systems to show: joint training first, then training alone.
     split (str): The split whose docs are shown: "test" or "dev".
-    gold (list[Doc]): The gold docs that labels, confusions and errors are taken from.
-    doc_numbers (Sequence[int]): Place of each of these docs in the data, from 1.
-    n_docs (int): Number of docs of the split; more than `gold` if it was sampled.
+    docs (Sequence[Doc]): The docs of the split, of which a section may count on the tokens alone; empty if they are not
+        known. Those of a comparison are built one by one when they are asked for.
+    lengths (Sequence[int]): Number of tokens of each doc.
     comparison (Comparison | None): The result of `mtl compare`; None for one trained pipeline.
     folder (Path | None): The folder of the comparison.
     """
@@ -79,42 +80,34 @@ class ReportData:
     title: str
     facts: dict[str, str]
     lang: str
-    heads: dict[str, Head]
     metrics: dict[str, str]
     sides: dict[str, list[Side]]
     split: str
-    gold: list[Doc]
-    doc_numbers: Sequence[int]
-    n_docs: int
+    docs: Sequence[Doc]
+    lengths: Sequence[int]
     comparison: Comparison | None = None
     folder: Path | None = None
-    _decisions: dict[tuple[str, str], Decisions | None] = field(default_factory=dict)
+    _pairs: dict[tuple[str, str], LabelPairs | None] = field(default_factory=dict)
 
-    @property
-    def is_sampled(self) -> bool:
-        """Whether labels, confusions and errors are taken from a sample of the docs."""
-        return len(self.gold) < self.n_docs
-
-    def decisions(self, head: str, run: TrainedRun) -> Decisions | None:
-        """The head's decisions in a run, made once. None if the head does not show any, or the docs are not there."""
-        key = head, run.name
-        if key not in self._decisions:
-            own = self.heads.get(head)
-            self._decisions[key] = None if own is None else decide(own, head, self.gold, run.predicted)
-        return self._decisions[key]
-
-    def all_decisions(self, head: str) -> list[tuple[Side, list[Decisions]]]:
-        """The sides of a head with the decisions of their runs, without the sides that have none."""
+    def label_pairs(self, head: str) -> list[tuple[Side, list[LabelPairs]]]:
+        """For the sides of a head, how often each run took which label for which; without sides that do not know."""
         found = [
-            (side, [made for run in side.runs if (made := self.decisions(head, run)) is not None])
+            (side, [pairs for run in side.runs if (pairs := self._pairs_of(head, run)) is not None])
             for side in self.sides[head]
         ]
-        return [(side, made) for side, made in found if made]
+        return [(side, pairs) for side, pairs in found if pairs]
 
+    def first_decisions(self, head: str) -> list[tuple[Side, Decisions]]:
+        """The sides of a head with the decisions of their first seed, without the sides that have none."""
+        found = []
+        for side in self.sides[head]:
+            known = (decisions for run in side.runs if (decisions := run.decisions(head)) is not None)
+            found += [(side, decisions) for decisions in islice(known, 1)]
+        return found
 
-def decide(head: Head, name: str, gold: Sequence[Doc], predicted: Sequence[Doc]) -> Decisions | None:
-    """The head's decisions in these docs; None if it does not show any, or none has gold that it may learn from."""
-    if not predicted or not isinstance(head, ShowsDecisions):
-        return None
-    found = head.decisions(HeadViews([Example(*pair) for pair in zip(predicted, gold, strict=True)]).of(name))
-    return found if len(found.docs) else None
+    def _pairs_of(self, head: str, run: TrainedRun) -> LabelPairs | None:
+        key = head, run.name
+        if key not in self._pairs:
+            decisions = run.decisions(head)
+            self._pairs[key] = None if decisions is None else count_pairs(decisions)
+        return self._pairs[key]

@@ -24,7 +24,14 @@ def environment() -> Environment:
         undefined=StrictUndefined,
     )
     env.filters.update(
-        percent=percent, points=points, count=count, short=short, size=size, duration=duration, metric=metric_name
+        percent=percent,
+        points=points,
+        signed=signed,
+        count=count,
+        short=short,
+        size=size,
+        duration=duration,
+        metric=metric_name,
     )
     return env
 
@@ -50,6 +57,12 @@ def points(share: float | None) -> str:
         return DASH
     text = f"{100 * share:+.1f}"
     return "0.0" if float(text) == 0 else text.replace("-", MINUS)
+
+
+def signed(number: float) -> str:
+    """A number to two decimals, with a minus sign if it is negative."""
+    text = f"{number:.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", MINUS)
 
 
 def metric_name(metric: str, head: str) -> str:

@@ -20,21 +20,23 @@ def error_lines(data: ReportData, head: str, *, limit: int, paint: PaintT) -> It
     paint (Callable[[str, str], str]): Colours a text as "gold", "right", "wrong" or "note"; plain text stays as it is.
     """
     (side,) = data.sides[head]
-    found = data.decisions(head, side.runs[0])
+    found = side.runs[0].decisions(head)
     if found is None:
         yield paint("no decisions to show: the head has no gold in this data, or does not list its decisions", "note")
         return
-    groups = choose_errors([found], [len(doc) for doc in data.gold], limit=limit)
+    groups = choose_errors([found], data.lengths, limit=limit)
     if not groups:
-        yield paint(f"no errors in {data.n_docs} docs", "note")
+        yield paint(f"no errors in {len(data.docs)} docs", "note")
         return
     (group,) = groups
-    yield paint(f"{len(group.docs)} of {group.n_docs} docs with an error, of {data.n_docs}", "note")
+    yield paint(f"{len(group.docs)} of {group.n_docs} docs with an error, of {len(data.docs)}", "note")
+    found = found.of_docs(group.docs)
     for index in group.docs:
-        doc, window = data.gold[index], window_of(len(data.gold[index]), wrong_places([found], index))
+        doc = data.docs[index]
+        window = window_of(len(doc), wrong_places([found], index))
         lines = show_doc([found], index)
         yield ""
-        number = paint(f"doc {data.doc_numbers[index]}", "note")
+        number = paint(f"doc {index + 1}", "note")
         yield f"{number}  {one_line(doc[window[0] : window[1]].text)}" if lines[0].about_doc else number
         for name, line in zip(LINES, lines, strict=True):
             yield f"  {name:<10} {shown(doc, line, window, paint)}"

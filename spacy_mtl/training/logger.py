@@ -13,6 +13,9 @@ from typing import IO, Any
 import srsly
 from spacy.language import Language
 
+from ..pipeline.head_progress import HeadProgress
+from ..protocols.head import HasHeads
+from ..protocols.readout import HasReadout
 from .log_columns import find_columns
 from .log_table import LogTable
 from .save_state import TRAINING, find_state
@@ -41,7 +44,10 @@ def make_logger_v1(
     losses of the heads; if the scores alone are too wide, each evaluation takes several lines.
 
     Each line of the file is a JSON object: "epoch", "step", "words" and "seconds" since the start, "score", "losses" by
-    component and by component/head (means, too), and all "scores" that are numbers, from 0 to 1.
+    component and by component/head (means, too), and all "scores" that are numbers, from 0 to 1. "heads" has, by
+    component, each head's "best_score" and "best_step" so far. "balance" has, by component, each head's loss, weight,
+    gradient norm and share of the encoder's movement, and how much each two heads conflict, over the steps since the
+    last evaluation; the guide "Balance" describes it.
 
     progress_bar (bool): Show the progress to the next evaluation and the speed in words/s, if there is a terminal.
     console_output (bool): Print the table.
@@ -72,7 +78,14 @@ def make_logger_v1(
             log = stack.enter_context(StepLog(Path(path), n_done)) if path is not None else None
             table = TablePrinter(nlp, stdout) if console_output else None
             bar = stack.enter_context(StepProgress(nlp, stderr)) if progress_bar else None
-            steps.insert(0, Logger(n_done, log=log, table=table, bar=bar).log_step)
+            pipes: dict[str, Any] = dict(nlp.pipeline)
+            with_heads: dict[str, Any] = {name: pipe for name, pipe in pipes.items() if isinstance(pipe, HasHeads)}
+            progress = {name: pipe.progress for name, pipe in with_heads.items()}
+            readouts = {name: pipe for name, pipe in pipes.items() if isinstance(pipe, HasReadout)}
+            for pipe in readouts.values():
+                pipe.show_readout(nlp)
+            logger = Logger(n_done, log=log, table=table, bar=bar, progress=progress, readouts=readouts)
+            steps.insert(0, logger.log_step)
             close = stack.pop_all().close
 
         def log_step(info: InfoT | None) -> None:
@@ -93,12 +106,22 @@ class Logger:
     """Turns what spaCy tells of a step into an evaluation for the file and the table.
 
     n_done (int): Number of steps before the process began.
+    progress (Mapping[str, HeadProgress]): The progress of the heads, by component.
+    readouts (Mapping[str, HasReadout]): The components that tell how their heads share the encoder.
     """
 
     def __init__(
-        self, n_done: int, *, log: StepLog | None, table: "TablePrinter | None", bar: StepProgress | None
+        self,
+        n_done: int,
+        *,
+        log: StepLog | None,
+        table: "TablePrinter | None",
+        bar: StepProgress | None,
+        progress: Mapping[str, HeadProgress],
+        readouts: Mapping[str, HasReadout],
     ) -> None:
         self.n_done, self.log, self.table, self.bar = n_done, log, table, bar
+        self.progress, self.readouts = progress, readouts
         self._start = perf_counter()
         self._n_steps = 0
 
@@ -134,6 +157,8 @@ class Logger:
             "score": float(info["score"]),
             "losses": {key: value if math.isfinite(value) else None for key, value in losses.items()},
             "scores": {key: float(value) for key, value in info["other_scores"].items() if is_number(value)},
+            "heads": {name: progress.summary() for name, progress in self.progress.items()},
+            "balance": {name: pipe.take_readout() for name, pipe in self.readouts.items()},
         }
 
 

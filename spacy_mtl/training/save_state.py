@@ -96,11 +96,23 @@ def load_training(optimizer: GroupedAdam, nlp: Language, folder: Path) -> None:
         pipe.from_disk(state / name, exclude=["vocab"])
     optimizer.bind(nlp)
     load_state(optimizer, nlp, state / OPTIMIZER)
+    allocate_gradients(optimizer, nlp)
     training = srsly.read_msgpack(state / TRAINING)
     for name, value in find_resumables(nlp).items():
         if name in training["layers"]:
             value.resume(training["layers"][name])
     set_generators(training["random"])
+
+
+def allocate_gradients(optimizer: GroupedAdam, nlp: Language) -> None:
+    """Give all parameters that have been updated a gradient of zero, as they have after a step: momentum and weight
+    decay move such a parameter in a step that brings it no gradient, and leave alone one that has never had any.
+    """
+    for pipe in trainable_pipes(nlp).values():
+        for node in pipe.model.walk():
+            for name in node.param_names:
+                if (node.id, name) in optimizer.nr_update and not node.has_grad(name):
+                    node.set_grad(name, node.get_param(name) * 0)
 
 
 def find_state(folder: Path) -> Path:

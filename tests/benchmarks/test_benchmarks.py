@@ -6,12 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import spacy
 from multi import write
 from pipelines import make_examples, make_nlp
+from scipy.stats import spearmanr
 from spacy.tokens import Doc, DocBin
 from toy import make_docs
+
+from spacy_mtl.affinity.estimate import Affinity, write_affinity
+from spacy_mtl.affinity.grouping import Grouping
+from spacy_mtl.balance.readout_sums import ReadoutSums
+from spacy_mtl.comparison.result import Comparison, Difference, HeadSummary, RunSummary, write_comparison
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPEED, SCORES = BENCHMARKS / "speed", BENCHMARKS / "scores"
@@ -268,3 +275,71 @@ def test_each_script_starts_and_tells_its_options(path):
             pytest.skip(f"needs {extra}")
     assert done.returncode == 0, done.stderr
     assert f"benchmarks/{path.parent.name}/{path.name}" in done.stdout
+
+
+HEADS = ("a", "b", "c")
+# what a head does to another when both are trained together
+EFFECTS = {("a", "b"): 0.03, ("a", "c"): -0.02, ("b", "a"): 0.01, ("b", "c"): -0.01, ("c", "a"): 0.02, ("c", "b"): 0.0}
+
+
+def made_comparison(folder, effects):
+    """The folder of a comparison with pairs, and the read-outs of its joint training."""
+    alone = dict.fromkeys(HEADS, 0.8)
+    differences = [
+        Difference(head, f"{'+'.join(sorted((acting, head)))}", f"{head} alone", split, f"{head}_acc",
+                   [alone[head] + effect], [alone[head]], effect if split == "test" else 0.0,
+                   None, None, None, None, None, "not measured", "", 10)
+        for (acting, head), effect in effects.items()
+        for split in ("dev", "test")
+    ]  # fmt: skip
+    run = RunSummary("joint-seed0-x", "joint", list(HEADS), 0, "runs/joint-seed0-x", "finished", "", {}, {})
+    heads = [HeadSummary(head, "x.v1", f"{head}_acc", [], 1, 1, 1) for head in HEADS]
+    comparison = Comparison(
+        title="made", config="made.cfg", lang="en", heads=heads, corpora={}, budget={}, seeds=[0], method="",
+        alpha=0.05, differences=differences, relative_improvement={}, costs=[], runs=[run], versions={},
+    )  # fmt: skip
+    sums, rows = ReadoutSums(), np.array([[1.0, 0.0], [1.0, 1.0], [-1.0, 0.1]])
+    sums.add_step(dict.fromkeys(HEADS, 1.0), dict.fromkeys(HEADS, 1.0))
+    sums.add_gradients(list(HEADS), rows @ rows.T, dict.fromkeys(HEADS, 1.0), "last_layer")
+    line = {"step": 1, "balance": {"multitask": sums.as_readout()}}
+    own = folder / run.folder
+    own.mkdir(parents=True)
+    (own / "steps.jsonl").write_text(json.dumps(line) + "\n", encoding="utf8")
+    write_comparison(comparison, folder / "report.json")
+
+
+def made_affinity(path, pairs):
+    table = {one: {other: pairs.get((one, other)) for other in HEADS} for one in HEADS}
+    grouping = Grouping([list(HEADS)], 0.0)
+    write_affinity(Affinity("made.cfg", list(HEADS), 9, 1, 0, 9, table, {}, [], [grouping], grouping), path)
+
+
+@pytest.mark.parametrize(("sign", "rho"), [(1, "+1.00"), (-1, "-1.00")])
+def test_ranks_of_affinities_and_of_trained_pairs(sign, rho, tmp_path):
+    made_comparison(tmp_path / "comparison", EFFECTS)
+    made_affinity(tmp_path / "affinity.json", {pair: sign * effect**3 for pair, effect in EFFECTS.items()})
+    output = printed(tmp_path / "affinity.json", tmp_path / "comparison")
+    assert output.splitlines()[2] == f"| a | b | +3.00 | {sign * 0.03**3:+.4f} | +0.7071 |"
+    assert f"| affinity | {rho} | 0.000 | 6 |" in output
+    # cosines: a and b +, a and c -, b and c -; ties in both directions
+    expected = spearmanr([1, 1, -2, -2, -1, -1], [3, 1, -2, 2, -1, 0]).statistic
+    assert f"| cosine | {expected:+.2f} |" in output
+
+
+def test_a_comparison_without_pairs_is_refused(tmp_path):
+    made_comparison(tmp_path / "comparison", {})
+    made_affinity(tmp_path / "affinity.json", {})
+    done = run_script(tmp_path / "affinity.json", tmp_path / "comparison")
+    assert done.returncode == 2
+    assert "has 0 measured effects of pairs on test; run mtl compare --pairs" in " ".join(done.stderr.split())
+
+
+def run_script(*arguments):
+    command = [sys.executable, SCORES / "affinity_vs_compare.py", *arguments]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+
+
+def printed(*arguments):
+    done = run_script(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

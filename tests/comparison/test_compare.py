@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
+from engines import QUICK
 from multi import write
 from pipelines import heads_config
 from spacy.tokens import DocBin
 from spacy.util import registry
+from spacy.vocab import Vocab
 from toy import make_docs, make_toy, toy_config
 
 from spacy_mtl.comparison.compare import MARKER, REPORT, RUNS, Running, compare
@@ -23,6 +25,7 @@ from spacy_mtl.comparison.planning import Settings, make_plan
 from spacy_mtl.comparison.result import read_comparison
 from spacy_mtl.experiments.output_folder import claim
 from spacy_mtl.experiments.run_folder import LOG, MODEL, RESULT, read_steps
+from spacy_mtl.experiments.stored_tokens import load_docs
 from spacy_mtl.experiments.worker import carry_out
 from spacy_mtl.readers.corpus import Corpus
 
@@ -30,28 +33,6 @@ HEADS = heads_config(intent={"kind": "DocClassifier"}, slots={"kind": "EntityRec
 STEPS = {"max_steps": 6, "eval_frequency": 3}
 # Seconds after which a process counts as hanging, on a busy machine.
 LONG = 600
-
-
-class InThisProcess:
-    """An engine that trains one run after the other in this process."""
-
-    def __init__(self, settings):
-        self.trained = []
-
-    def run_all(self, folders, watcher):
-        for folder in folders:
-            watcher.started(folder)
-            self.trained.append(folder.run.system)
-            try:
-                carry_out(folder.path)
-            except Exception as error:
-                (folder.path / LOG).write_text(f"{error}\n")
-            watcher.advanced(folder, 6)
-            watcher.ended(folder)
-
-
-registry.mtl_engines.register("in_this_process", func=InThisProcess)
-QUICK = Running(engine="in_this_process", costs=False)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +48,18 @@ def config(paths):
 
 def run(config, output, *, running=QUICK, name="toy.cfg", **settings):
     return compare(config, output, Settings(**{"seeds": 1} | settings), running, name=name)
+
+
+@pytest.fixture(scope="module")
+def finished(paths, tmp_path_factory):
+    """The folder of a comparison with all its runs; tests work on copies."""
+    output = tmp_path_factory.mktemp("finished") / "out"
+    run(toy_config(paths, HEADS, **STEPS), output)
+    return output
+
+
+def copy_of(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "out")
 
 
 def without_times(output):
@@ -95,24 +88,28 @@ def start(path, output, *arguments):
     )
 
 
-def wait_for_result(output, number, process):
-    """Wait until so many runs are finished, and another one has begun."""
+def wait_for_a_run(output, process):
+    """Wait until a process works on a run."""
     end = time.monotonic() + LONG
     while time.monotonic() < end:
-        runs = list((output / RUNS).glob("*"))
-        if len(list(output.glob(f"{RUNS}/*/{RESULT}"))) >= number and any(
-            (folder / LOG).exists() and not (folder / RESULT).exists() for folder in runs
-        ):
+        if any(not (log.parent / RESULT).exists() and log.stat().st_size for log in output.glob(f"{RUNS}/*/{LOG}")):
             return
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.05)
-    raise AssertionError("no run has finished")
+    raise AssertionError("no run has begun")
 
 
 def test_a_run_leaves_what_others_read(config, paths, tmp_path):
     result = run(config, tmp_path / "out", test=str(paths["test"]))
     assert [one.system for one in result.runs] == ["joint", "intent alone", "slots alone"]
     assert read_comparison(tmp_path / "out" / REPORT).to_json() == result.to_json()
+    n_words = sum(len(doc) for doc in DocBin().from_disk(paths["train"]).get_docs(Vocab()))
+    n_docs = result.corpora["train"]["train"]["docs"]
+    assert result.corpora["train"]["train"]["heads"] == {
+        "intent": {"docs": n_docs, "units": n_docs},
+        "slots": {"docs": n_docs, "units": n_words},
+    }
+    assert result.corpora["dev"]["dev"]["heads"]["slots"] == {"docs": 60, "units": None}
     for one in result.runs:
         folder = tmp_path / "out" / one.folder
         assert one.status == "finished"
@@ -131,6 +128,8 @@ def test_a_run_leaves_what_others_read(config, paths, tmp_path):
                 for key, head in nlp.get_pipe("multitask").heads.items():
                     score = one.scores[split][f"{key}_{head.main_score}"]
                     assert head.main_score_of(judged[key].sum(axis=0)) == pytest.approx(score)
+            docs = load_docs(folder, split, nlp.vocab)
+            assert [(doc.text, len(doc)) for doc in docs] == [(doc.text, len(doc)) for doc in gold]
         assert one.cost["parameters"] > 0
         assert one.cost["steps"] == 6
 
@@ -146,13 +145,11 @@ def test_its_config_can_be_trained_by_spacy(config, tmp_path):
     assert json.loads((folder / RESULT).read_text())["scores"]["dev"] == before
 
 
-def test_finished_runs_are_used_again(config, tmp_path):
-    output = tmp_path / "out"
-    run(config, output)
+def test_finished_runs_are_used_again(config, finished, tmp_path):
+    output = copy_of(finished, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in output.glob(f"{RUNS}/*/{RESULT}")}
-    text = without_times(output)
     run(config, output)
-    assert without_times(output) == text
+    assert without_times(output) == without_times(finished)
     result = run(config, output, seeds=2)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(result.runs) == 6
@@ -184,15 +181,13 @@ def test_the_contents_of_the_data_count_and_not_its_place(config, paths, tmp_pat
     assert not set(first) & {one.key for one in make_plan(config, Settings(seeds=1)).runs}
 
 
-def test_an_unfinished_run_is_trained_anew(config, tmp_path):
-    output = tmp_path / "out"
-    result = run(config, output)
-    text = without_times(output)
-    broken = output / result.runs[1].folder
+def test_an_unfinished_run_is_trained_anew(config, finished, tmp_path):
+    output = copy_of(finished, tmp_path)
+    (broken,) = output.glob(f"{RUNS}/intent-alone*")
     (broken / RESULT).unlink()
     (broken / "dev.spacy").write_text("half a file")
     run(config, output)
-    assert without_times(output) == text
+    assert without_times(output) == without_times(finished)
     assert DocBin().from_disk(broken / "dev.spacy")
 
 
@@ -214,8 +209,11 @@ def test_a_failing_run_does_not_stop_the_others(config, paths, tmp_path):
     assert "the disk is on fire" in failure.message
 
 
-def test_the_process_of_a_run_and_the_costs(config, paths, tmp_path, capfd):
-    result = run(config, tmp_path / "out", running=Running(jobs=2))
+def test_the_processes_of_runs_and_the_costs(config, finished, tmp_path, capfd):
+    output = copy_of(finished, tmp_path)
+    for result in [*output.glob(f"{RUNS}/joint*/{RESULT}"), *output.glob(f"{RUNS}/slots*/{RESULT}")]:
+        result.unlink()
+    result = run(config, output, running=Running(jobs=3))
     assert {one.status for one in result.runs} == {"finished"}
     costs = {cost.system: cost for cost in result.costs}
     assert list(costs) == ["joint", "intent alone", "slots alone", "single"]
@@ -231,10 +229,12 @@ def test_the_process_of_a_run_and_the_costs(config, paths, tmp_path, capfd):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
-def test_what_is_finished_is_kept_when_the_process_is_killed(config, tmp_path, sent):
-    output, path = tmp_path / "out", write_config(config, tmp_path)
-    process = start(path, output, "--seeds", "1", "--no-cost")
-    wait_for_result(output, 1, process)
+def test_what_is_finished_is_kept_when_the_process_is_killed(config, finished, tmp_path, sent):
+    output = copy_of(finished, tmp_path)
+    for result in list(output.glob(f"{RUNS}/*alone*/{RESULT}")):
+        result.unlink()
+    process = start(write_config(config, tmp_path), output, "--seeds", "1", "--no-cost")
+    wait_for_a_run(output, process)
     process.send_signal(sent)
     printed, _ = process.communicate(timeout=LONG)
     if sent == signal.SIGINT:
@@ -247,12 +247,9 @@ def test_what_is_finished_is_kept_when_the_process_is_killed(config, tmp_path, s
         time.sleep(0.5)
         assert {path: path.read_bytes() for path in logs} == logs
     assert 0 < len(done) < 3
-    again = start(path, output, "--seeds", "1", "--no-cost")
-    printed, _ = again.communicate(timeout=LONG)
-    assert again.returncode == 0, printed
+    run(config, output)
     assert {path: path.stat().st_mtime_ns for path in done} == done
-    run(config, tmp_path / "whole", running=Running(costs=False))
-    assert without_times(output) == without_times(tmp_path / "whole")
+    assert without_times(output) == without_times(finished)
 
 
 def test_two_at_once_do_not_write_to_one_folder(config, tmp_path, monkeypatch):
@@ -275,10 +272,9 @@ def test_files_of_others_are_left_alone(config, tmp_path):
     assert (tmp_path / "out" / "thesis.txt").read_text() == "ten years of work"
 
 
-def test_a_folder_that_only_looks_like_a_run_is_left_alone(config, tmp_path):
-    output = tmp_path / "out"
-    result = run(config, output)
-    folder = output / result.runs[0].folder
+def test_a_folder_that_only_looks_like_a_run_is_left_alone(config, finished, tmp_path):
+    output = copy_of(finished, tmp_path)
+    (folder,) = output.glob(f"{RUNS}/joint*")
     shutil.rmtree(folder)
     folder.mkdir()
     (folder / "thesis.txt").write_text("ten years of work")

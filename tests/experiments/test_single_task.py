@@ -205,3 +205,22 @@ def test_deriving_changes_nothing_in_the_whole(several):
     before = deepcopy(dict(whole.config))
     derive(whole, tasks=["intent"])
     assert dict(whole.config) == before
+
+
+def test_settings_of_the_trainings_callbacks_keep_the_heads_that_stay(paths):
+    callbacks = {
+        "a": {"@callbacks": "spacy_mtl.HeadPatience.v1", "patience": {"intent": 4, "multitask/slots": 8},
+              "freeze_when_done": {"slots": "head"}},
+        "b": {"@callbacks": "spacy_mtl.SelectWorst.v1", "targets": {"slots": 0.5, "intent": 0.5}},
+    }  # fmt: skip
+    before_update = {"@callbacks": "spacy_mtl.Callbacks.v1", "callbacks": callbacks}
+    weights = {"multitask_score": 0.0, "multitask_worst": 1.0}
+    whole = whole_of(toy_config(paths, before_update=before_update, score_weights=weights))
+    alone = derive(whole, tasks=["intent"])
+    assert alone["training"]["before_update"]["callbacks"] == {
+        "a": callbacks["a"] | {"patience": {"intent": 4}, "freeze_when_done": {}},
+        "b": callbacks["b"] | {"targets": {"intent": 0.5}, "report": None, "split": "dev"},
+    }
+    assert alone["training"]["score_weights"]["intent_acc"] == 1.0
+    both = derive(whole, tasks=["intent", "slots"])
+    assert both["training"]["score_weights"]["multitask_worst"] == 1.0

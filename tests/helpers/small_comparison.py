@@ -10,11 +10,10 @@ import spacy
 from multi import write
 from pipelines import heads_config
 from spacy.language import Language
-from spacy.scorer import Scorer
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.util import minibatch
-from thinc.api import Config, fix_random_seed
+from thinc.api import fix_random_seed
 from toy import ENCODER, make_docs
 
 from spacy_mtl.comparison.result import (
@@ -26,6 +25,7 @@ from spacy_mtl.comparison.result import (
     RunSummary,
     write_comparison,
 )
+from spacy_mtl.experiments.predictions import save_predictions, score
 
 HEADS = heads_config(intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer"})
 METRICS = {"intent": "intent_acc", "slots": "slots_f"}
@@ -70,7 +70,8 @@ def train_run(
     own = folder / "runs" / name
     fix_random_seed(seed)
     nlp = spacy.blank("en")
-    nlp.add_pipe("multitask", config={"model": MODEL, "heads": {key: deepcopy(HEADS[key]) for key in heads}})
+    settings = {"model": MODEL, "heads": {key: deepcopy(HEADS[key]) for key in heads}, "readout_every": 2}
+    pipe: Any = nlp.add_pipe("multitask", config=settings)
     gold = {split: list(DocBin().from_disk(path).get_docs(nlp.vocab)) for split, path in data.items()}
     train = [Example(bare(nlp, doc), doc) for doc in gold["train"]]
     optimizer = nlp.initialize(lambda: train)
@@ -84,14 +85,11 @@ def train_run(
         numbers = {key: value for key, value in scores.items() if isinstance(value, float)}
         per_step = {key: value / 10 for key, value in losses.items()}
         lines.append({"epoch": 0, "step": step + 10, "words": 0, "seconds": 0.0, "score": 0.0, "losses": per_step})
-        lines[-1]["scores"] = numbers
+        lines[-1] |= {"scores": numbers, "balance": {"multitask": pipe.take_readout()}}
     own.mkdir(parents=True)
     (own / "steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf8")
     nlp.to_disk(own / "model")
-    config = nlp.config.copy()
-    config["corpora"] = {f"judged_{split}": reader(data[split]) for split in ("dev", "test")}
-    Config(config).to_disk(own / "config.cfg")
-    scores = {split: evaluate(nlp, gold[split], own / f"{split}.spacy") for split in ("dev", "test")}
+    scores = {split: evaluate(nlp, gold[split], own, split) for split in ("dev", "test")}
     cost = {"steps": n_steps, "best_step": n_steps, "train_seconds": 1.5, "parameters": 1000, "bytes": 5000}
     return RunSummary(name, system, heads, seed, f"runs/{name}", "finished", "", scores, cost)
 
@@ -100,20 +98,17 @@ def bare(nlp: Language, doc: Doc) -> Doc:
     return Doc(nlp.vocab, words=[token.text for token in doc], spaces=[bool(token.whitespace_) for token in doc])
 
 
-def reader(path: Path) -> dict[str, Any]:
-    return {"@readers": "spacy_mtl.Corpus.v1", "path": str(path)}
-
-
 def batches(examples: list[Example], seed: int, n: int) -> list[list[Example]]:
     rng = random.Random(seed)
     return list(minibatch(rng.choices(examples, k=16 * n), 16))
 
 
-def evaluate(nlp: Language, gold: list[Doc], path: Path) -> dict[str, Any]:
-    """Predict the docs, write them, and score them."""
+def evaluate(nlp: Language, gold: list[Doc], folder: Path, split: str) -> dict[str, Any]:
+    """Predict the docs, write what was predicted, and score it."""
     examples = [Example(nlp(bare(nlp, doc)), doc) for doc in gold]
-    DocBin(docs=[eg.predicted for eg in examples]).to_disk(path)
-    return Scorer(nlp).score(examples)
+    scores, verdicts = score(nlp, examples)
+    save_predictions(nlp, examples, verdicts, folder, split)
+    return scores
 
 
 def put_together(runs: list[RunSummary], seeds: int, n_train: int, n_test: int) -> Comparison:
@@ -127,7 +122,18 @@ def put_together(runs: list[RunSummary], seeds: int, n_train: int, n_test: int) 
             HeadSummary(head, HEADS[head]["@mtl_heads"], metric, [], n_train, 30, n_test)
             for head, metric in METRICS.items()
         ],
-        corpora={},
+        corpora={
+            "train": {
+                "toy": {
+                    "docs": n_train,
+                    "words": 5 * n_train,
+                    "heads": {
+                        "intent": {"docs": n_train, "units": n_train},
+                        "slots": {"docs": n_train // 2, "units": 1234},
+                    },
+                }
+            }
+        },
         budget={"unit": "steps", "steps": 30},
         seeds=list(range(seeds)),
         method="A method of the tests.",

@@ -84,6 +84,17 @@ def test_a_group_without_learn_rate_has_the_default_one(fused):
     assert_allclose(walk(make({"encoder": {"pattern": "layer"}}), steps=2, name=ENCODER), [-0.5, -1.0], rtol=1e-5)
 
 
+def test_a_factor_of_the_learn_rate_follows_every_schedule(fused):
+    group = {"pattern": "layer", "learn_rate_factor": 0.25}
+    optimizer = make({"encoder": group}, learn_rate=[0.5, 1.0])
+    assert_allclose(walk(optimizer, steps=2, name=ENCODER), [-0.125, -0.375], rtol=1e-5)
+    own = make({"encoder": group | {"learn_rate": [0.4, 0.8]}})
+    assert_allclose(walk(own, steps=2, name=ENCODER), [-0.1, -0.3], rtol=1e-5)
+    decayed = make({"encoder": group | {"layer_decay": 0.5, "n_layers": 2}})
+    assert_allclose(walk(decayed, steps=1, name=ENCODER), [-0.5 * 0.25 * 0.5], rtol=1e-5)
+    assert_allclose(walk(decayed, steps=1, name="embed.layer"), [-0.5 * 0.25 * 0.25], rtol=1e-5)
+
+
 def test_weight_decay_is_the_groups_and_spares_biases(fused):
     groups = {"encoder": {"pattern": "layer", "learn_rate": 0.5, "L2": 0.4}}
     optimizer = make(groups, L2=0.2)
@@ -180,6 +191,8 @@ def test_a_group_that_matches_nothing_is_an_error():
         ({"pattern": "a", "layer_decay": 0.9}, "needs n_layers"),
         ({"pattern": "a", "layer": "x"}, "it needs a group"),
         ({"pattern": "a", "unfreeze_at": -1}, "unfreeze_at is -1"),
+        ({"pattern": "a", "learn_rate_factor": 0.0}, "learn_rate_factor is 0.0"),
+        ({"pattern": "a", "learn_rate_factor": "half"}, "learn_rate_factor is 'half'"),
         ({"pattern": "a", "unfreeze_at": 1, "frozen": True}, "set only one of them"),
     ],
 )
@@ -215,6 +228,21 @@ def test_groups_by_component_and_head():
     nlp.update(make_examples(nlp), sgd=optimizer)
     moved = {name: has_moved(before[name], weights_of(part)) for name, part in parts.items()}
     assert moved == {"encoder": False, "intent": False, "slots": True}
+
+
+def test_a_head_can_have_a_factor_of_its_own():
+    """Adam's first step moves each weight by the learning rate, or not at all."""
+    nlp = make_nlp(listener=True)
+    optimizer = make({"slots": {"pattern": "^multitask/slots/", "learn_rate_factor": 0.25}}, learn_rate=0.01)
+    optimizer.bind(nlp)
+    heads = nlp.get_pipe("multitask").heads
+    before = {name: weights_of(head) for name, head in heads.items()}
+    nlp.update(make_examples(nlp), sgd=optimizer)
+    steps = {
+        name: max(np.abs(new - before[name][key]).max() for key, new in weights_of(head).items())
+        for name, head in heads.items()
+    }
+    assert steps == pytest.approx({"intent": 0.01, "slots": 0.0025}, rel=1e-3)
 
 
 def gradients_of(nlp):

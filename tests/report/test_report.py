@@ -3,6 +3,7 @@
 import html
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from pipelines import heads_config, make_examples, make_nlp, train
 from small_comparison import make_comparison
 from spacy.tokens import Doc, Span
 from spacy.training import Example
-from srsly import msgpack_decoders
 from typer.testing import CliRunner
 
+from spacy_mtl.balance.readout_sums import add_up
 from spacy_mtl.cli import mtl_cli
 from spacy_mtl.comparison.result import read_comparison, write_comparison
+from spacy_mtl.experiments.stored_tokens import StoredDocs
 from spacy_mtl.protocols.decisions import Decisions
 from spacy_mtl.report.charts import ticks
 from spacy_mtl.report.from_comparison import data_of_comparison
@@ -24,10 +26,11 @@ from spacy_mtl.report.from_pipeline import data_of_pipeline
 from spacy_mtl.report.instructive_errors import choose_errors
 from spacy_mtl.report.label_counts import confusions, label_scores
 from spacy_mtl.report.page import make_page, write_page
-from spacy_mtl.report.sample import evenly, read_docs_at
+from spacy_mtl.report.report_data import Side
 from spacy_mtl.report.section import find_sections
+from spacy_mtl.report.sections.head_balance import joint_runs, make_balance_v1
 from spacy_mtl.report.shown_decisions import show_doc
-from spacy_mtl.report.templating import DASH, MINUS, duration, points, short, size
+from spacy_mtl.report.templating import DASH, MINUS, duration, points, short, signed, size
 
 EVIL = "<script>alert('x')</script>\"&"
 
@@ -74,7 +77,49 @@ def test_a_verdict_has_scores_change_and_interval(folder, page):
 
 def test_it_has_every_section_but_those_with_nothing_to_show(page):
     found = re.findall(r'<section id="([\w-]+)"', page)
-    assert found == ["verdicts", "curves", "labels", "confusions", "errors", "cost", "details"]
+    assert found == ["verdicts", "curves", "balance", "labels", "confusions", "corpora", "errors", "cost", "details"]
+
+
+def test_it_says_what_each_training_corpus_gives(page):
+    section = text_of(page[page.index('id="corpus-gold"') : page.index('<section id="errors"')])
+    assert re.search(r"toy intent 40 40 100\.0 40 toy slots 20 40 50\.0 1,234", section)
+
+
+def section_of(page, name):
+    return re.search(rf'<section id="{name}".*?</section>', page, flags=re.DOTALL)[0]
+
+
+def test_the_balance_is_that_of_all_joint_trainings(data, page):
+    section = section_of(page, "balance")
+    runs = joint_runs(data)
+    assert len(runs) == 2
+    found = add_up(line["balance"]["multitask"] for run in runs for line in run.steps)
+    assert f"measured in {found['measured']} of 40 steps, at the parameters of the last shared layer" in text_of(
+        section
+    )
+    for name, head in found["heads"].items():
+        assert f"{name} {short(head['loss'])} {short(head['weight'])} {short(head['gradient_norm'])}" in text_of(
+            section
+        )
+    (pair,) = found["conflict"]
+    assert section.count(f">{signed(pair['cosine'])}</td>") == 2
+    # two heads with a curve of the loss and of the gradient norm; a weight that stays the same has none
+    assert section.count("<svg") == 4
+
+
+def test_the_balance_of_one_pipeline_has_no_curves(folder, data):
+    (path, *_) = sorted((folder / "runs").glob("joint-*/model"))
+    page = make_page(data_of_pipeline(spacy.load(path), [folder / "data" / "test.spacy"], name="toy"))
+    section = section_of(page, "balance")
+    assert "measured in" in text_of(section)
+    assert "Steps in conflict, %" in text_of(section)
+    assert "<svg" not in section
+
+
+def test_a_pipeline_that_was_never_trained_has_no_balance(data):
+    run = replace(joint_runs(data)[0], steps=[{"step": 0, "balance": {"multitask": {}}}], balance={"multitask": {}})
+    sides = {head: [Side("joint", "Joint", [run])] for head in data.sides}
+    assert make_balance_v1().render(replace(data, sides=sides)) is None
 
 
 def test_it_loads_nothing(page):
@@ -90,7 +135,7 @@ def test_the_same_folder_gives_the_same_page(folder, page):
 
 def test_label_scores_are_those_of_the_scorer(data):
     for head in ("intent", "slots"):
-        for side, found in data.all_decisions(head):
+        for side, found in data.label_pairs(head):
             scores = label_scores(found)
             for label, score in scores.items():
                 expected = [run.scores["test"][f"{head}_f_per_type"].get(label, {"f": 0.0})["f"] for run in side.runs]
@@ -98,8 +143,10 @@ def test_label_scores_are_those_of_the_scorer(data):
 
 
 def test_confusions_add_up_to_the_decisions(data):
-    ((_, found), _) = data.all_decisions("slots")
-    assert sum(confusions(found).values()) == pytest.approx(np.mean([len(one.gold) for one in found]))
+    side = data.sides["slots"][0]
+    ((_, found), _) = data.label_pairs("slots")
+    expected = np.mean([len(run.decisions("slots").gold) for run in side.runs])
+    assert sum(confusions(found).values()) == pytest.approx(expected)
 
 
 def test_a_failed_run_is_named_and_the_rest_is_shown(folder, tmp_path):
@@ -115,13 +162,25 @@ def test_a_failed_run_is_named_and_the_rest_is_shown(folder, tmp_path):
     assert "Scores of the labels of slots" in text
 
 
-def test_gold_that_is_gone_is_said(folder, tmp_path):
-    shutil.copytree(folder, tmp_path / "copy")
-    for config in (tmp_path / "copy").rglob("config.cfg"):
-        if "joint" in str(config):
-            config.write_text(config.read_text().replace(str(folder / "data"), str(tmp_path / "moved")))
+def test_a_folder_that_was_moved_without_its_data_and_models_gives_the_same_page(folder, page, tmp_path):
+    shutil.copytree(
+        folder, tmp_path / "mailed", ignore=shutil.ignore_patterns("data", "model", "config.cfg", "*.spacy")
+    )
+    assert make_page(data_of_comparison(tmp_path / "mailed")) == page
+
+
+def test_docs_are_built_for_the_errors_that_are_shown_alone(folder, page, monkeypatch):
+    built = []
+    build = StoredDocs.__getitem__
+    monkeypatch.setattr(StoredDocs, "__getitem__", lambda docs, place: built.append(place) or build(docs, place))
+    make_page(data_of_comparison(folder))
+    assert 0 < len(built) == len(re.findall(r'<span class="number">doc', page)) < 60
+
+
+def test_runs_that_kept_no_predictions_are_said(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("*.npz"))
     text = text_of(make_page(data_of_comparison(tmp_path / "copy")))
-    assert "gold can't be read" in text
+    assert "have not kept what was predicted, so that labels, confusions and errors are left out" in text
     assert "Learning curves" in text
     assert "Instructive errors" not in text
 
@@ -163,7 +222,7 @@ def test_one_pipeline_has_scores_labels_confusions_and_errors(evil, tmp_path):
     result = run("report", evil / "model", evil / "data.spacy", "--output", tmp_path / "out.html")
     assert result.exit_code == 0, result.output
     found = re.findall(r'<section id="([\w-]+)"', (tmp_path / "out.html").read_text(encoding="utf8"))
-    assert found == ["scores", "labels", "confusions", "errors"]
+    assert found == ["scores", "balance", "labels", "confusions", "errors"]
 
 
 def test_several_files_are_corpora(evil, tmp_path):
@@ -269,31 +328,6 @@ def test_where_every_token_has_a_label_only_the_wrong_ones_are_shown():
     gold, line = show_doc([found], 0)
     assert [(span.start, span.label) for span in gold.spans] == [(1, "B")]
     assert [(span.start, span.label, span.kind) for span in line.spans] == [(1, "A", "wrong")]
-
-
-def test_a_sample_is_even_and_reads_only_its_docs(tmp_path):
-    nlp = spacy.blank("en")
-    docs = [nlp.make_doc(f"doc {number}") for number in range(100)]
-    path = write(tmp_path / "docs.spacy", docs)
-    places = evenly(100, 10)
-    assert places == list(range(0, 100, 10))
-    assert [doc.text for doc in read_docs_at(path, places, nlp.vocab)] == [f"doc {place}" for place in places]
-    assert evenly(5, 10) == [0, 1, 2, 3, 4]
-
-
-def test_span_groups_are_read_without_a_search_for_decoders_each(tmp_path, monkeypatch):
-    nlp = spacy.blank("en")
-    docs = [nlp.make_doc(f"doc {number}") for number in range(10)]
-    for doc in docs:
-        doc.spans["key"] = [Span(doc, 0, 1, label="A")]
-    path = write(tmp_path / "docs.spacy", docs)
-    searches = []
-    search = msgpack_decoders.get_entry_points
-    monkeypatch.setattr(msgpack_decoders, "get_entry_points", lambda: searches.append(1) or search())
-    found = read_docs_at(path, range(10), nlp.vocab)
-    assert [span.label_ for doc in found for span in doc.spans["key"]] == ["A"] * 10
-    assert len(searches) < 4  # one for the file, one for all groups
-    assert "get_all" not in vars(msgpack_decoders)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from spacy_mtl.training.log_columns import Column, LogColumns
 from spacy_mtl.training.log_table import LogTable
 from spacy_mtl.training.logger import make_logger_v1
 
-KEYS = {"epoch", "step", "words", "seconds", "score", "losses", "scores"}
+KEYS = {"epoch", "step", "words", "seconds", "score", "losses", "scores", "heads", "balance"}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,9 @@ def test_each_head_has_a_column_and_the_file_has_what_spacy_says(toy, tmp_path):
         assert line["losses"] == {key: pytest.approx(value / n_steps) for key, value in info["losses"].items()}
         assert line["scores"]["slots_f"] == info["other_scores"]["slots_f"]
         assert "slots_f_per_type" not in line["scores"]
+        balance = line["balance"]["multitask"]
+        assert balance["steps"] == n_steps
+        assert balance["heads"]["slots"]["loss"] == pytest.approx(line["losses"]["multitask/slots"])
         assert float(shown[3]) == pytest.approx(100 * line["scores"]["intent_acc"], abs=0.006)
         assert float(shown[6]) == pytest.approx(line["losses"]["multitask/intent"], abs=0.006)
     assert 0 < lines[0]["seconds"] < lines[1]["seconds"]
@@ -221,6 +224,7 @@ def test_a_training_that_is_resumed_goes_on_in_its_file(toy, tmp_path):
     after = read(path)
     assert [line["step"] for line in after] == [0, 2, 4, 6, 8, 10]
     assert after[:3] == before[:3]
+    assert [line["balance"]["multitask"]["steps"] for line in after] == [1, 2, 2, 2, 2, 2]
     assert [words[1] for words in words_of(table)[-3:]] == ["6", "8", "10"]
     for key in ("words", "seconds"):
         assert [line[key] for line in after] == sorted(line[key] for line in after)

@@ -1,5 +1,6 @@
 """A training that is killed and resumed ends with the same weights as one that was not, with the configs' options."""
 
+import json
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ N_STEPS = 20
 EVERY = 4
 # Trains as `spacy train` does, and writes the weights; or dies after some steps.
 CHILD = """
-import os, signal, sys
+import json, os, signal, sys
 import numpy, spacy
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
@@ -45,7 +46,8 @@ nlp = init_nlp(spacy.util.load_config(config))
 train(nlp)
 weights = {name: parameter.weights for name, parameter in find_parameters(nlp).items()}
 counts = nlp.get_pipe("tok2vec").model.attrs["word_counts"].counts
-numpy.savez(out, **weights, counts=numpy.array(sorted(counts.items()), dtype="uint64"))
+heads = json.dumps(nlp.meta["multitask"], sort_keys=True)
+numpy.savez(out, **weights, heads=heads, counts=numpy.array(sorted(counts.items()), dtype="uint64"))
 """
 
 
@@ -79,8 +81,8 @@ def write_config(name: str, folder: Path) -> Path:
         before_update={"@callbacks": "spacy_mtl.TrainingState.v1", "path": state, "every": EVERY, "resume": False},
         batcher={
             "@batchers": "spacy_mtl.resume_batches.v1",
-            "path": "${training.before_update.path}",
-            "resume": "${training.before_update.resume}",
+            "path": state,
+            "resume": False,
             "batcher": batcher,
         },
     )
@@ -95,7 +97,9 @@ def run(path: Path, *, resume: bool = False, kill_after: int = -1) -> dict[str, 
         state = newest_state(path.parent / "state")
         assert state is not None
         config["training"]["max_steps"] -= srsly.read_msgpack(state / TRAINING)["step"]
-        config["training"]["before_update"]["resume"] = True
+        before_update = config["training"]["before_update"]
+        before_update.get("callbacks", {"b": before_update})["b"]["resume"] = True
+        config["training"]["batcher"]["resume"] = True
     config.to_disk(path.with_name("run.cfg"))
     command = [sys.executable, "-c", CHILD, path.with_name("run.cfg"), path.with_name("out.npz"), str(kill_after)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -116,3 +120,27 @@ def test_killed_and_resumed_is_the_same_as_not_stopped(name: str, kills: list[in
     assert straight.keys() == resumed.keys()
     for key, values in straight.items():
         assert_array_equal(resumed[key], values, err_msg=key)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_and_resumed_with_patience_is_the_same_as_not_stopped(tmp_path: Path) -> None:
+    """One head was done before the training was killed, the other one is done after it."""
+    write_docs(tmp_path / "docs.spacy")
+    path = write_config("cpu.cfg", tmp_path)
+    config = load_config(path)
+    state = config["training"]["before_update"] | {"every": 6}  # a multiple of eval_frequency
+    patience = {"@callbacks": "spacy_mtl.HeadPatience.v1", "patience": {"intent": 3, "slots": 13},
+                "freeze_when_done": {"slots": "head"}}  # fmt: skip
+    config["training"]["before_update"] = {
+        "@callbacks": "spacy_mtl.Callbacks.v1",
+        "callbacks": {"a": patience, "b": state},
+    }
+    config.to_disk(path)
+    straight = run(path)
+    run(path, kill_after=14)
+    resumed = run(path, resume=True)
+    assert straight.keys() == resumed.keys()
+    for key, values in straight.items():
+        assert_array_equal(resumed[key], values, err_msg=key)
+    heads = json.loads(str(straight["heads"]))["multitask"]["heads"]
+    assert heads["intent"]["done_at"] < 12 < heads["slots"]["done_at"]

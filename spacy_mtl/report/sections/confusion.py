@@ -50,7 +50,7 @@ class Confusion:
         """Show the heads that show their decisions (`ShowsDecisions`) and make errors."""
         heads = []
         for head in data.metrics:
-            found = [(side, confusions(runs)) for side, runs in data.all_decisions(head)]
+            found = [(side, confusions(runs)) for side, runs in data.label_pairs(head)]
             pairs = frequent_pairs([counts for _, counts in found])
             if pairs:
                 names = confused_names([counts for _, counts in found])

@@ -50,14 +50,13 @@ class ExampleErrors:
 
     def render(self, data: ReportData) -> Markup | None:
         """Show the heads that show their decisions (`ShowsDecisions`) and make errors, of the first seed."""
-        lengths = [len(doc) for doc in data.gold]
         heads = []
         for head in data.metrics:
-            found = data.all_decisions(head)
-            sides, systems = [side for side, _ in found], [runs[0] for _, runs in found]
+            found = data.first_decisions(head)
+            sides, systems = [side for side, _ in found], [decisions for _, decisions in found]
             if not systems:
                 continue
-            groups = choose_errors(systems, lengths, limit=EACH if len(systems) > 1 else ALONE)
+            groups = choose_errors(systems, data.lengths, limit=EACH if len(systems) > 1 else ALONE)
             shown = [
                 {"title": title_of(group, sides), "group": group, "docs": _docs(data, group, sides, systems)}
                 for group in groups
@@ -66,7 +65,7 @@ class ExampleErrors:
                 heads.append({"name": head, "groups": shown, "n_docs": sum(group.n_docs for group in groups)})
         if not heads:
             return None
-        return render("example_errors.html", heads=heads, split=data.split, n_docs=len(data.gold), n_open=OPEN)
+        return render("example_errors.html", heads=heads, split=data.split, n_docs=len(data.docs), n_open=OPEN)
 
 
 def make_example_errors_v1() -> ExampleErrors:
@@ -85,15 +84,14 @@ def title_of(group: ErrorGroup, sides: Sequence[Side]) -> str:
 
 def _docs(data: ReportData, group: ErrorGroup, sides: Sequence[Side], systems: Sequence[Decisions]) -> list[ErrorDoc]:
     names = [("Gold", "gold"), *((side.label, side.key) for side in sides)]
-    return [error_doc(data.doc_numbers[doc], data.gold[doc], doc, systems, names) for doc in group.docs]
+    shown = [system.of_docs(group.docs) for system in systems]
+    return [error_doc(data.docs[index], index, shown, names) for index in group.docs]
 
 
-def error_doc(
-    number: int, doc: Doc, index: int, systems: Sequence[Decisions], names: Sequence[tuple[str, str]]
-) -> ErrorDoc:
+def error_doc(doc: Doc, index: int, systems: Sequence[Decisions], names: Sequence[tuple[str, str]]) -> ErrorDoc:
     """Put gold and the systems below each other.
 
-    number (int): What the page calls the doc. index (int): Its place in the decisions.
+    index (int): The place of the doc in the decisions.
     names (Sequence[tuple[str, str]]): Name and colour of each line.
     """
     window = window_of(len(doc), wrong_places(systems, index))
@@ -101,4 +99,4 @@ def error_doc(
         Line(*name, shown, None if shown.about_doc else marked_text(doc, shown.spans, window))
         for name, shown in zip(names, show_doc(systems, index), strict=True)
     ]
-    return ErrorDoc(number, marked_text(doc, [], window) if lines[0].text is None else None, lines)
+    return ErrorDoc(index + 1, marked_text(doc, [], window) if lines[0].text is None else None, lines)

@@ -25,7 +25,7 @@ class HeadScores:
             (head, metric, scores.get(metric), others(head, metric, scores)) for head, metric in data.metrics.items()
         ]
         together = {name: scores.get(name) for name in ("multitask_score", "multitask_exact")}
-        return render("head_scores.html", rows=rows, together=together, n_docs=data.n_docs)
+        return render("head_scores.html", rows=rows, together=together)
 
 
 def make_head_scores_v1() -> HeadScores:

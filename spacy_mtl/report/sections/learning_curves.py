@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
-from ..charts import Series, line_chart
+from ..charts import Series, curve_of, line_chart
 from ..report_data import ReportData, Side
 from ..templating import metric_name, render
 
@@ -52,18 +51,7 @@ def charts_of(head: str, metric: str, sides: Sequence[Side]) -> list[Markup]:
 
 
 def series_of(side: Side, path: tuple[str, str]) -> Series | None:
-    """The mean over the seeds at each step, and the least and the greatest as its band. None without two steps."""
-    by_step: dict[int, list[float]] = {}
-    for run in side.runs:
-        for step in run.steps:
-            value: Any = step.get(path[0], {}).get(path[1])
-            if value is not None:
-                by_step.setdefault(int(step["step"]), []).append(float(value))
-    if len(by_step) < 2:
-        return None
-    steps = sorted(by_step)
-    values = [by_step[step] for step in steps]
-    means = [float(np.mean(found)) for found in values]
-    return Series(
-        side.key, side.label, steps, means, [min(found) for found in values], [max(found) for found in values]
-    )
+    """The curve of a value over the steps of all seeds, as far as it is known."""
+    lines = [step for run in side.runs for step in run.steps]
+    values: list[tuple[int, Any]] = [(int(line["step"]), line.get(path[0], {}).get(path[1])) for line in lines]
+    return curve_of(side.key, side.label, [(step, float(value)) for step, value in values if value is not None])

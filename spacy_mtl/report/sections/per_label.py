@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from ..label_counts import LabelScore, label_scores
 from ..report_data import ReportData
-from ..templating import count, render
+from ..templating import render
 
 ROWS, SHOWN, OPEN = 200, 12, 6
 NO_SCORE = LabelScore(0.0, 0.0, 0.0, 0.0)
@@ -32,19 +32,17 @@ class PerLabel:
         """Show the heads that show their decisions (`ShowsDecisions`) on docs with gold."""
         heads = []
         for head in data.metrics:
-            found = data.all_decisions(head)
+            found = data.label_pairs(head)
             if found:
                 rows = rows_of([label_scores(runs) for _, runs in found])
                 unit = found[0][1][0].unit
                 heads.append({"name": head, "rows": rows, "sides": [side for side, _ in found], "unit": unit})
         if not heads:
             return None
-        sample = f"a sample of {count(len(data.gold))} of the {count(data.n_docs)}" if data.is_sampled else ""
         return render(
             "per_label.html",
             heads=heads,
             split=data.split,
-            sample=sample,
             limit=ROWS,
             shown=SHOWN,
             open=len(heads) <= OPEN,

@@ -14,4 +14,4 @@ class Shortest:
     order = 150
 
     def render(self, data):
-        return f"<p>{escape(min((doc.text for doc in data.gold), key=len))}</p>" if data.gold else None
+        return f"<p>{escape(min(data.docs, key=len).text)}</p>" if data.docs else None
