@@ -77,6 +77,6 @@ sys.exit("all of them" if len(names) > 15 else "too few")
 """
 
 
-def test_weightings_and_sharing_layers_need_no_extra() -> None:
+def test_weightings_need_no_extra() -> None:
     helpers = Path(__file__).parent / "helpers"
     assert run("import spacy_mtl\n" + ALL_WEIGHTINGS, "torch", "transformers", "cvxpy", model=helpers) == "all of them"
