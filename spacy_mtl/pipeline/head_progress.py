@@ -83,7 +83,7 @@ class HeadProgress:
         """Begin a training, or go on with the one whose state has just been loaded.
 
         meta (dict[str, Any]): The pipeline's meta. From the first evaluation on it has a summary of each head under
-            ["multitask"][name]["heads"].
+            ["spacy_mtl"]["heads"][name].
         name (str): The component's name.
         patience (Mapping[str, Patience] | None): By head, of those that have any.
         """
@@ -154,7 +154,7 @@ class HeadProgress:
                     key,
                 )
         if self.records:
-            self._meta.setdefault("multitask", {}).setdefault(self._name, {})["heads"] = self.summary()
+            self._meta.setdefault("spacy_mtl", {}).setdefault("heads", {})[self._name] = self.summary()
         return True
 
     def select(self, selections: Mapping[str, SelectionT], scores: Mapping[str, float]) -> dict[str, float | None]:

@@ -237,12 +237,12 @@ def test_best_scores_are_in_the_meta_and_not_changed_by_other_evaluations(tmp_pa
         step(nlp, optimizer)
     score = evaluate(nlp, optimizer)["intent_acc"]
     evaluate(nlp, optimizer, make_examples(nlp)[:1])
-    expected = nlp.meta["multitask"]["multitask"]["heads"]
+    expected = nlp.meta["spacy_mtl"]["heads"]["multitask"]
     assert expected["intent"] == {"best_score": score, "best_step": 3}
     nlp.to_disk(tmp_path)
     loaded = spacy.load(tmp_path)
     loaded.evaluate(make_examples(loaded)[:1])
-    assert loaded.meta["multitask"]["multitask"]["heads"] == expected
+    assert loaded.meta["spacy_mtl"]["heads"]["multitask"] == expected
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_frozen_components_and_heads_of_one_name():
         evaluate(nlp, optimizer)
     assert nlp.get_pipe("first").progress.done() == set()
     assert nlp.get_pipe("second").progress.done() == {"intent"}
-    assert {name: list(found["heads"]) for name, found in nlp.meta["multitask"].items()} == {
+    assert {name: list(found) for name, found in nlp.meta["spacy_mtl"]["heads"].items()} == {
         "first": ["intent"],
         "second": ["intent"],
     }
@@ -304,7 +304,7 @@ def test_a_sourced_component_begins_anew():
     assert not nlp.get_pipe("multitask").progress.records
     step(nlp, make_optimizer(nlp))
     evaluate(nlp, optimizer)
-    assert nlp.meta["multitask"]["multitask"]["heads"]["intent"]["best_step"] == 0
+    assert nlp.meta["spacy_mtl"]["heads"]["multitask"]["intent"]["best_step"] == 0
 
 
 def learn(nlp, optimizer, steps):
@@ -348,7 +348,7 @@ def test_resumed_is_the_same_as_not_stopped(name, stop, state_first, tmp_path):
         start(resumed, patience, freeze)
     assert learn(resumed, optimizer, range(stop, n_steps)) == losses[stop:]
     assert resumed.get_pipe("multitask").progress.records == records
-    assert resumed.meta["multitask"] == straight.meta["multitask"]
+    assert resumed.meta["spacy_mtl"]["heads"] == straight.meta["spacy_mtl"]["heads"]
     expected, found = find_parameters(straight), find_parameters(resumed)
     for key, parameter in expected.items():
         assert_array_equal(found[key].weights, parameter.weights, err_msg=key)
@@ -371,5 +371,5 @@ def test_a_training_of_spacy_with_patience(tmp_path):
     assert last["best_step"] == lines[scores.index(max(scores))]["step"]
     best = spacy.load(tmp_path / "model-best")
     step_of_best = max(lines, key=lambda line: (line["score"], line["step"]))
-    found = best.meta["multitask"]["multitask"]["heads"]["intent"]
+    found = best.meta["spacy_mtl"]["heads"]["multitask"]["intent"]
     assert found == pytest.approx(step_of_best["heads"]["multitask"]["intent"], abs=1e-9)

@@ -46,7 +46,7 @@ nlp = init_nlp(spacy.util.load_config(config))
 train(nlp)
 weights = {name: parameter.weights for name, parameter in find_parameters(nlp).items()}
 counts = nlp.get_pipe("tok2vec").model.attrs["word_counts"].counts
-heads = json.dumps(nlp.meta["multitask"], sort_keys=True)
+heads = json.dumps(nlp.meta["spacy_mtl"]["heads"], sort_keys=True)
 numpy.savez(out, **weights, heads=heads, counts=numpy.array(sorted(counts.items()), dtype="uint64"))
 """
 
