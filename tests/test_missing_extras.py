@@ -61,3 +61,22 @@ def test_an_exported_pipeline(tmp_path: Path) -> None:
 def test_the_export(tmp_path: Path) -> None:
     message = run(EXPORT, "onnx", model=tmp_path)
     assert message.endswith("pip install 'spacy-mtl[onnx]'")
+
+
+ALL_WEIGHTINGS = """
+sys.path.append(sys.argv[1])
+from balancing import TWO, make_cnn, make_examples, use
+from spacy.util import registry
+settings = {"Targets": {"targets": {"intent": 0.9}}}
+names = [name.split(".")[1] for name in registry.mtl_weightings.get_all() if name.startswith("spacy_mtl.")]
+for name in names:
+    nlp = make_cnn(use(name, **settings.get(name, {})))
+    for _ in range(2):
+        nlp.update(make_examples(nlp), sgd=nlp.create_optimizer())
+sys.exit("all of them" if len(names) > 15 else "too few")
+"""
+
+
+def test_weightings_need_no_extra() -> None:
+    helpers = Path(__file__).parent / "helpers"
+    assert run("import spacy_mtl\n" + ALL_WEIGHTINGS, "torch", "transformers", "cvxpy", model=helpers) == "all of them"

@@ -29,6 +29,7 @@ class GramianWeighting(ABC):
     """
 
     maker: str
+    needs_several = True
     model: Model[Any, Any] | None = None
 
     def __init__(self, *, at: AtT, weights: Mapping[str, float] | None = None) -> None:

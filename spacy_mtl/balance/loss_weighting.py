@@ -19,6 +19,7 @@ class LossWeighting(ABC):
     """
 
     maker: str
+    needs_several = True
     model: Model[Any, Any] | None = None
     needs: NeedsT = "sum"
 

@@ -17,6 +17,7 @@ from spacy.language import Language
 from spacy.util import load_config, load_model, registry
 from thinc.api import Config, Model
 
+from ..pipeline.parameter_counts import count_parameters
 from .predictions import annotate, save_predictions, score
 from .run import JUDGED
 from .run_folder import CONFIG, MODEL, RESULT, read_steps, write_json
@@ -85,19 +86,9 @@ def plain(value: Any) -> Any:
 
 def size_of(nlp: Language, path: Path) -> dict[str, int]:
     """Number of weights, and bytes on disk."""
-    parameters = sum(count_weights(pipe.model) for _, pipe in nlp.pipeline if hasattr(pipe, "model"))
+    networks: list[Any] = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
+    parameters = sum(count_parameters(network) for network in networks if isinstance(network, Model))
     return {"parameters": parameters, "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file())}
-
-
-def count_weights(network: Any) -> int:
-    """Number of weights of a network, those of torch included."""
-    if not isinstance(network, Model):
-        return 0
-    own = sum(node.get_param(name).size for node in network.walk() for name in node.param_names if node.has_param(name))
-    modules: list[Any] = [getattr(shim, "_model", None) for node in network.walk() for shim in node.shims]
-    return int(own) + sum(
-        weights.numel() for module in modules if hasattr(module, "parameters") for weights in module.parameters()
-    )
 
 
 def effort(folder: Path) -> dict[str, float]:

@@ -32,6 +32,7 @@ from .decoding import Decoding
 from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
 from .initialization import initialize_networks, name_for_sharing, set_labels
+from .parameter_counts import count_by_part, describe_counts
 from .prediction import run_to_predict
 from .rehearsal import compare_with_teacher
 from .run_order import run_order, trained_heads
@@ -117,6 +118,11 @@ class Multitask(TrainablePipe):
     def encoder(self) -> EncoderT:
         """The shared encoder."""
         return self.model.get_ref("encoder")
+
+    @property
+    def parameter_counts(self) -> dict[str, int]:
+        """The number of parameters of "encoder", "sharing" and each of "heads/NAME"."""
+        return count_by_part(self.encoder, self.heads)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -332,6 +338,7 @@ class Multitask(TrainablePipe):
         if not any(len(eg.predicted) for eg in examples):
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
         initialize_networks(self.encoder, self._in_order(), self._pairs, examples)
+        logger.info("component '%s': %s", self.name, describe_counts(self.parameter_counts))
         self._readout.reset()
         if nlp is not None:
             self._weighing.prepare(self.encoder, nlp)

@@ -35,6 +35,7 @@ class Parts:
     def __init__(self, name: str, encoder: EncoderT, heads: Mapping[str, Head], weighting: Weighting) -> None:
         self.name = name
         self.models: dict[str, Model[Any, Any]] = {ENCODER: encoder}
+        self.names = list(heads)
         self.models |= {head_path(key): head.model for key, head in heads.items()}
         self.weighting = weighting
 
@@ -72,8 +73,18 @@ class Parts:
                 self.models[path].from_bytes(contents[path]())
             except Exception as error:
                 raise ValueError(f"{describe([path])} saved in another form than the config's: {error}") from error
+        self._name_new_heads()
         if not is_excluded(WEIGHTING, exclude):
             self._read_weighting(contents)
+
+    def _name_new_heads(self) -> None:
+        """Name the heads that are not saved in the sharing layer, where their parts are as initialised. Parts of heads
+        that are saved, but are no longer in the config, are kept: what the other heads see can depend on them.
+        """
+        sharing = self.models[ENCODER].maybe_get_ref("sharing")
+        if sharing is not None:
+            saved = sharing.attrs["heads"]
+            sharing.attrs["heads"] = [*saved, *(name for name in self.names if name not in saved)]
 
     def _saved(self, contents: Mapping[str, Any]) -> str:
         names = [unquote(path.split("/", 1)[1]) for path in contents if path.startswith(f"{HEADS}/")]

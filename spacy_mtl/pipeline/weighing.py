@@ -7,6 +7,7 @@ from typing import Any
 
 from spacy.language import Language
 from spacy.training import Example
+from spacy.util import logger
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d
 
@@ -15,8 +16,13 @@ from ..network.last_layer_gradients import check_last_layer, find_last_layer, la
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Adversarial, CountsGold, Head
-from ..protocols.weighting import LearnsByHead, MergesGradients, ReportsFactors, Step, Weighting
+from ..protocols.weighting import LearnsByHead, MergesGradients, NeedsSeveralHeads, ReportsFactors, Step, Weighting
 from .head_views import HeadViews
+
+ONE_HEAD = (
+    "component '%s': the weighting %s balances heads against each other, but the heads to balance are %s, so it "
+    "changes nothing; add a head, or use spacy_mtl.Static.v1"
+)
 
 
 @dataclass
@@ -55,8 +61,17 @@ class Weighing:
         RAISES ValueError: The weighting needs the last layer, and this encoder can't give it.
         """
         self._corpus_sizes = dict(nlp.meta.get("spacy_mtl", {}).get("corpus_sizes", {}))
+        self._warn_of_one_head()
         if self.weighting.needs == "last_layer":
             check_last_layer(encoder, nlp, self.name, type(self.weighting).__name__)
+
+    def _warn_of_one_head(self) -> None:
+        """Log a warning if the weighting balances heads, and there are no two to balance. It is no error: a head of a
+        joint config may be trained alone to compare.
+        """
+        names = [key for key, head in self.heads.items() if not (isinstance(head, Adversarial) and head.adversarial)]
+        if len(names) < 2 and isinstance(self.weighting, NeedsSeveralHeads) and self.weighting.needs_several:
+            logger.warning(ONE_HEAD, self.name, type(self.weighting).__name__, names)
 
     def step(
         self, number: int, views: HeadViews, losses: Mapping[str, float], scores: Mapping[str, float | None]
@@ -79,8 +94,8 @@ class Weighing:
 
     def merge(self, run: HeadsRun, d_scores: AllScoresT, step: Step, encoder: EncoderT) -> Merged:
         """Compute one gradient at the shared vectors. Without losses it is zero, and a loss that is alone is
-        not changed. Over a frozen encoder, which
-        needs no gradient, a weighting that needs the last layer has nothing to combine.
+        not changed. Over a frozen encoder, which needs no gradient, a weighting that needs the last layer has nothing
+        to combine.
         """
         if len(d_scores) <= 1:
             d_tokvecs = run.backprop(d_scores)

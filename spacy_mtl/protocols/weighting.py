@@ -69,6 +69,16 @@ class MergesGradients(Protocol):
 
 
 @runtime_checkable
+class NeedsSeveralHeads(Protocol):
+    """A weighting that may have nothing to do with a single head.
+
+    needs_several (bool): Whether it balances heads against each other, so that one head alone is as with the plain sum.
+    """
+
+    needs_several: bool
+
+
+@runtime_checkable
 class ReportsFactors(Protocol):
     """A `MergesGradients` whose result is a weighted sum of the gradients that it was given.
 

@@ -20,6 +20,7 @@ SETTINGS = {
                                           "total_steps": 20}}},
 }  # fmt: skip
 NAMES = sorted(name.split(".")[1] for name in registry.mtl_weightings.get_all() if name.startswith("spacy_mtl."))
+AT_LAST_LAYER = [n for n in NAMES if "at" in registry.get("mtl_weightings", f"spacy_mtl.{n}.v1").__annotations__]
 HEADS = JOINT | heads_config(pos={"kind": "Tagger", "attr": "pos"})
 N_STEPS = 9
 STOP = 5
@@ -136,7 +137,7 @@ def test_an_encoder_that_does_not_give_its_last_layer():
     assert np.isfinite(nlp.update(make_examples(nlp), losses={})["multitask"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", AT_LAST_LAYER)
 def test_a_loaded_component_over_a_listener_goes_on(name):
     nlp = make(name, True)
     learn(nlp, bound(nlp), range(STOP))
@@ -144,3 +145,31 @@ def test_a_loaded_component_over_a_listener_goes_on(name):
     losses = learn(nlp, bound(nlp), range(STOP, N_STEPS))
     assert learn(loaded, bound(loaded), range(STOP, N_STEPS)) == losses
     assert_same(nlp, loaded)
+
+
+# they weigh a head by itself
+ALONE = ("Static", "Scheduled")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("adversary", [False, True])
+def test_a_single_head_is_learned_as_with_static_and_a_warning_says_so(name, adversary, caplog):
+    heads = heads_config(pos={"kind": "Tagger", "attr": "pos"})
+    settings = SETTINGS.get(name, {}) | ({"targets": {"pos": 0.9}} if name == "Targets" else {})
+    settings |= {"schedules": {"pos": 1.0}} if name == "Scheduled" else {}
+    beside = heads_config(domain={"kind": "DomainAdversary", "total_steps": 1, "prefix": ""}) if adversary else {}
+    found = []
+    for weighting in (use("Static"), use(name, **settings)):
+        caplog.clear()
+        nlp = make_cnn(weighting, heads | beside, examples=examples_with_pos)
+        optimizer = bound(nlp)
+        found.append([nlp.update(examples_with_pos(nlp), sgd=optimizer, losses={}) for _ in range(3)])
+    said = [record.getMessage() for record in caplog.records if "balances heads" in record.getMessage()]
+    assert found[0] == found[1]
+    assert len(said) == (name not in ALONE)
+    assert all(f"the weighting {name} balances heads" in text and "['pos']" in text for text in said)
+
+
+def test_no_warning_with_two_heads(caplog):
+    make_cnn(use("CAGrad"))
+    assert "balances heads" not in caplog.text
