@@ -61,7 +61,7 @@ def losses_of(points: PointsT) -> PointsT:
     """Compute both losses at each point, (n_points, 2)."""
     x, y = points[:, 0], points[:, 1]
     above, below = np.tanh(0.5 * y).clip(min=0), np.tanh(-0.5 * y).clip(min=0)
-    cliffs = [np.abs(0.5 * (-x - 7) - np.tanh(-y)), np.abs(0.5 * (-x + 3) - np.tanh(-y) + 2)]
+    cliffs = [np.abs(0.5 * (-x - 7) - np.tanh(-y)), np.abs(0.5 * (-x + 3) + np.tanh(-y) + 2)]
     valleys = [(-x + 7) ** 2, (-x - 7) ** 2]
     found = [
         above * (np.log(cliff.clip(min=5e-6)) + 6) + below * ((valley + 0.1 * (-y - 8) ** 2) / 10 - 20)

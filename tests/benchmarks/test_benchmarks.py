@@ -13,6 +13,7 @@ from multi import write
 from pipelines import make_examples, make_nlp
 from scipy.stats import spearmanr
 from spacy.tokens import Doc, DocBin
+from spacy.util import load_model_from_config
 from toy import make_docs
 
 from spacy_mtl.affinity.estimate import Affinity, write_affinity
@@ -242,6 +243,39 @@ def test_a_table_has_a_line_for_each_system(benchmark_module):
     ]
 
 
+def test_balance_trains_each_set_with_each_weighting_for_as_long(benchmark_module, tmp_path):
+    balance = benchmark_module("balance")
+    for name, setting in balance.SETTINGS.items():
+        sections = balance.weightings(setting)
+        assert {"NormScaling", "FAMO", "Targets"} <= sections.keys()
+        assert "Static" not in sections
+        for section in sections.values():
+            config = balance.make_config(setting, section, tmp_path, 40, 1)
+            assert config["training"]["max_steps"] == 40
+            assert sum(config["training"]["score_weights"].values()) == pytest.approx(1.0)
+            heads = config["components"]["multitask"]["heads"]
+            assert heads.keys() == setting.metrics.keys()
+            load_model_from_config(config, auto_fill=True)
+            assert (name == "loud") == bool(heads.get("genre", {}).get("class_weights"))
+
+
+def test_balance_draws_weights_and_tells_what_beats_them(benchmark_module, tmp_path):
+    nlp, docs = spacy.blank("en"), []
+    for number in range(24):
+        doc = Doc(nlp.vocab, words=["Anna", "sings" if number % 2 else "reads"], ents=["B-PER", "O"])
+        docs.append(doc)
+        doc.cats = {"sing": float(number % 2), "read": float(1 - number % 2)}
+    for split in ("train", "dev", "test"):
+        write(tmp_path / "snips" / f"{split}.spacy", docs)
+    command = ["balance.py", "--data", tmp_path, "--output", tmp_path / "out", "--sets", "snips", "--seeds", 0]
+    command += ["--steps", 20, "--trials", 1, "--weightings", "NormScaling"]
+    lines = printed(*command).splitlines()
+    rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in lines if line.startswith("| ")}
+    assert list(rows) == ["weighting", "Static", "NormScaling", "Static, tuned"]
+    assert all(len(cells) == 6 for cells in rows.values())
+    assert lines[-1].startswith("Tuned weights: intent ")
+
+
 def test_a_larger_dev_takes_docs_from_train_and_the_true_test_is_not_read(benchmark_module, tmp_path, monkeypatch):
     larger_dev = benchmark_module("larger_dev")
     for name, words in (("train", "abcdefgh"), ("dev", "xy")):
@@ -318,7 +352,7 @@ def made_affinity(path, pairs):
 def test_ranks_of_affinities_and_of_trained_pairs(sign, rho, tmp_path):
     made_comparison(tmp_path / "comparison", EFFECTS)
     made_affinity(tmp_path / "affinity.json", {pair: sign * effect**3 for pair, effect in EFFECTS.items()})
-    output = printed(tmp_path / "affinity.json", tmp_path / "comparison")
+    output = printed("affinity_vs_compare.py", tmp_path / "affinity.json", tmp_path / "comparison")
     assert output.splitlines()[2] == f"| a | b | +3.00 | {sign * 0.03**3:+.4f} | +0.7071 |"
     assert f"| affinity | {rho} | 0.000 | 6 |" in output
     # cosines: a and b +, a and c -, b and c -; ties in both directions
@@ -329,17 +363,17 @@ def test_ranks_of_affinities_and_of_trained_pairs(sign, rho, tmp_path):
 def test_a_comparison_without_pairs_is_refused(tmp_path):
     made_comparison(tmp_path / "comparison", {})
     made_affinity(tmp_path / "affinity.json", {})
-    done = run_script(tmp_path / "affinity.json", tmp_path / "comparison")
+    done = run_script("affinity_vs_compare.py", tmp_path / "affinity.json", tmp_path / "comparison")
     assert done.returncode == 2
     assert "has 0 measured effects of pairs on test; run mtl compare --pairs" in " ".join(done.stderr.split())
 
 
-def run_script(*arguments):
-    command = [sys.executable, SCORES / "affinity_vs_compare.py", *arguments]
+def run_script(name, *arguments):
+    command = [sys.executable, SCORES / name, *arguments]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
-def printed(*arguments):
-    done = run_script(*arguments)
+def printed(name, *arguments):
+    done = run_script(name, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
