@@ -13,7 +13,7 @@ def gradient_reversal(total_steps: int, gamma: float, max_lambda: float) -> Reve
     """Build the layer: the identity, with a backprop that multiplies the gradient by -lambda (Ganin et al. 2016,
     "Domain-Adversarial Training of Neural Networks", JMLR 17). Ragged (n_tokens, width) -> the same.
 
-    `attrs["step"]` counts the calls of backprop and is saved with the weights. See `current_lambda` for the schedule.
+    `attrs["step"]` counts the forward passes that were backpropagated and is saved with the weights. See `current_lambda` for the schedule.
 
     total_steps (int): Number of steps over which lambda rises.
     gamma (float): Steepness of the rise.
@@ -25,11 +25,14 @@ def gradient_reversal(total_steps: int, gamma: float, max_lambda: float) -> Reve
 
 def forward(model: ReversalT, X: Ragged, is_train: bool) -> tuple[Ragged, Callable[[Ragged], Ragged]]:
     """RETURNS: X, and backprop: dY -> -lambda * dY."""
+    factors: list[float] = []
 
     def backprop(dY: Ragged) -> Ragged:
-        reversed_gradient = dY.dataXd * -current_lambda(model)
-        model.attrs["step"] += 1
-        return Ragged(reversed_gradient, dY.lengths)
+        # Measuring gradients runs the same step backward again, which must neither count nor see another lambda.
+        if not factors:
+            factors.append(-current_lambda(model))
+            model.attrs["step"] += 1
+        return Ragged(dY.dataXd * factors[0], dY.lengths)
 
     return X, backprop
 

@@ -30,7 +30,7 @@ HEADS = heads_config(
 def make_pipeline(encoder: dict[str, Any], heads: dict[str, Any] | None = None) -> tuple[Language, list[Example]]:
     nlp = spacy.blank("en")
     model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder}
-    nlp.add_pipe("multitask", config={"model": model, "heads": heads or HEADS})
+    nlp.add_pipe("multitask", config={"model": model, "heads": heads or HEADS, "readout_every": 0})
     docs = [Doc(nlp.vocab).from_bytes(doc.to_bytes()) for doc in make_docs(64, seed=0)]
     for doc in docs:
         doc.cats = {f"{prefix}:{key}": value for key, value in doc.cats.items() for prefix in ("intent", "about")}

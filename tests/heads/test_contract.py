@@ -501,7 +501,7 @@ def test_sharing_layer_learns_and_reloads(nlp, examples, sharing, tmp_path):
     make_shared(nlp, examples, sharing)
     optimizer = nlp.create_optimizer()
     optimizer.averages = {}
-    for _ in range(60):
+    for _ in range(100):
         nlp.update(examples, sgd=optimizer)
     assert nlp.evaluate(examples)["multitask_exact"] == 1.0
     nlp.to_disk(tmp_path / "model")
