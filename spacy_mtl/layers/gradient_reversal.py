@@ -13,7 +13,8 @@ def gradient_reversal(total_steps: int, gamma: float, max_lambda: float) -> Reve
     """Build the layer: the identity, with a backprop that multiplies the gradient by -lambda (Ganin et al. 2016,
     "Domain-Adversarial Training of Neural Networks", JMLR 17). Ragged (n_tokens, width) -> the same.
 
-    `attrs["step"]` counts the forward passes that were backpropagated and is saved with the weights. See `current_lambda` for the schedule.
+    `attrs["step"]` counts the forward passes that were run backward and is saved with the weights. See `current_lambda`
+    for the schedule.
 
     total_steps (int): Number of steps over which lambda rises.
     gamma (float): Steepness of the rise.
