@@ -20,7 +20,8 @@ LAYERS = [
     ("MMoE", {"n_experts": 1, "width": 5}),
     ("MMoE", {"n_experts": 3, "width": 7}),
     ("PLE", {"width": 5}),
-    ("PLE", {"n_shared": 1, "n_own": 2, "width": 6, "n_levels": 3}),
+    ("PLE", {"n_shared": 1, "n_own": 2, "width": 4, "n_levels": 2}),
+    pytest.param("PLE", {"n_shared": 1, "n_own": 2, "width": 6, "n_levels": 3}, marks=pytest.mark.slow),
 ]
 HEADS = ["one", "two", "three"]
 LENGTHS = [3, 0, 4]

@@ -318,9 +318,13 @@ def learn(nlp, optimizer, steps):
     return found
 
 
-@pytest.mark.parametrize("name", ["Static", "PCGrad", "FAMO", "Uncertainty"])
-@pytest.mark.parametrize("stop", [7, 18, 27])
-@pytest.mark.parametrize("state_first", [False, True])
+# all stops with the plain sum, and all weightings at the stop after which a head is done
+RESUMED = [("Static", 7), ("Static", 18), ("Static", 27), ("PCGrad", 18), ("FAMO", 18), ("Uncertainty", 18)]
+MORE = [(name, stop) for name in ("PCGrad", "FAMO", "Uncertainty") for stop in (7, 27)]
+
+
+@pytest.mark.parametrize(("name", "stop"), [*RESUMED, *(pytest.param(*one, marks=pytest.mark.slow) for one in MORE)])
+@pytest.mark.parametrize("state_first", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_resumed_is_the_same_as_not_stopped(name, stop, state_first, tmp_path):
     tok2vec = CNN | {"rare_word_dropout": 1.0}
     n_steps, patience, freeze = 36, {"intent": 6, "slots": 3}, {"intent": "head"}

@@ -152,7 +152,7 @@ ALONE = ("Static", "Scheduled")
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("adversary", [False, True])
+@pytest.mark.parametrize("adversary", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_single_head_is_learned_as_with_static_and_a_warning_says_so(name, adversary, caplog):
     heads = heads_config(pos={"kind": "Tagger", "attr": "pos"})
     settings = SETTINGS.get(name, {}) | ({"targets": {"pos": 0.9}} if name == "Targets" else {})
