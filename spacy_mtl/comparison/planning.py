@@ -16,6 +16,7 @@ from ..experiments.run import Run, judged_on
 from ..experiments.seeding import seed_of, with_seed
 from ..experiments.single_task import Whole, derive, judged_reader
 from ..pipeline.multitask import Multitask
+from ..pipeline.score_weights import values_in
 from ..protocols.head import Head
 from .systems import JOINT, System, alone, find_tasks, joint_system, leave_one_out, pairs
 
@@ -157,17 +158,11 @@ def check_others(nlp: Language, name: str) -> None:
 
 def check_state(config: Config) -> None:
     """Raise a ValueError if all runs would write the state of their training to one folder."""
-    if any(name == STATE for name in values_of(config["training"].get("before_update"))):
+    if any(name == STATE for name in values_in(config["training"].get("before_update"))):
         raise ValueError(
             "training.before_update saves the state of the training in a folder, which runs can't share; set "
             "training.before_update to null and training.optimizer.state too (finished runs are kept in any case)"
         )
-
-
-def values_of(section: Any) -> Iterator[Any]:
-    """All values under a section, at any depth."""
-    for value in section.values() if isinstance(section, Mapping) else ():
-        yield from values_of(value) if isinstance(value, Mapping) else [value]
 
 
 def is_encoder(pipe: Any) -> bool:
