@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import random
 import resource
 import subprocess
 import sys
@@ -47,18 +48,24 @@ def in_turn(
     *,
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
+    shuffle: bool = False,
 ) -> dict[str, list[float]]:
     """Run each once, then all in turn `rounds` times: A B A B. RETURNS: the seconds of each, round by round.
 
     prepare: Called before each run, and not timed; it gives what is.
     clock: What reads the time. `time.process_time` leaves out the time in which other work had the core.
+    shuffle: Whether each round has an order of its own, so that none always follows the same one.
     """
     for prepare_one in prepare.values():
         prepare_one()()
     seconds: dict[str, list[float]] = {name: [] for name in prepare}
+    names = list(prepare)
+    rng = random.Random(0)
     for _ in range(rounds):
-        for name, prepare_one in prepare.items():
-            run = prepare_one()
+        if shuffle:
+            rng.shuffle(names)
+        for name in names:
+            run = prepare[name]()
             start = clock()
             run()
             seconds[name].append(clock() - start)

@@ -7,7 +7,7 @@ SNIPS with `configs/cpu.cfg` (two heads) and EWT with `configs/tagging.cfg` (fiv
 for the weighting or the sharing layer; with `--model`, their heads in `configs/transformer_fast.cfg`. One process and
 one thread a task. All systems are kept in memory, which takes 0.4 GB each with MiniLM; `--only` names some.
 
-All take turns of a few steps, and each round begins with `Static`. A ratio is the CPU time of a turn over that of
+All take turns of a few steps, each round in another order. A ratio is the CPU time of a turn over that of
 `Static` in the same round, as a median over all rounds with the range of the middle half of them. `Static, again` shows
 how exact that is. The tables are printed as markdown; results go to docs/benchmarks.
 """
@@ -89,7 +89,10 @@ def measure(task: str, args: argparse.Namespace) -> dict[str, Any]:
     }
     learners = {name: Learner(task, changes, args) for name, changes in systems.items()}
     seconds = in_turn(
-        {name: learner.prepare for name, learner in learners.items()}, rounds=args.rounds, clock=time.process_time
+        {name: learner.prepare for name, learner in learners.items()},
+        rounds=args.rounds,
+        clock=time.process_time,
+        shuffle=True,
     )
     base = learners[BASE]
     return {name: describe(seconds[name], seconds[BASE], learner, base) for name, learner in learners.items()}
