@@ -391,6 +391,7 @@ def test_raw_text_loses_nothing(corpora):
     assert not said(result.of_level("warning"), "corpus 'raw'", "the reader loses")
 
 
+@pytest.mark.slow
 def test_what_gold_preproc_loses_of_hwu64(data_dir):
     """The docs that spaCy's reader splits, or whose one word it makes a sentence of."""
     path = data_dir / "hwu64" / "train.spacy"
