@@ -200,7 +200,7 @@ class RelationExtractor:
             labels.update(labels_of(eg.reference, self.key))
         self.model.attrs["labels"] = sorted(labels)
 
-    def survey_gold(self, examples: Sequence[Example]) -> None:
+    def fit_gold(self, examples: Sequence[Example]) -> None:
         """Collect the types of the gold entities, and which label has which types."""
         types: set[str] = set()
         for eg in examples:
@@ -424,7 +424,7 @@ class RelationExtractor:
             max_pairs=self.max_pairs,
         )
         self._warn_of_many(docs, pairs)
-        possible: BoolsT = self._table().any(axis=2)
+        possible: ArrayT = self._table().any(axis=2)
         first, second = pairs.types[pairs.first], pairs.types[pairs.second]
         return pairs.only(possible[first, second] | possible[second, first])
 
