@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import spacy
 from pipelines import ENCODER, has_moved, heads_config, make_nlp, weights_of
-from toy import ENCODER as FAST_ENCODER
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
+from toy import ENCODER as FAST_ENCODER
 
 import spacy_mtl
 from spacy_mtl.heads.relation_extractor.gold_rows import gold_rows
