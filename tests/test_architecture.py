@@ -9,15 +9,17 @@ import pytest
 import spacy_mtl
 
 PACKAGE = Path(spacy_mtl.__file__).parent
-SHARED = {"config_mappings", "extras", "gold", "gold_cats", "origin", "protocols"}
+SHARED = {"config_mappings", "extras", "gold", "gold_cats", "gold_relations", "origin", "protocols", "relation"}
 # What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
-    "__init__": {"registry"},
+    "__init__": {"registry", "relation"},
     "registry": set(),
     "config_mappings": set(),
     "extras": set(),
     "gold": set(),
     "gold_cats": {"gold"},
+    "gold_relations": {"gold", "relation"},
+    "relation": set(),
     "origin": set(),
     "threads": set(),
     "protocols": set(),
@@ -29,6 +31,7 @@ ALLOWED = {
     "encoders/transformer": {*SHARED, "layers", "threads"},
     "onnx": {*SHARED, "layers", "threads", "encoders/hash_embed_cnn"},
     "heads": {*SHARED, "layers", "crf", "metrics"},
+    "heads/relation_extractor": {*SHARED, "layers", "metrics"},
     "sharing": {*SHARED, "layers"},
     "balance": SHARED,
     "weightings": {*SHARED, "balance"},
@@ -66,12 +69,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def room_of(parts):
-    """The room of a module: its folder in the package, one level deeper for encoders and for sections of the report;
+    """The room of a module: its folder in the package, one level deeper for encoders, heads and sections of the report;
     itself at the top level.
 
     parts: the path in the package without the suffix, such as ("crf", "viterbi").
     """
-    if parts[0] in ("encoders", "report") and len(parts) > 2:
+    if parts[0] in ("encoders", "heads", "report") and len(parts) > 2:
         return "/".join(parts[:2])
     return parts[0]
 
