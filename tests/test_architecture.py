@@ -9,16 +9,18 @@ import pytest
 import spacy_mtl
 
 PACKAGE = Path(spacy_mtl.__file__).parent
-SHARED = {"config_mappings", "extras", "gold", "gold_cats", "origin", "protocols"}
+SHARED = {"config_mappings", "extras", "gold", "gold_cats", "origin", "protocols", "relations"}
 # What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
-    "__init__": {"registry"},
+    "__init__": {"displacy_relations", "registry", "relations"},
     "registry": set(),
     "config_mappings": set(),
     "extras": set(),
     "gold": set(),
     "gold_cats": {"gold"},
     "origin": set(),
+    "relations": set(),
+    "displacy_relations": {"relations"},
     "threads": set(),
     "protocols": set(),
     "layers": SHARED,
@@ -37,7 +39,7 @@ ALLOWED = {
     "readers": {*SHARED, "samplers", "registry"},
     "augmenters": SHARED,
     "batchers": SHARED,
-    "converters": set(),
+    "converters": {"relations"},
     "network": {*SHARED, "layers", "threads"},
     "pipeline": {*SHARED, "registry", "threads", "layers", "balance", "network"},
     "training": {*SHARED, "optimizers", "pipeline"},
