@@ -8,7 +8,8 @@ from spacy import displacy
 from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
-from .relations import Relation, entities, relations
+from .all_entities import all_entities
+from .relation import UNKNOWN, Relation, relations
 
 # displaCy gives all words the same room, so the text between entities is cut into pieces about as long as they are.
 MIN_PIECE = 16
@@ -25,7 +26,7 @@ def displacy_data(doc: Doc) -> dict[str, Any]:
     """
     found = relations(doc)
     arguments = [span for relation in found for span in (relation.head, relation.tail)]
-    pieces = list(_pieces(doc, filter_spans([*arguments, *entities(doc)])))
+    pieces = list(_pieces(doc, filter_spans([*arguments, *all_entities(doc)])))
     place = [number for number, piece in enumerate(pieces) for _ in piece]
     return {
         "words": [{"text": piece.text, "tag": escape(piece.label_)} for piece in pieces],
@@ -69,7 +70,7 @@ def _arcs(found: Sequence[Relation], place: Sequence[int]) -> list[dict[str, Any
     labels: dict[tuple[int, int], list[str]] = {}
     for relation in found:
         pair = place[relation.head.start], place[relation.tail.start]
-        if pair[0] != pair[1]:
+        if pair[0] != pair[1] and relation.label != UNKNOWN:
             labels.setdefault(pair, []).append(relation.label)
     return [
         {

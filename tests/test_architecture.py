@@ -9,18 +9,19 @@ import pytest
 import spacy_mtl
 
 PACKAGE = Path(spacy_mtl.__file__).parent
-SHARED = {"config_mappings", "extras", "gold", "gold_cats", "origin", "protocols", "relations"}
+SHARED = {"config_mappings", "extras", "gold", "gold_cats", "origin", "protocols", "relation"}
 # What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
-    "__init__": {"displacy_relations", "registry", "relations"},
+    "__init__": {"displacy_relations", "registry", "relation"},
     "registry": set(),
     "config_mappings": set(),
     "extras": set(),
     "gold": set(),
     "gold_cats": {"gold"},
     "origin": set(),
-    "relations": set(),
-    "displacy_relations": {"relations"},
+    "relation": set(),
+    "all_entities": set(),
+    "displacy_relations": {"all_entities", "relation"},
     "threads": set(),
     "protocols": set(),
     "layers": SHARED,
@@ -39,7 +40,7 @@ ALLOWED = {
     "readers": {*SHARED, "samplers", "registry"},
     "augmenters": SHARED,
     "batchers": SHARED,
-    "converters": {"relations"},
+    "converters": {"all_entities", "relation"},
     "network": {*SHARED, "layers", "threads"},
     "pipeline": {*SHARED, "registry", "threads", "layers", "balance", "network"},
     "training": {*SHARED, "optimizers", "pipeline"},

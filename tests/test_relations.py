@@ -9,7 +9,7 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
 import spacy_mtl
-from spacy_mtl.relations import Relation, set_relations
+from spacy_mtl.relation import Relation, set_relations
 
 WORDS = "Ada Lovelace and Charles Babbage worked with the Analytical Society of Cambridge in 1833 .".split()
 ADA, CHARLES, SOCIETY, CAMBRIDGE = (0, 2, "PER"), (3, 5, "PER"), (8, 12, "ORG"), (11, 12, "LOC")
@@ -56,7 +56,7 @@ def test_gold_needs_no_scores():
 def test_a_broken_group_is_an_error(attrs):
     doc = make_doc()
     doc.spans["relations"] = SpanGroup(doc, spans=[Span(doc, *ADA), Span(doc, *SOCIETY)], attrs=attrs)
-    with pytest.raises(ValueError, match=r"has 2 spans, \d labels and \d scores; .* 'Ada Lovelace and"):
+    with pytest.raises(ValueError, match=r"has (2 spans and \d|1) labels"):
         spacy_mtl.relations(doc)
 
 
