@@ -260,6 +260,29 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class ConnectsToHeads(Protocol):
+    """A head that asks other heads what their annotation means."""
+
+    def connect(self, heads: Mapping[str, Head]) -> None:
+        """Remember the heads in `depends_on`. Raise a ValueError if one of them can't give what is needed. Called when
+        the component is made.
+
+        heads (Mapping[str, Head]): All heads by name.
+        """
+
+
+@runtime_checkable
+class SurveysGold(Protocol):
+    """A head that needs to know more of its gold than the labels, such as its range or the types that occur."""
+
+    def survey_gold(self, examples: Sequence[Example]) -> None:
+        """Learn what the gold is like. Called at initialisation, once the labels are known, also where they are given.
+
+        examples (Sequence[Example]): All examples to initialise from, as the head sees them.
+        """
+
+
+@runtime_checkable
 class FindsSpans(Protocol):
     """A head whose annotation is spans, for heads that work on them."""
 
