@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB
 from spacy.tokens import Doc, Span
 from spacy.training import Example
@@ -96,8 +95,7 @@ def _is_outside(span: Span, doc: Doc, entities: Sequence[Span], spans_key: str |
         return False
     if spans_key is not None:
         return spans_key in doc.spans
-    iob: NDArray[np.uint64] = doc.to_array(ENT_IOB)
-    return bool((iob[span.start : span.end] != 0).all())
+    return bool((doc.to_array(ENT_IOB)[span.start : span.end] != 0).all())
 
 
 class Aligned:

@@ -1,23 +1,31 @@
 """The contract of every registered head, weighting and sharing layer, in one table over the registries."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import spacy
 import srsly
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import registry
 from thinc.api import fix_random_seed
+from thinc.types import Ragged
 
 import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.heads.doc_classifier import DocClassifier
 from spacy_mtl.heads.domain_adversary import DomainAdversary
 from spacy_mtl.layers.gradient_reversal import current_lambda
+from spacy_mtl.network.run_heads import run_heads
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.origin import mark, name_corpus
+from spacy_mtl.pipeline.decoding import Decoding
+from spacy_mtl.pipeline.head_views import HeadViews
+from spacy_mtl.pipeline.run_order import run_order
 from spacy_mtl.protocols.head import Head, HeadInput, ShowsDecisions
 from spacy_mtl.protocols.sharing import SharingInput
 from spacy_mtl.protocols.weighting import KeepsState, MergesGradients, Step, Weighting
+from spacy_mtl.relation import Relation, set_relations
 
 # heads whose unit is the doc
 DOC_HEADS = (DocClassifier, DomainAdversary)
@@ -25,6 +33,7 @@ TAGGERS = ("tag", "pos", "morph", "sent_start")
 # what has no default, with every value that it can have
 REQUIRED = {
     "spacy_mtl.DomainAdversary.v1": [{"total_steps": 1000}],
+    "spacy_mtl.RelationExtractor.v1": [{"entities_key": "entities"}],
     "spacy_mtl.Adapters.v1": [{"by": "head"}, {"by": "corpus"}],
     "spacy_mtl.CrossStitch.v1": [{"depth": 2}],
     "spacy_mtl.LayerMix.v1": [{"n_layers": 2}],
@@ -42,6 +51,8 @@ def table_of(kind):
 
 HEADS = table_of(registry.mtl_heads)
 HEADS += [("spacy_mtl.Tagger.v1", {"attr": attr}) for attr in TAGGERS]
+HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "symmetric": ["back"], "types": None})]
+HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "exclusive": True, "max_distance": 5})]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
 HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
 HEAD_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in HEADS]
@@ -77,6 +88,9 @@ def full_doc(nlp, words, ents, intent):
         ents=ents,
     )
     doc.cats = {"ask": 0.0, "play": 0.0, "stop": 0.0, intent: 1.0}
+    doc.spans["entities"] = list(doc.ents)
+    found = [Relation(one, other, f"{one.label_}-{other.label_}") for one, other in pairwise(doc.ents)]
+    set_relations(doc, [*found, *(Relation(one.tail, one.head, "back") for one in found)], with_scores=False)
     return doc
 
 
@@ -95,6 +109,10 @@ def examples(nlp):
         full_doc(nlp, "play Anna".split(), ["O", "B-PER"], "play"),
     ]
     examples = [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs]
+    for eg in examples:
+        eg.predicted.spans["entities"] = [
+            Span(eg.predicted, ent.start, ent.end, ent.label_) for ent in eg.reference.ents
+        ]
     for eg, corpus in zip(examples, ("songs", "songs", "people", "people"), strict=True):
         mark(eg.reference, corpus)
         name_corpus(eg.predicted, corpus)
@@ -118,12 +136,27 @@ def pipe(request, nlp, examples):
     return pipe
 
 
-def run_head(pipe, docs):
+def prepare_from(pipe, examples):
+    """What builds the heads' `prepared` from gold."""
+    return Decoding(pipe.heads, {}, [eg.predicted for eg in examples], HeadViews(examples)).prepare
+
+
+def run_head(pipe, examples):
     """The head's input, scores and backprop for a batch."""
+    docs = [eg.predicted for eg in examples]
     tokvecs = pipe.encoder.predict(docs)
     head = pipe.heads["task"]
-    head_input = HeadInput(docs, tokvecs, [])
+    head_input = HeadInput(docs, tokvecs, [], prepare_from(pipe, examples)("task", {}))
     return head, head_input, *head.model.begin_update(head_input)
+
+
+def run_network(pipe, examples, *, is_train=False):
+    """The scores of all heads for a batch, and backprop to the parameters."""
+    docs = [eg.predicted for eg in examples]
+    tokvecs, bp_tokvecs = pipe.encoder(docs, is_train)
+    heads = {key: pipe.heads[key] for key in run_order(pipe.heads, {})}
+    run = run_heads(pipe.model, heads, docs, tokvecs, is_train=is_train, prepare=prepare_from(pipe, examples))
+    return run.scores, lambda d_scores: bp_tokvecs(Ragged(run.backprop(d_scores), tokvecs.lengths))
 
 
 def test_head_meets_the_protocol(pipe):
@@ -135,7 +168,7 @@ def test_head_meets_the_protocol(pipe):
 
 
 def test_loss_is_finite_and_gradient_has_the_shape_of_the_input(pipe, examples):
-    head, head_input, scores, backprop = run_head(pipe, [eg.predicted for eg in examples])
+    head, head_input, scores, backprop = run_head(pipe, examples)
     loss, d_scores = head.get_loss(examples, scores)
     assert loss > 0
     d_input = backprop(d_scores)
@@ -144,10 +177,10 @@ def test_loss_is_finite_and_gradient_has_the_shape_of_the_input(pipe, examples):
 
 
 def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold):
-    head, _, scores, _ = run_head(pipe, [without_gold.predicted])
+    head, _, scores, _ = run_head(pipe, [without_gold])
     assert head.get_loss([without_gold], scores) == (0.0, None)
     mixed = [examples[0], without_gold, examples[2]]
-    head, _, scores, backprop = run_head(pipe, [eg.predicted for eg in mixed])
+    head, _, scores, backprop = run_head(pipe, mixed)
     _, d_scores = head.get_loss(mixed, scores)
     gradient = backprop(d_scores).tokvecs.dataXd
     first, missing = len(mixed[0].predicted), len(without_gold.predicted)
@@ -158,12 +191,12 @@ def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold
 
 def test_an_annotated_example_counts_the_same_in_any_batch_of_its_size(pipe, examples, without_gold):
     """Loss is the sum over annotated units divided by all units, so that losses of parts add up."""
-    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    head, _, scores, _ = run_head(pipe, examples)
     whole = head.get_loss(examples, scores)[0]
     n_docs, n_tokens = len(examples), sum(len(eg.predicted) for eg in examples)
     parts = 0.0
     for eg in examples:
-        head, _, scores, _ = run_head(pipe, [eg.predicted])
+        head, _, scores, _ = run_head(pipe, [eg])
         share = 1 / n_docs if isinstance(head, DOC_HEADS) else len(eg.predicted) / n_tokens
         parts += head.get_loss([eg], scores)[0] * share
     # The encoder pads between docs, which moves the vectors at their edges a little.
@@ -171,7 +204,7 @@ def test_an_annotated_example_counts_the_same_in_any_batch_of_its_size(pipe, exa
 
 
 def total_loss(pipe, examples):
-    scores = pipe.model.predict([eg.predicted for eg in examples])
+    scores, _ = run_network(pipe, examples)
     return sum(head.get_loss(examples, scores[key])[0] for key, head in pipe.heads.items())
 
 
@@ -201,7 +234,7 @@ def check_gradients(pipe, examples):
         if "b" in node.param_names:
             node.get_param("b")[:] += rng.normal(size=node.get_param("b").shape) * 0.1
     factors = {id(node): factor_of(pipe) for node in pipe.encoder.walk()}
-    scores, backprop = pipe.model.begin_update([eg.predicted for eg in examples])
+    scores, backprop = run_network(pipe, examples, is_train=True)
     gradients = {key: head.get_loss(examples, scores[key])[1] for key, head in pipe.heads.items()}
     backprop({key: gradient for key, gradient in gradients.items() if gradient is not None})
     checked = 0
@@ -242,11 +275,13 @@ def test_gradients_flow_through_a_condition(nlp, examples):
 
 def arrays_of(scores):
     """The arrays of a head's scores, or of their gradient."""
-    return scores.potentials if hasattr(scores, "potentials") else [scores]
+    if hasattr(scores, "potentials"):
+        return scores.potentials
+    return [scores.logits if hasattr(scores, "logits") else scores]
 
 
 def test_rehearsal_loss_is_least_at_the_teacher_itself(pipe, examples):
-    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    head, _, scores, _ = run_head(pipe, examples)
     loss, d_scores = head.get_teacher_loss(scores, scores)
     assert max(np.abs(array).max() for array in arrays_of(d_scores)) < 1e-6
     assert head.get_teacher_loss(scores, scores * 1.5)[0] > loss
@@ -256,11 +291,10 @@ def test_rehearsal_leaves_labels_alone_that_the_teacher_lacks(pipe, examples):
     """Among the others the student is as before, so that nothing pulls at all."""
     if getattr(pipe.heads["task"], "attr", "") == "sent_start":
         pytest.skip("its labels are fixed")
-    docs = [eg.predicted for eg in examples]
-    head, _, teacher, _ = run_head(pipe, docs)
+    head, _, teacher, _ = run_head(pipe, examples)
     least, _ = head.get_teacher_loss(teacher, teacher)
     head.add_label("PRON" if getattr(head, "attr", "") == "pos" else "NEW")
-    _, _, scores, _ = run_head(pipe, docs)
+    _, _, scores, _ = run_head(pipe, examples)
     loss, d_scores = head.get_teacher_loss(teacher, scores)
     assert loss == pytest.approx(least)
     assert max(np.abs(array).max() for array in arrays_of(d_scores)) < 1e-6
@@ -297,13 +331,11 @@ def test_scores_are_none_without_gold(pipe, nlp, without_gold):
 
 
 def test_round_trip_keeps_labels_and_predictions(pipe, nlp, examples, tmp_path):
-    docs = [eg.predicted for eg in examples]
     nlp.to_disk(tmp_path / "model")
     loaded = spacy.load(tmp_path / "model")
     assert loaded.get_pipe("multitask").label_data == pipe.label_data
-    mine, theirs = pipe.model.predict(docs)["task"], loaded.get_pipe("multitask").model.predict(docs)["task"]
-    pairs = zip(mine.potentials, theirs.potentials, strict=True) if hasattr(mine, "potentials") else [(mine, theirs)]
-    assert all(np.array_equal(a, b) for a, b in pairs)
+    mine, theirs = (run_network(one, examples)[0]["task"] for one in (pipe, loaded.get_pipe("multitask")))
+    assert all(np.array_equal(a, b) for a, b in zip(*map(arrays_of, (mine, theirs)), strict=True))
 
 
 def test_empty_and_white_space_docs(pipe, nlp):

@@ -87,7 +87,8 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
     for name, (dim, size) in sizes.items():
         model.get_ref(name).set_dim(dim, size, force=True)
     model.get_ref("type_bias").set_dim("nO", n_out, force=True)
-    width: int = X.tokvecs.dataXd.shape[1]
+    tokvecs: ArrayT = X.tokvecs.dataXd
+    width = tokvecs.shape[1]
     model.get_ref("cues").set_dim("nI", width, force=True)
     model.get_ref("entity").set_dim("nI", 3 * width + TYPE_WIDTH, force=True)
     for layer in model.layers:

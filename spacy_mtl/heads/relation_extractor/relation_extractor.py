@@ -20,7 +20,7 @@ from ...layers.old_labels import old_scores, with_new_labels
 from ...layers.softmax import log_softmax, sigmoid, softmax, softplus
 from ...metrics.prf_counts import as_flag
 from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
-from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT
+from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
 from ...protocols.decisions import Decisions
 from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT
 from ...relation import RELATIONS, UNKNOWN, Relation, relations, set_relations
@@ -200,7 +200,7 @@ class RelationExtractor:
             labels.update(labels_of(eg.reference, self.key))
         self.model.attrs["labels"] = sorted(labels)
 
-    def survey_gold(self, examples: Sequence[Example]) -> None:
+    def fit_gold(self, examples: Sequence[Example]) -> None:
         """Collect the types of the gold entities, and which label has which types."""
         types: set[str] = set()
         for eg in examples:
@@ -293,8 +293,7 @@ class RelationExtractor:
         labels are exclusive, else the sum of the labels' binary ones. Labels that the types rule out are left out.
         """
         pairs = scores.pairs
-        relations_of = [aligned_relations(eg, self.key, self.entities_key) for eg in examples]
-        gold = gold_rows(relations_of, pairs, self.labels, self.symmetric)
+        gold = self._gold(examples, pairs)
         if np.isnan(gold).all():
             return 0.0, None
         logits = self._mutual(to_numpy(scores.logits).astype("d"))
@@ -424,7 +423,7 @@ class RelationExtractor:
             max_pairs=self.max_pairs,
         )
         self._warn_of_many(docs, pairs)
-        possible: BoolsT = self._table().any(axis=2)
+        possible: ArrayT = self._table().any(axis=2)
         first, second = pairs.types[pairs.first], pairs.types[pairs.second]
         return pairs.only(possible[first, second] | possible[second, first])
 
@@ -450,6 +449,19 @@ class RelationExtractor:
         """Which labels each directed pair can have, (2 * n_pairs, n_labels)."""
         allowed: BoolsT = self._table()[pairs.types[pairs.heads], pairs.types[pairs.tails]]
         return allowed
+
+    def _gold(self, examples: Sequence[Example], pairs: Pairs) -> FloatsT:
+        """The gold labels of each directed pair, (2 * n_pairs, n_labels): 1, 0, or NaN where they are missing."""
+        gold = [aligned_relations(eg, self.key, self.entities_key) for eg in examples]
+        known = {*self.labels, UNKNOWN}
+        for eg, found in zip(examples, gold, strict=True):
+            for label in (relation.label for relation in found or () if relation.label not in known):
+                raise ValueError(
+                    f"head {self.name!r}: label {label!r} in doc {snippet(eg.reference.text)} was not seen at "
+                    f"initialisation; add it with add_label({label!r}, head={self.name!r}), or initialise with "
+                    "examples or labels that have it"
+                )
+        return gold_rows(gold, pairs, self.labels, self.symmetric)
 
     def _mutual(self, values: Floats2d) -> Floats2d:
         """Average the two directions of symmetric labels, (2 * n_pairs, n_outputs). It is its own backprop."""
