@@ -12,15 +12,17 @@ PACKAGE = Path(spacy_mtl.__file__).parent
 SHARED = {"config_mappings", "extras", "gold", "gold_cats", "gold_relations", "origin", "protocols", "relation"}
 # What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
-    "__init__": {"registry", "relation"},
+    "__init__": {"displacy_relations", "registry", "relation"},
     "registry": set(),
     "config_mappings": set(),
     "extras": set(),
     "gold": set(),
     "gold_cats": {"gold"},
     "gold_relations": {"gold", "relation"},
-    "relation": set(),
     "origin": set(),
+    "relation": set(),
+    "all_entities": set(),
+    "displacy_relations": {"all_entities", "relation"},
     "threads": set(),
     "protocols": set(),
     "layers": SHARED,
@@ -40,7 +42,7 @@ ALLOWED = {
     "readers": {*SHARED, "samplers", "registry"},
     "augmenters": SHARED,
     "batchers": SHARED,
-    "converters": set(),
+    "converters": {"all_entities", "relation"},
     "network": {*SHARED, "layers", "threads"},
     "pipeline": {*SHARED, "registry", "threads", "layers", "balance", "network"},
     "training": {*SHARED, "optimizers", "pipeline"},
@@ -50,6 +52,7 @@ ALLOWED = {
     "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
     "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
     "report/sections": {*SHARED, "balance", "comparison", "report"},
+    "graph": {*SHARED, "all_entities", "readers", "report"},
     "affinity": {*SHARED, "balance", "optimizers", "network", "pipeline", "training", "experiments", "report"},
     "cli": {
         "registry",
@@ -59,7 +62,9 @@ ALLOWED = {
         "cotraining",
         "debug_data",
         "experiments",
+        "graph",
         "onnx",
+        "relation",
         "report",
     },
 }
