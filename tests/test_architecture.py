@@ -29,6 +29,7 @@ ALLOWED = {
     "encoders/transformer": {*SHARED, "layers", "threads"},
     "onnx": {*SHARED, "layers", "threads", "encoders/hash_embed_cnn"},
     "heads": {*SHARED, "layers", "crf", "metrics"},
+    "heads/dependency_parser": {*SHARED, "layers", "metrics"},
     "sharing": {*SHARED, "layers"},
     "balance": SHARED,
     "weightings": {*SHARED, "balance"},
@@ -66,12 +67,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def room_of(parts):
-    """The room of a module: its folder in the package, one level deeper for encoders and for sections of the report;
+    """The room of a module: its folder in the package, one level deeper for encoders, heads and sections of the report;
     itself at the top level.
 
     parts: the path in the package without the suffix, such as ("crf", "viterbi").
     """
-    if parts[0] in ("encoders", "report") and len(parts) > 2:
+    if parts[0] in ("encoders", "heads", "report") and len(parts) > 2:
         return "/".join(parts[:2])
     return parts[0]
 

@@ -24,7 +24,7 @@ from ..metrics.prf_counts import as_flag
 from ..metrics.sentence_metrics import SentenceVerdicts, judge_sentences, main_score_of_sentences
 from ..metrics.token_decisions import decisions_of_tokens
 from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
-from ..protocols.arrays import ArrayT
+from ..protocols.arrays import ArrayT, BoolsT
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
 
@@ -220,11 +220,14 @@ class Tagger:
         loss = -float((target * log_softmax(old)).sum()) / n_units
         return loss, with_new_labels((softmax(old) - target) / n_units, scores)
 
-    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.int64]:
-        """The label index of each token, (n_tokens,)."""
-        return to_numpy(scores.argmax(axis=1)) if scores.size else np.zeros(len(scores), dtype="int64")
+    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.int64] | BoolsT:
+        """The label index of each token, (n_tokens,). For `sent_start` whether it starts a sentence, as heads read it
+        that work on sentences.
+        """
+        best = to_numpy(scores.argmax(axis=1)) if scores.size else np.zeros(len(scores), dtype="int64")
+        return best.astype(bool) if self.attr == "sent_start" else best
 
-    def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> None:
+    def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64] | BoolsT) -> None:
         """Write the attribute. Values that are already set stay, unless `overwrite` is set."""
         attr_id, start = ATTR_IDS[self.attr], 0
         values: ArrayT = np.array([], dtype="uint64")
@@ -234,7 +237,7 @@ class Tagger:
                 continue
             if doc.vocab is not vocab:
                 vocab = doc.vocab
-                values = self._stored_values(vocab)[annotations]
+                values = self._stored_values(vocab)[annotations.astype(int)]
             new = values[start : start + len(doc)]
             start += len(doc)
             # A doc's first token starts a sentence, which has_annotation passes over.

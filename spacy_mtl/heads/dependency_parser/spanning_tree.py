@@ -11,6 +11,8 @@ lose more than any two trees can differ by, which makes the best tree one with a
 Scores are (n_words, n_words + 1): a row for each dependent, column 0 for the root and column 1 + h for the head h.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ...protocols.arrays import FloatsT, IntsT
@@ -42,7 +44,9 @@ def is_tree(columns: IntsT, *, single_root: bool = True) -> bool:
     return bool(are_trees(columns[None], np.array([len(columns)]), single_root=single_root)[0])
 
 
-def are_trees(columns: IntsT, lengths: IntsT, *, single_root: bool = True) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def are_trees(
+    columns: IntsT, lengths: IntsT, *, single_root: bool = True
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Check which sentences' heads form a tree, all sentences at once.
 
     columns (IntsT): The column of each word's head, (n_sentences, n_words); those behind a sentence's end are ignored.
@@ -163,10 +167,10 @@ class _Contraction:
         self.node_at[kept] = node
         self.place_of.append(kept)
 
-    def _keep_best(self, target: object, weights: FloatsT, heads: IntsT, dependents: IntsT) -> None:
+    def _keep_best(self, target: Any, weights: FloatsT, heads: IntsT, dependents: IntsT) -> None:
         """Write the best of several edges for each other node. weights, heads, dependents: (n_nodes, n_edges)."""
         best = weights.argmax(axis=1)
         rows = np.arange(len(best))
-        self.weights[target] = weights[rows, best]  # type: ignore[index]
-        self.heads[target] = heads[rows, best]  # type: ignore[index]
-        self.dependents[target] = dependents[rows, best]  # type: ignore[index]
+        self.weights[target] = weights[rows, best]
+        self.heads[target] = heads[rows, best]
+        self.dependents[target] = dependents[rows, best]
