@@ -30,6 +30,7 @@ ALLOWED = {
     "onnx": {*SHARED, "layers", "threads", "encoders/hash_embed_cnn"},
     "heads": {*SHARED, "layers", "crf", "metrics"},
     "heads/dependency_parser": {*SHARED, "layers", "metrics"},
+    "heads/lemmatizer": {*SHARED, "layers", "metrics"},
     "sharing": {*SHARED, "layers"},
     "balance": SHARED,
     "weightings": {*SHARED, "balance"},
@@ -67,8 +68,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def room_of(parts):
-    """The room of a module: its folder in the package, one level deeper for encoders, heads and sections of the report;
-    itself at the top level.
+    """The room of a module: its folder in the package, one level deeper for encoders, heads and sections
+    of the report; itself at the top level.
 
     parts: the path in the package without the suffix, such as ("crf", "viterbi").
     """

@@ -6,7 +6,7 @@ are never all in memory: the vectors are, and a bucket of sentences at a time is
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,17 @@ from .sentence_pieces import Bucket
 # Distances from which a head has another score, in words: 1, 2, 3, 4, 5 or 6, 7 to 9, and so on.
 STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 25)
 N_DISTANCES = 2 * len(STEPS)
+# the arrays that have gradients
+POTENTIALS = (
+    "dependents",
+    "heads",
+    "root",
+    "distances",
+    "label_dependents",
+    "label_heads",
+    "label_root",
+    "label_weights",
+)
 # label scores that are computed at once
 N_ARCS = 4096
 
@@ -63,20 +74,12 @@ class ArcScores:
     @property
     def potentials(self) -> tuple[ArrayT, ...]:
         """The arrays that have gradients."""
-        return (
-            self.dependents,
-            self.heads,
-            self.root,
-            self.distances,
-            self.label_dependents,
-            self.label_heads,
-            self.label_root,
-            self.label_weights,
-        )
+        return tuple(getattr(self, name) for name in POTENTIALS)
 
     def with_potentials(self, potentials: Iterable[ArrayT]) -> "ArcScores":
         """Return other arrays for the same docs, in the order of `potentials`."""
-        return ArcScores(*potentials, self.docs, self.starts)  # type: ignore[arg-type]
+        named = zip(POTENTIALS, potentials, strict=True)
+        return replace(self, **dict(named))
 
     def zeros(self) -> "ArcScores":
         """Return a gradient of zeros."""

@@ -13,6 +13,7 @@ from spacy.training import Example
 
 from ...gold import look_up, snippet
 from ...layers.ragged_rows import bounds
+from ...layers.token_losses import least_certain
 from ...metrics.dependency_metrics import DependencyVerdicts, judge_dependencies, main_score_of_dependencies
 from ...metrics.prf_counts import as_flag
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT
@@ -267,12 +268,7 @@ class DependencyParser:
     def confidence(self, docs: Sequence[Doc], scores: ArcScores) -> NDArray[np.float64]:
         """Get the probability of head and label of the least certain token; 1 for a doc without words."""
         logs = self._decoder(scores, with_probabilities=True).decode().log_probabilities
-        lengths = np.array([len(doc) for doc in docs], dtype="int64")
-        confidences = np.ones(len(docs))
-        running = np.flatnonzero(lengths)
-        if len(running):
-            confidences[running] = np.exp(np.minimum.reduceat(logs, (np.cumsum(lengths) - lengths)[running]))
-        return confidences
+        return least_certain(np.exp(logs), docs)
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same head and label in both docs."""
