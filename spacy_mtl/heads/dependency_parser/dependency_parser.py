@@ -39,6 +39,8 @@ def make_dependency_parser_v1(
     arc_width: int = 128,
     label_width: int = 32,
     mlp_dropout: float = 0.33,
+    context_width: int = 0,
+    context_depth: int = 2,
     max_length: int = 300,
 ) -> "DependencyParser":
     """Build a dependency parser: biaffine scores of arcs and labels (Dozat and Manning 2017, "Deep Biaffine Attention
@@ -74,7 +76,8 @@ def make_dependency_parser_v1(
     if not 0.0 <= mlp_dropout < 1.0:
         raise ValueError(f"DependencyParser: mlp_dropout is {mlp_dropout}; it must be at least 0 and less than 1")
     conditions = [condition_on] if isinstance(condition_on, str) else condition_on or []
-    model = build_model(arc_width, label_width, mlp_dropout, len(conditions))
+    depth = context_depth if context_width else 0
+    model = build_model(arc_width, label_width, mlp_dropout, len(conditions), context_width, depth)
     return DependencyParser(model, sents=sents, condition_on=conditions, projective=projective, max_length=max_length)
 
 
