@@ -1,8 +1,9 @@
 """A bidirectional recurrent layer whose only work in each time step is a weighted mean.
 
-State t is (1 - z) * state (t - 1) + z * candidate, where gate z and candidate come from the token alone: the minimal GRU
-(Feng et al. 2024, "Were RNNs All We Needed?"), and the core of the simple recurrent unit (Lei et al. 2018). All matrix
-products are thus over all tokens at once. Both directions of all docs run in one loop over time steps, longest first.
+State t is (1 - z) * state (t - 1) + z * candidate. Gate z and candidate come from the token alone: this is the minimal
+GRU (Feng et al. 2024, "Were RNNs All We Needed?"), and the core of the simple recurrent unit (Lei et al. 2018). All
+matrix products are thus over all tokens at once. Both directions of all docs run in one loop over time steps, the
+longest doc first.
 """
 
 from collections.abc import Callable

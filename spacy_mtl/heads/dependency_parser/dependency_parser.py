@@ -63,12 +63,17 @@ def make_dependency_parser_v1(
     label_width (int): Width of the vectors by which labels are scored.
     mlp_dropout (float): Dropout of these vectors in training, from 0 to below 1. It is off where the training's own
         dropout is 0.
+    context_width (int): Width of each direction of recurrent layers that see the whole doc, where the encoder sees a
+        few neighbours; 0 for none.
+    context_depth (int): Number of these layers.
     max_length (int): Number of words after which a sentence is cut, in training and prediction, at least 2. A doc
         without sentences is parsed in windows of so many words.
     """
     for name, value, least in (
         ("arc_width", arc_width, 1),
         ("label_width", label_width, 1),
+        ("context_width", context_width, 0),
+        ("context_depth", context_depth, 1),
         ("max_length", max_length, 2),
     ):
         if value < least:
