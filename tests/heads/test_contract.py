@@ -15,6 +15,7 @@ from thinc.types import Ragged
 import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.heads.doc_classifier import DocClassifier
 from spacy_mtl.heads.domain_adversary import DomainAdversary
+from spacy_mtl.heads.lemmatizer.lemmatizer import Lemmatizer
 from spacy_mtl.layers.gradient_reversal import current_lambda
 from spacy_mtl.network.run_heads import run_heads
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
@@ -30,8 +31,9 @@ from spacy_mtl.relation import Relation, set_relations
 # heads whose unit is the doc
 DOC_HEADS = (DocClassifier, DomainAdversary)
 TAGGERS = ("tag", "pos", "morph", "sent_start")
-# what has no default, with every value that it can have
+# what has no default, with every value that it can have, or what the few examples here need
 REQUIRED = {
+    "spacy_mtl.Lemmatizer.v1": [{"min_tree_freq": 1}],
     "spacy_mtl.DomainAdversary.v1": [{"total_steps": 1000}],
     "spacy_mtl.RelationExtractor.v1": [{"entities_key": "entities"}],
     "spacy_mtl.Adapters.v1": [{"by": "head"}, {"by": "corpus"}],
@@ -55,6 +57,8 @@ HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "symme
 HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "exclusive": True, "max_distance": 5})]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
 HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
+HEADS += [("spacy_mtl.DependencyParser.v1", {"projective": True, "arc_width": 8, "label_width": 4, "max_length": 4})]
+HEADS += [("spacy_mtl.Lemmatizer.v1", {"ignore_case": False, "min_tree_freq": 1, "top_k": 1, "backoff": None})]
 HEAD_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in HEADS]
 SHARING = table_of(registry.mtl_sharing)
 SHARING_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in SHARING]
@@ -84,7 +88,9 @@ def full_doc(nlp, words, ents, intent):
         tags=[f"T{i % 3}" for i in range(n)],
         pos=["NOUN" if i % 2 else "VERB" for i in range(n)],
         morphs=["Number=Sing" if i % 2 else "" for i in range(n)],
-        sent_starts=[i % 4 == 0 for i in range(n)],
+        heads=[max(i // 4 * 4, i - 1 - i % 2) for i in range(n)],
+        deps=["ROOT" if i % 4 == 0 else f"d{i % 2}" for i in range(n)],
+        lemmas=[word.lower() if i % 2 else f"{word}s" for i, word in enumerate(words)],
         ents=ents,
     )
     doc.cats = {"ask": 0.0, "play": 0.0, "stop": 0.0, intent: 1.0}
@@ -263,6 +269,8 @@ def test_gradients_flow_through_a_condition(nlp, examples):
         "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1"},
         "pos": {"@mtl_heads": "spacy_mtl.Tagger.v1", "attr": "pos"},
         "slots": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1", "condition_on": ["intent", "pos"]},
+        "parser": {"@mtl_heads": "spacy_mtl.DependencyParser.v1", "condition_on": "pos"},
+        "lemma": {"@mtl_heads": "spacy_mtl.Lemmatizer.v1", "condition_on": ["pos"]},
     }
     pipe = nlp.add_pipe("multitask", config={"model": ENCODER, "heads": heads})
     nlp.initialize(lambda: examples)
@@ -271,6 +279,13 @@ def test_gradients_flow_through_a_condition(nlp, examples):
         eg.reference.from_array(["POS"], np.zeros((len(eg.reference), 1), dtype="uint64"))
     assert check_gradients(pipe, examples) >= 9
     assert pipe.heads["intent"].model.get_ref("output").has_grad("W")
+
+
+def new_label(head):
+    """A label that the head can have, and has not."""
+    if isinstance(head, Lemmatizer):
+        return "mice → mouse"
+    return "PRON" if getattr(head, "attr", "") == "pos" else "NEW"
 
 
 def arrays_of(scores):
@@ -293,7 +308,7 @@ def test_rehearsal_leaves_labels_alone_that_the_teacher_lacks(pipe, examples):
         pytest.skip("its labels are fixed")
     head, _, teacher, _ = run_head(pipe, examples)
     least, _ = head.get_teacher_loss(teacher, teacher)
-    head.add_label("PRON" if getattr(head, "attr", "") == "pos" else "NEW")
+    head.add_label(new_label(head))
     _, _, scores, _ = run_head(pipe, examples)
     loss, d_scores = head.get_teacher_loss(teacher, scores)
     assert loss == pytest.approx(least)
