@@ -43,6 +43,9 @@ def table_of(kind):
 HEADS = table_of(registry.mtl_heads)
 HEADS += [("spacy_mtl.Tagger.v1", {"attr": attr}) for attr in TAGGERS]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
+HEADS += [
+    ("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["class_attention"], "threshold": "learned"}),
+]
 HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
 HEAD_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in HEADS]
 SHARING = table_of(registry.mtl_sharing)
@@ -225,9 +228,10 @@ def test_gradients_equal_finite_differences_through_the_component(pipe, examples
     assert check_gradients(pipe, examples) >= 5
 
 
-def test_gradients_flow_through_a_condition(nlp, examples):
+@pytest.mark.parametrize("settings", [{}, {"exclusive": False, "pooling": ["class_attention"]}], ids=["doc", "near"])
+def test_gradients_flow_through_a_condition(nlp, examples, settings):
     heads = {
-        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1"},
+        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1", **settings},
         "pos": {"@mtl_heads": "spacy_mtl.Tagger.v1", "attr": "pos"},
         "slots": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1", "condition_on": ["intent", "pos"]},
     }
@@ -242,7 +246,9 @@ def test_gradients_flow_through_a_condition(nlp, examples):
 
 def arrays_of(scores):
     """The arrays of a head's scores, or of their gradient."""
-    return scores.potentials if hasattr(scores, "potentials") else [scores]
+    if hasattr(scores, "potentials"):
+        return scores.potentials
+    return [scores.logits if hasattr(scores, "logits") else scores]
 
 
 def test_rehearsal_loss_is_least_at_the_teacher_itself(pipe, examples):
@@ -302,8 +308,7 @@ def test_round_trip_keeps_labels_and_predictions(pipe, nlp, examples, tmp_path):
     loaded = spacy.load(tmp_path / "model")
     assert loaded.get_pipe("multitask").label_data == pipe.label_data
     mine, theirs = pipe.model.predict(docs)["task"], loaded.get_pipe("multitask").model.predict(docs)["task"]
-    pairs = zip(mine.potentials, theirs.potentials, strict=True) if hasattr(mine, "potentials") else [(mine, theirs)]
-    assert all(np.array_equal(a, b) for a, b in pairs)
+    assert all(np.array_equal(a, b) for a, b in zip(*map(arrays_of, (mine, theirs)), strict=True))
 
 
 def test_empty_and_white_space_docs(pipe, nlp):
