@@ -37,7 +37,7 @@ from ..metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, ma
 from ..metrics.prf_counts import as_flag
 from ..protocols.arrays import ArrayT, ScoresT
 from ..protocols.decisions import Decisions
-from ..protocols.head import HeadModelT
+from ..protocols.head import ClaimsCats, HeadModelT
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
@@ -159,6 +159,7 @@ class DocClassifier:
         self.label_prefix = label_prefix
         self.class_weights = class_weights
         self.label_smoothing = label_smoothing
+        self.claimants: tuple[ClaimsCats, ...] = ()
         self.main_score = "acc" if exclusive else "macro_f"
 
     @property
@@ -195,7 +196,8 @@ class DocClassifier:
 
     def gold_labels(self, doc: Doc) -> set[str]:
         """Get the labels for which a gold doc has a key, whether they apply or not."""
-        return {key[len(self.label_prefix) :] for key in doc.cats if key.startswith(self.label_prefix)}
+        is_own, size = self._gold_cats().is_own, len(self.label_prefix)
+        return {key[size:] for key in doc.cats if is_own(key)}
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
         """Count the classes that apply. A doc is one unit."""
@@ -398,7 +400,11 @@ class DocClassifier:
 
     def _gold_cats(self) -> GoldCats:
         keys, owns_all_keys = frozenset(self.keys), self.model.attrs["owns_all_keys"]
-        return GoldCats(self.name, self.label_prefix, keys, owns_all_keys, self.exclusive)
+        is_claimed = self._is_claimed if self.claimants else None
+        return GoldCats(self.name, self.label_prefix, keys, owns_all_keys, self.exclusive, is_claimed)
+
+    def _is_claimed(self, key: str) -> bool:
+        return any(head.claims_cat(key) for head in self.claimants)
 
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.float32]:
         """The values of `cats`, (n_docs, n_labels), NaN where a key is absent."""

@@ -359,6 +359,32 @@ class GoldChecking(Protocol):
 
 
 @runtime_checkable
+class FitsGold(Protocol):
+    """A head that measures its gold before the training starts, such as the mean of a number."""
+
+    def fit_gold(self, examples: Sequence[Example]) -> None:
+        """Measure the gold. Called at initialisation, once the labels are known and the gold is checked."""
+
+
+@runtime_checkable
+class ClaimsCats(Protocol):
+    """A head that reads keys of `doc.cats` that are no classes, such as numbers."""
+
+    def claims_cat(self, key: str) -> bool:
+        """Check whether the key is this head's own."""
+
+
+@runtime_checkable
+class LeavesCats(Protocol):
+    """A head that takes keys of `doc.cats` for its own, unless another head claims them.
+
+    claimants (tuple[ClaimsCats, ...]): The other heads; the component sets them.
+    """
+
+    claimants: tuple[ClaimsCats, ...]
+
+
+@runtime_checkable
 class FindsMistakes(Protocol):
     """A head that can tell which gold docs training would refuse, one by one, for tools that list them all."""
 

@@ -12,6 +12,7 @@ from thinc.api import fix_random_seed
 import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.heads.doc_classifier import DocClassifier
 from spacy_mtl.heads.domain_adversary import DomainAdversary
+from spacy_mtl.heads.regressor import Regressor
 from spacy_mtl.layers.gradient_reversal import current_lambda
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.origin import mark, name_corpus
@@ -20,7 +21,7 @@ from spacy_mtl.protocols.sharing import SharingInput
 from spacy_mtl.protocols.weighting import KeepsState, MergesGradients, Step, Weighting
 
 # heads whose unit is the doc
-DOC_HEADS = (DocClassifier, DomainAdversary)
+DOC_HEADS = (DocClassifier, DomainAdversary, Regressor)
 TAGGERS = ("tag", "pos", "morph", "sent_start")
 # what has no default, with every value that it can have
 REQUIRED = {
@@ -46,6 +47,7 @@ HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean"
 HEADS += [
     ("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["class_attention"], "threshold": "learned"}),
 ]
+HEADS += [("spacy_mtl.Regressor.v1", {"loss": "squared"})]
 HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
 HEAD_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in HEADS]
 SHARING = table_of(registry.mtl_sharing)
@@ -80,6 +82,8 @@ def full_doc(nlp, words, ents, intent):
         ents=ents,
     )
     doc.cats = {"ask": 0.0, "play": 0.0, "stop": 0.0, intent: 1.0}
+    Doc.set_extension("numbers", default=None, force=True)
+    doc._.numbers = {"length": float(n), "stars": -3.0 if intent == "stop" else 5.0}
     return doc
 
 
@@ -289,6 +293,10 @@ def test_decode_annotate_score(pipe, nlp, examples):
     if head.main_score is None:
         assert any(value is not None for name, value in scores.items() if name.startswith("task_"))
         assert scores["multitask_score"] is scores["multitask_exact"] is None
+        return
+    if isinstance(head, Regressor):
+        assert scores["multitask_score"] == scores["task_pearson"] > 0.99
+        assert scores["multitask_exact"] is None
         return
     assert scores[f"task_{head.main_score}"] == 1.0
     assert scores["multitask_score"] == scores["multitask_exact"] == 1.0
