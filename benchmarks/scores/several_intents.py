@@ -1,6 +1,6 @@
 """Several intents in one text: sentences of SNIPS joined with "and", as the literature makes its multi-intent sets.
 
-    python benchmarks/scores/several_intents.py --data ../shared/data/snips --systems pooled "class attention"
+    python benchmarks/scores/several_intents.py --data ../shared/data/snips --systems "pooled" "pooled, count"
 
 A doc has one, two or three sentences with the probabilities 0.3, 0.5 and 0.2, each of another intent (MixSNIPS, Qin et
 al. 2020, "AGIF: An Adaptive Graph-Interactive Framework for Joint Multiple Intent Detection and Slot Filling", Findings
@@ -34,8 +34,8 @@ FIXED = {f"{INTENT}.exclusive": False, f"{SLOTS}.consistent_with": None}
 SYSTEMS: dict[str, dict[str, Any]] = {
     "pooled": {},
     "pooled, learned threshold": {"threshold": "learned"},
-    "class attention": {"pooling": ["class_attention"]},
-    "class attention, learned threshold": {"pooling": ["class_attention"], "threshold": "learned"},
+    "pooled, count": {"threshold": "count"},
+    "near tokens, count": {"threshold": "count", "near_tokens": True},
 }
 
 

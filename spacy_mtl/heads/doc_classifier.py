@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from thinc.util import get_array_module, to_numpy
 from ..config_mappings import read_mapping
 from ..gold import renamed_cats
 from ..gold_cats import GoldCats, cats_of
-from ..layers.class_attention import ClassScores, class_attention, pool_near
+from ..layers.class_attention import pool_near
+from ..layers.class_counts import count_loss, shift_to_count
 from ..layers.class_losses import (
     adaptive_loss,
     binary_cross_entropy,
@@ -26,6 +27,7 @@ from ..layers.class_losses import (
     exclusive_loss,
     multilabel_loss,
 )
+from ..layers.class_network import ClassScores, class_network
 from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
 from ..layers.linear import grow
@@ -41,20 +43,20 @@ from ..protocols.head import ClaimsCats, HeadModelT
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
-# probability from which a class is predicted if the threshold is learned
-LEARNED = 0.5
+# probability from which a class is predicted if training sets the threshold
+TRAINED = 0.5
 
-ClassPoolingT = PoolingKindT | Literal["class_attention"]
-ThresholdT = float | Literal["learned"]
+ThresholdT = float | Literal["learned", "count"]
 
 
 def make_doc_classifier_v1(
     exclusive: bool = True,
     threshold: ThresholdT = 0.5,
-    pooling: list[ClassPoolingT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
+    pooling: list[PoolingKindT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
     label_prefix: str = "",
     class_weights: dict[str, Any] | list[Any] | None = None,
     label_smoothing: float = 0.0,
+    near_tokens: bool = False,
 ) -> "DocClassifier":
     """Build a document classifier, which writes the probability of each class to `doc.cats`.
 
@@ -67,18 +69,19 @@ def make_doc_classifier_v1(
         not exclusive. `doc.cats` always holds the probabilities themselves. `"learned"` trains each class against a
         threshold class (adaptive thresholding, Zhou et al. 2021, "Document-Level Relation Extraction with Adaptive
         Thresholding and Localized Context Pooling", AAAI): the classes of a doc get higher scores than the threshold,
-        all others lower ones. The value in `doc.cats` is then the probability of the class against the threshold, and
-        0.5 decides.
+        all others lower ones. `"count"` also learns how many classes a doc has, and predicts the number of classes that
+        explains both best. In both cases `doc.cats` holds probabilities relative to the threshold, so that 0.5 decides.
     pooling (list[str]): How to combine token vectors into a doc vector: `"mean"`, `"max"`, `"attention"`, or several of
-        them, concatenated. `["class_attention"]`, for classes that are not exclusive, scores each token for each class
-        instead and averages with an attention of each class; heads that are conditioned on this one then see the
-        classes near each token, not those of the whole doc.
+        them, concatenated.
     label_prefix (str): Prefix of the `doc.cats` keys that belong to this head. The head reads and writes only these
         keys; its labels are the keys without the prefix. Two heads may share label names if their prefixes differ.
     class_weights (dict[str, float] | list[list] | None): Factors of the classes' losses, by label, at least 0. Classes
         that are not named have 1.0. Labels with `=` need a list of pairs: `[["genre=email", 2.0]]`.
     label_smoothing (float): Share of the target probability that is spread evenly over the other classes, from 0 to
         below 1 (Szegedy et al. 2016). Only allowed if the classes are exclusive.
+    near_tokens (bool): Score each token for each class too, and add their average to the score of the doc, each class
+        with an attention of its own (label attention). Heads that are conditioned on this one then see the classes near
+        each token, not those of the whole doc. Only allowed if the classes are not exclusive.
     """
     if not 0.0 <= label_smoothing < 1.0:
         raise ValueError(f"DocClassifier: label_smoothing is {label_smoothing}, expected at least 0 and less than 1")
@@ -88,15 +91,14 @@ def make_doc_classifier_v1(
         )
     if not pooling:
         raise ValueError("DocClassifier: pooling is empty; name at least one of 'mean', 'max', 'attention'")
-    if "class_attention" in pooling and (exclusive or len(pooling) > 1):
+    if near_tokens and exclusive:
         raise ValueError(
-            f"DocClassifier: pooling is {pooling} and exclusive is {str(exclusive).lower()}; 'class_attention' works "
-            "alone, and for classes that are not exclusive; leave out the others, and set exclusive = false"
+            "DocClassifier: near_tokens is true, but the classes are exclusive; set it to false, or exclusive = false"
         )
-    if threshold == "learned" and exclusive:
+    if isinstance(threshold, str) and exclusive:
         raise ValueError(
-            "DocClassifier: threshold is 'learned', but the classes are exclusive, so the likeliest one is predicted; "
-            "set a number, or exclusive = false"
+            f"DocClassifier: threshold is {threshold!r}, but the classes are exclusive, so the likeliest one is "
+            "predicted; set a number, or exclusive = false"
         )
     check_threshold(threshold, "DocClassifier")
     weights = read_mapping(class_weights or {}, "DocClassifier: class_weights")
@@ -104,7 +106,7 @@ def make_doc_classifier_v1(
         if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
             raise ValueError(f"DocClassifier: class_weights has {label!r} = {weight}; a weight must be at least 0")
     return DocClassifier(
-        build_model(pooling),
+        build_model(pooling, counts=threshold == "count", near=near_tokens),
         exclusive=exclusive,
         threshold=threshold,
         label_prefix=label_prefix,
@@ -113,12 +115,12 @@ def make_doc_classifier_v1(
     )
 
 
-def build_model(kinds: Sequence[ClassPoolingT]) -> HeadModelT:
+def build_model(kinds: Sequence[PoolingKindT], *, counts: bool, near: bool) -> HeadModelT:
     """Token vectors -> pooled -> logits (n_docs, n_labels), or `ClassScores`."""
     attrs = {"labels": [], "owns_all_keys": True}
-    if "class_attention" in kinds:
-        return class_attention("doc_classifier", attrs)
-    pool: Model[Ragged, Floats2d] = chain(build_pooling(cast(Sequence[PoolingKindT], kinds)), dropout())
+    pool: Model[Ragged, Floats2d] = chain(build_pooling(kinds), dropout())
+    if counts or near:
+        return class_network("doc_classifier", pool, attrs, counts=counts, near=near)
     return doc_logits("doc_classifier", pool, attrs)
 
 
@@ -155,7 +157,7 @@ class DocClassifier:
         self.model = model
         self.exclusive = exclusive
         self.has_learned_threshold = threshold == "learned"
-        self.threshold = LEARNED if isinstance(threshold, str) else threshold
+        self.threshold = TRAINED if isinstance(threshold, str) else threshold
         self.label_prefix = label_prefix
         self.class_weights = class_weights
         self.label_smoothing = label_smoothing
@@ -183,7 +185,7 @@ class DocClassifier:
             return 0
         self.model.attrs["labels"] = [*self.labels, label]
         self.model.attrs["owns_all_keys"] = False
-        for name in ("output", "attention"):
+        for name in ("output", "near", "attention"):
             grow(self.model, name, len(self.labels))
         return 1
 
@@ -249,19 +251,19 @@ class DocClassifier:
         return changed
 
     def condition(self, scores: ScoresT, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], ScoresT]]:
-        """Repeat the doc's class probabilities at each of its tokens, (n_tokens, n_labels). With `class_attention` each
+        """Repeat the doc's class probabilities at each of its tokens, (n_tokens, n_labels). With `near_tokens` each
         token has the probabilities of the classes near it.
         """
-        if isinstance(scores, ClassScores):
+        if isinstance(scores, ClassScores) and scores.weights.shape[1]:
             return _near_classes(scores, lengths)
-        probabilities = self._probabilities(scores)
+        probabilities = self._probabilities(_logits(scores))
         repeated, bp_repeated = repeat_rows(probabilities, lengths)
 
-        def backprop(d_repeated: Floats2d) -> Floats2d:
+        def backprop(d_repeated: Floats2d) -> ScoresT:
             gradient = bp_repeated(d_repeated)
             if self.exclusive:
                 return backprop_softmax(probabilities, gradient)
-            return gradient * probabilities * (1.0 - probabilities)
+            return _gradient(gradient * probabilities * (1.0 - probabilities), scores)
 
         return repeated, backprop
 
@@ -284,8 +286,12 @@ class DocClassifier:
             losses, d_near = adaptive_loss(target, near, class_weights)
         else:
             losses, d_near = multilabel_loss(target, near, class_weights)
-        d_logits = get_array_module(logits).asarray(d_near / len(examples))
-        return float(losses.sum()) / len(examples), _gradient(d_logits, scores)
+        xp = get_array_module(logits)
+        d_scores = _gradient(xp.asarray(d_near / len(examples)), scores)
+        if isinstance(scores, ClassScores) and scores.counts.shape[1]:
+            count_losses, d_counts = count_loss(xp.asarray(gold), scores.counts)
+            losses, d_scores.counts = losses.sum() + count_losses.sum(), d_counts / len(examples)
+        return float(losses.sum()) / len(examples), d_scores
 
     def gold_classes(self, examples: Iterable[Example]) -> list[str | None]:
         """Get the class of each doc; None if the doc is not annotated, or belongs to several classes."""
@@ -302,11 +308,16 @@ class DocClassifier:
         target, old = self._probabilities(known), old_scores(logits, known)
         loss = cross_entropy(target, old) if self.exclusive else binary_cross_entropy(target, old)
         d_old = (self._probabilities(old) - target) / len(logits)
-        return float(loss.sum()) / len(logits), _gradient(with_new_labels(d_old, logits), scores)
+        d_scores = _gradient(with_new_labels(d_old, logits), scores)
+        if isinstance(scores, ClassScores) and scores.counts.shape[1]:
+            counts = softmax(teacher.counts)
+            loss = loss + cross_entropy(counts, scores.counts)
+            d_scores.counts = (softmax(scores.counts) - counts) / len(logits)
+        return float(loss.sum()) / len(logits), d_scores
 
     def decode(self, docs: Sequence[Doc], scores: ScoresT) -> Floats2d:
         """Class probabilities, (n_docs, n_labels)."""
-        return self._probabilities(_logits(scores))
+        return self._probabilities(_decided(scores))
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Floats2d) -> None:
         """Write the probabilities to `doc.cats`. Other keys stay."""
@@ -373,7 +384,7 @@ class DocClassifier:
         """Get the probability of the best class. If the classes are not exclusive, it is that of the least certain
         decision: p if the class is predicted, else 1 - p.
         """
-        probabilities: ArrayT = self._probabilities(to_numpy(_logits(scores)).astype("d"))
+        probabilities: ArrayT = self._probabilities(to_numpy(_decided(scores)).astype("d"))
         if self.exclusive:
             return probabilities.max(axis=1)
         decided = probabilities >= self.threshold
@@ -437,9 +448,18 @@ def _logits(scores: ScoresT) -> ArrayT:
     return scores.logits if isinstance(scores, ClassScores) else scores
 
 
+def _decided(scores: ScoresT) -> ArrayT:
+    """The logits from which the classes are decided, (n_docs, n_labels)."""
+    if isinstance(scores, ClassScores) and scores.counts.shape[1]:
+        return shift_to_count(scores.logits, scores.counts)
+    return _logits(scores)
+
+
 def _gradient(d_logits: ArrayT, scores: ScoresT) -> ScoresT:
     """The gradient of the scores, in their form."""
-    return scores.with_logits(d_logits) if isinstance(scores, ClassScores) else d_logits
+    if not isinstance(scores, ClassScores):
+        return d_logits
+    return ClassScores(d_logits, *(part * 0 for part in scores.parts[1:]))
 
 
 def _near_classes(scores: ClassScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], ClassScores]]:
@@ -448,7 +468,8 @@ def _near_classes(scores: ClassScores, lengths: Ints1d) -> tuple[Floats2d, Calla
     probabilities = sigmoid(near)
 
     def backprop(gradient: Floats2d) -> ClassScores:
-        return ClassScores(scores.logits * 0, *bp_near(gradient * probabilities * (1.0 - probabilities)))
+        d_near = bp_near(gradient * probabilities * (1.0 - probabilities))
+        return ClassScores(scores.logits * 0, scores.counts * 0, *d_near)
 
     return probabilities, backprop
 

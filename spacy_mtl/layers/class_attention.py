@@ -1,101 +1,34 @@
-"""Classes of docs from scores of their tokens: an attention for each class chooses the tokens that speak for it.
+"""Averages of the logits of tokens, over docs and around each token: an attention for each class weighs the tokens.
 
 Label attention of Mullenbach et al. 2018 ("Explainable Prediction of Medical Codes from Clinical Text", NAACL), with a
 logit in place of a vector for each token and class, so that the same scores tell which classes apply near a token.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from thinc.api import Model
-from thinc.types import Ints1d, Ragged
+from thinc.types import Ints1d
 from thinc.util import get_array_module, to_numpy
 
 from ..protocols.arrays import ArrayT
-from ..protocols.head import HeadInput, HeadModelT
-from .dropout import dropout
-from .linear import linear
 from .ragged_rows import bounds, row_owners
 
 # the attention's logits lie between these, in nats, so that no sum of their exponentials over- or underflows
 BOUND = 10.0
-# tokens on each side, and the factor of what stands so near: within two tokens a word counts for the sum of all factors
+# numbers of tokens on each side, and the factor of each window: a near token counts in all of them
 WINDOWS = ((2, 1.0), (4, 0.3), (8, 0.1), (16, 0.03), (32, 0.01))
 
 
-@dataclass
-class ClassScores:
-    """Scores of the classes of a batch, or their gradient.
+def attend(raw: ArrayT) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
+    """Turn logits of the attention into weights above 0, (n_tokens, n_labels).
 
-    logits (Floats2d): Of each doc, (n_docs, n_labels).
-    weights (Floats2d): Attention of each class to each token, above 0, not normalised, (n_tokens, n_labels).
-    weighted (Floats2d): The logits of each token times `weights`, (n_tokens, n_labels).
+    RETURNS: The weights, which are not normalised, and backprop: d_weights -> d_raw.
     """
-
-    logits: ArrayT
-    weights: ArrayT
-    weighted: ArrayT
-
-    def __mul__(self, factor: float) -> "ClassScores":
-        return ClassScores(self.logits * factor, self.weights * factor, self.weighted * factor)
-
-    def __add__(self, other: "ClassScores") -> "ClassScores":
-        weights, weighted = self.weights + other.weights, self.weighted + other.weighted
-        return ClassScores(self.logits + other.logits, weights, weighted)
-
-    def with_logits(self, logits: ArrayT) -> "ClassScores":
-        """Make a gradient of the logits alone."""
-        return ClassScores(logits, self.weights * 0, self.weighted * 0)
-
-
-def class_attention(name: str, attrs: dict[str, Any]) -> HeadModelT:
-    """Build the network: HeadInput -> ClassScores. A doc without tokens has the bias of each class as its logit.
-
-    name (str): Name of the model.
-    attrs (dict[str, Any]): Attributes of the model, among them "labels".
-    """
-    layers: list[Model[Any, Any]] = [dropout(), linear(), linear(bias=False)]
-    refs = {"output": layers[1], "attention": layers[2]}
-    return Model(name, forward, init=init, layers=layers, refs=refs, attrs=attrs)
-
-
-def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[ClassScores, Any]:
-    """RETURNS: The scores, and backprop: their gradient -> the gradient of the token vectors."""
-    output, attention = model.get_ref("output"), model.get_ref("attention")
-    dropped, bp_dropped = model.layers[0](X.tokvecs.dataXd, is_train)
-    logits, bp_logits = output(dropped, is_train)
-    raw, bp_raw = attention(dropped, is_train)
-    xp = get_array_module(logits)
+    xp = get_array_module(raw)
     bent = xp.tanh(raw / BOUND)
     weights = xp.exp(BOUND * bent)
-    weighted = weights * logits
-    pooled, bp_pooled = pool(weights, weighted, X.tokvecs.lengths)
-    is_empty = X.tokvecs.lengths == 0
-    pooled[is_empty] = output.get_param("b")
-
-    def backprop(d_scores: ClassScores) -> HeadInput:
-        d_weights, d_weighted = bp_pooled(d_scores.logits)
-        d_weighted += d_scores.weighted
-        d_weights += d_scores.weights + d_weighted * logits
-        output.inc_grad("b", d_scores.logits[is_empty].sum(axis=0))
-        d_dropped = bp_logits(d_weighted * weights)
-        d_dropped += bp_raw(d_weights * weights * (1.0 - bent**2))
-        return HeadInput([], Ragged(bp_dropped(d_dropped), X.tokvecs.lengths), [])
-
-    return ClassScores(pooled, weights, weighted), backprop
-
-
-def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
-    """Set the sizes from the sample and the labels. All tokens get the same attention at first."""
-    assert X is not None
-    for name in ("output", "attention"):
-        layer = model.get_ref(name)
-        layer.set_dim("nO", len(model.attrs["labels"]), force=True)
-        layer.initialize(X.tokvecs.dataXd)
-    attention = model.get_ref("attention")
-    attention.set_param("W", attention.get_param("W") * 0)
+    return weights, lambda d_weights: d_weights * weights * (1.0 - bent**2)
 
 
 def pool(weights: ArrayT, weighted: ArrayT, lengths: Ints1d) -> tuple[ArrayT, Callable[[ArrayT], Any]]:

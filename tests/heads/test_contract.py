@@ -44,9 +44,8 @@ def table_of(kind):
 HEADS = table_of(registry.mtl_heads)
 HEADS += [("spacy_mtl.Tagger.v1", {"attr": attr}) for attr in TAGGERS]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
-HEADS += [
-    ("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["class_attention"], "threshold": "learned"}),
-]
+HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "threshold": "learned"})]
+HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "near_tokens": True, "threshold": "count"})]
 HEADS += [("spacy_mtl.Regressor.v1", {"loss": "squared"})]
 HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
 HEAD_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in HEADS]
@@ -232,10 +231,10 @@ def test_gradients_equal_finite_differences_through_the_component(pipe, examples
     assert check_gradients(pipe, examples) >= 5
 
 
-@pytest.mark.parametrize("settings", [{}, {"exclusive": False, "pooling": ["class_attention"]}], ids=["doc", "near"])
+@pytest.mark.parametrize("settings", [{}, {"near_tokens": True}, {"threshold": "count"}])
 def test_gradients_flow_through_a_condition(nlp, examples, settings):
     heads = {
-        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1", **settings},
+        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1", "exclusive": not settings, **settings},
         "pos": {"@mtl_heads": "spacy_mtl.Tagger.v1", "attr": "pos"},
         "slots": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1", "condition_on": ["intent", "pos"]},
     }

@@ -257,9 +257,8 @@ def test_a_learned_threshold_leaves_absent_keys_out():
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize(("exclusive", "pooling"), [(True, ["class_attention"]), (False, ["mean", "class_attention"])])
-def test_class_attention_stands_alone_and_for_multilabel_classes(exclusive, pooling):
-    with pytest.raises(ValueError, match="'class_attention' works alone, and for classes that are not exclusive"):
-        make_doc_classifier_v1(exclusive=exclusive, pooling=pooling)
-    with pytest.raises(ValueError, match="threshold is 'learned', but the classes are exclusive"):
-        make_doc_classifier_v1(threshold="learned")
+@pytest.mark.parametrize("settings", [{"threshold": "learned"}, {"threshold": "count"}, {"near_tokens": True}])
+def test_exclusive_classes_refuse_what_is_for_several_classes(settings):
+    (name,) = settings
+    with pytest.raises(ValueError, match=f"{name} is .*, but the classes are exclusive"):
+        make_doc_classifier_v1(**settings)
