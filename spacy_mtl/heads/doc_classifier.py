@@ -39,7 +39,7 @@ from ..metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, ma
 from ..metrics.prf_counts import as_flag
 from ..protocols.arrays import ArrayT, ScoresT
 from ..protocols.decisions import Decisions
-from ..protocols.head import ClaimsCats, HeadModelT
+from ..protocols.head import ClaimsCats, Head, HeadModelT
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
@@ -163,6 +163,10 @@ class DocClassifier:
         self.label_smoothing = label_smoothing
         self.claimants: tuple[ClaimsCats, ...] = ()
         self.main_score = "acc" if exclusive else "macro_f"
+
+    def connect(self, heads: Mapping[str, Head]) -> None:
+        """Remember the heads that claim keys of `doc.cats`, which are none of this head's."""
+        self.claimants = tuple(head for head in heads.values() if isinstance(head, ClaimsCats))
 
     @property
     def labels(self) -> tuple[str, ...]:

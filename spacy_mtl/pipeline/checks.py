@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import copy, deepcopy
 from typing import Any, cast
 
-from ..protocols.head import ClaimsCats, GoldChecking, Head, LeavesCats, Thresholded
+from ..protocols.head import GoldChecking, Head, Thresholded
 from ..protocols.weighting import MergesGradients, Weighting
 from .head_views import HeadViews
 
@@ -104,14 +104,6 @@ def check_gold(heads: Mapping[str, Head], views: HeadViews) -> None:
     for key, head in heads.items():
         if isinstance(head, GoldChecking):
             head.check_gold(views.of(key))
-
-
-def name_claimants(heads: Mapping[str, Head]) -> None:
-    """Tell the heads that read all keys of `doc.cats` which other heads claim some of them."""
-    claimants = tuple(head for head in heads.values() if isinstance(head, ClaimsCats))
-    for head in heads.values():
-        if isinstance(head, LeavesCats):
-            head.claimants = claimants
 
 
 def with_threshold(heads: Mapping[str, Head], threshold: float | None) -> Mapping[str, Head]:

@@ -26,25 +26,16 @@ from ..protocols.readout import ReadoutT
 from ..protocols.weighting import Step
 from ..threads.blas_threads import one_blas_thread
 from .balance_readout import BalanceReadout, Measured
-from .checks import (
-    check_gold,
-    check_heads,
-    check_label,
-    check_overlap,
-    check_weighting,
-    name_claimants,
-    with_label,
-    with_threshold,
-)
+from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
 from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
-from .initialization import fit_gold, initialize_networks, name_for_sharing, set_labels
+from .initialization import initialize_networks, name_for_sharing, set_labels, survey_gold
 from .parameter_counts import count_by_part, describe_counts
 from .prediction import run_to_predict
 from .rehearsal import compare_with_teacher
-from .run_order import run_order, trained_heads
+from .run_order import connect_heads, run_order, trained_heads
 from .saving import Parts, files_in
 from .score_weights import check_selection, warn_of_unnamed_weight
 from .scoring import ComponentScores, score_component
@@ -106,13 +97,13 @@ class Multitask(TrainablePipe):
         self.weighting = check_weighting(weighting, name)
         for key, head in self.heads.items():
             head.name = key
-        name_claimants(self.heads)
         self.weighting.bind(list(self.heads))
         self.nan_gradient = nan_gradient
         self._weighing = Weighing(self.weighting, self.heads, name)
         self._readout = BalanceReadout(readout_every)
         self._pairs = find_consistent(self.heads)
         self._order = run_order(self.heads, self._pairs)
+        connect_heads(self.heads)
         self.model = build_multitask_model(model, self._in_order(), self.weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
@@ -340,10 +331,10 @@ class Multitask(TrainablePipe):
         views = HeadViews(examples)
         check_head_names(self.heads, examples)
         set_labels(self.heads, views, labels or {}, n_examples=len(examples), name=self.name)
+        survey_gold(self.heads, views)
         check_overlap(self.heads)
         check_corpora(self.heads, examples)
         check_gold(self.heads, views)
-        fit_gold(self.heads, views)
         update_constraints(self.heads, self._pairs, views)
         name_for_sharing(self.encoder, self.heads, examples)
         if not any(len(eg.predicted) for eg in examples):

@@ -260,6 +260,29 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class ConnectsToHeads(Protocol):
+    """A head that asks other heads what their annotation means."""
+
+    def connect(self, heads: Mapping[str, Head]) -> None:
+        """Remember the heads in `depends_on`. Raise a ValueError if one of them can't give what is needed. Called when
+        the component is made.
+
+        heads (Mapping[str, Head]): All heads by name.
+        """
+
+
+@runtime_checkable
+class SurveysGold(Protocol):
+    """A head that needs to know more of its gold than the labels, such as its range or the types that occur."""
+
+    def survey_gold(self, examples: Sequence[Example]) -> None:
+        """Learn what the gold is like. Called at initialisation, once the labels are known, also where they are given.
+
+        examples (Sequence[Example]): All examples to initialise from, as the head sees them.
+        """
+
+
+@runtime_checkable
 class FindsSpans(Protocol):
     """A head whose annotation is spans, for heads that work on them."""
 
@@ -359,29 +382,11 @@ class GoldChecking(Protocol):
 
 
 @runtime_checkable
-class FitsGold(Protocol):
-    """A head that measures its gold before the training starts, such as the mean of a number."""
-
-    def fit_gold(self, examples: Sequence[Example]) -> None:
-        """Measure the gold. Called at initialisation, once the labels are known and the gold is checked."""
-
-
-@runtime_checkable
 class ClaimsCats(Protocol):
     """A head that reads keys of `doc.cats` that are no classes, such as numbers."""
 
     def claims_cat(self, key: str) -> bool:
         """Check whether the key is this head's own."""
-
-
-@runtime_checkable
-class LeavesCats(Protocol):
-    """A head that takes keys of `doc.cats` for its own, unless another head claims them.
-
-    claimants (tuple[ClaimsCats, ...]): The other heads; the component sets them.
-    """
-
-    claimants: tuple[ClaimsCats, ...]
 
 
 @runtime_checkable
