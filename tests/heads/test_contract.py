@@ -4,19 +4,22 @@ import numpy as np
 import pytest
 import spacy
 import srsly
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import registry
-from thinc.api import fix_random_seed
+from thinc.api import Ragged, fix_random_seed
 
 import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.heads.doc_classifier import DocClassifier
 from spacy_mtl.heads.domain_adversary import DomainAdversary
 from spacy_mtl.heads.regressor import Regressor
 from spacy_mtl.layers.gradient_reversal import current_lambda
+from spacy_mtl.network.run_heads import run_heads
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.origin import mark, name_corpus
-from spacy_mtl.protocols.head import Head, HeadInput, ShowsDecisions
+from spacy_mtl.pipeline.decoding import Decoding
+from spacy_mtl.pipeline.head_views import HeadViews
+from spacy_mtl.protocols.head import Head, HeadInput, Prepares, ShowsDecisions
 from spacy_mtl.protocols.sharing import SharingInput
 from spacy_mtl.protocols.weighting import KeepsState, MergesGradients, Step, Weighting
 
@@ -46,6 +49,7 @@ HEADS += [("spacy_mtl.Tagger.v1", {"attr": attr}) for attr in TAGGERS]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "threshold": "learned"})]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "near_tokens": True, "threshold": "count"})]
+HEADS += [("spacy_mtl.SpanClassifier.v1", {"max_positive": 1, "allow_overlap": False, "negative_weight": 0.5})]
 HEADS += [("spacy_mtl.Regressor.v1", {"loss": "squared"})]
 HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
 HEAD_IDS = ["-".join([name.split(".")[1], *map(str, cfg.values())]) for name, cfg in HEADS]
@@ -81,6 +85,9 @@ def full_doc(nlp, words, ents, intent):
         ents=ents,
     )
     doc.cats = {"ask": 0.0, "play": 0.0, "stop": 0.0, intent: 1.0}
+    # one over another, and one with two labels
+    doc.spans["sc"] = [Span(doc, ent.start, ent.end, label=f"S{ent.label_}") for ent in doc.ents]
+    doc.spans["sc"] += [Span(doc, 0, min(n, 2), label="START"), Span(doc, 0, min(n, 2), label="FIRST")]
     Doc.set_extension("numbers", default=None, force=True)
     doc._.numbers = {"length": float(n), "stars": -3.0 if intent == "stop" else 5.0}
     return doc
@@ -124,11 +131,12 @@ def pipe(request, nlp, examples):
     return pipe
 
 
-def run_head(pipe, docs):
+def run_head(pipe, docs, examples=None):
     """The head's input, scores and backprop for a batch."""
     tokvecs = pipe.encoder.predict(docs)
     head = pipe.heads["task"]
-    head_input = HeadInput(docs, tokvecs, [])
+    prepared = head.prepare(docs, examples, {}) if isinstance(head, Prepares) else None
+    head_input = HeadInput(docs, tokvecs, [], prepared)
     return head, head_input, *head.model.begin_update(head_input)
 
 
@@ -176,8 +184,17 @@ def test_an_annotated_example_counts_the_same_in_any_batch_of_its_size(pipe, exa
     assert whole == pytest.approx(parts, rel=0.05)
 
 
+def run_all_heads(pipe, examples, *, is_train):
+    """The scores of all heads, prepared with gold, and their backprop down to the encoder."""
+    docs = [eg.predicted for eg in examples]
+    tokvecs, bp_tokvecs = pipe.encoder(docs, is_train)
+    prepare = Decoding(pipe.heads, {}, docs, HeadViews(examples)).prepare
+    run = run_heads(pipe.model, pipe._in_order(), docs, tokvecs, is_train=is_train, prepare=prepare)
+    return run.scores, lambda d_scores: bp_tokvecs(Ragged(run.backprop(d_scores), tokvecs.lengths))
+
+
 def total_loss(pipe, examples):
-    scores = pipe.model.predict([eg.predicted for eg in examples])
+    scores, _ = run_all_heads(pipe, examples, is_train=False)
     return sum(head.get_loss(examples, scores[key])[0] for key, head in pipe.heads.items())
 
 
@@ -207,7 +224,7 @@ def check_gradients(pipe, examples):
         if "b" in node.param_names:
             node.get_param("b")[:] += rng.normal(size=node.get_param("b").shape) * 0.1
     factors = {id(node): factor_of(pipe) for node in pipe.encoder.walk()}
-    scores, backprop = pipe.model.begin_update([eg.predicted for eg in examples])
+    scores, backprop = run_all_heads(pipe, examples, is_train=True)
     gradients = {key: head.get_loss(examples, scores[key])[1] for key, head in pipe.heads.items()}
     backprop({key: gradient for key, gradient in gradients.items() if gradient is not None})
     checked = 0
@@ -314,7 +331,7 @@ def test_round_trip_keeps_labels_and_predictions(pipe, nlp, examples, tmp_path):
     nlp.to_disk(tmp_path / "model")
     loaded = spacy.load(tmp_path / "model")
     assert loaded.get_pipe("multitask").label_data == pipe.label_data
-    mine, theirs = pipe.model.predict(docs)["task"], loaded.get_pipe("multitask").model.predict(docs)["task"]
+    mine, theirs = (run_head(each, docs)[2] for each in (pipe, loaded.get_pipe("multitask")))
     assert all(np.array_equal(a, b) for a, b in zip(*map(arrays_of, (mine, theirs)), strict=True))
 
 
