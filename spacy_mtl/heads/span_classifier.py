@@ -63,8 +63,8 @@ def make_span_classifier_v1(
     max_positive (int | None): Maximum number of labels of a span; null for any number.
     allow_overlap (bool): Write spans that overlap. False keeps the most probable ones, and needs `max_positive = 1`.
     negative_weight (float): Factor of the loss of suggested spans that have no gold label, at least 0.
-    pooling (list[str]): How to combine the vectors of a span's tokens: `"mean"`, `"max"`, the `"first"` and the `"last"`
-        of them, or several of these, concatenated.
+    pooling (list[str]): How to combine the vectors of a span's tokens: `"mean"`, `"max"`, `"first"`, `"last"`, or
+        several of them, concatenated.
     hidden_width (int): Width of the hidden layer between pooled vectors and labels.
     """
     if suggester is not None and depends_on is not None:
@@ -249,8 +249,8 @@ class SpanClassifier:
             finder = heads[name]
             if not isinstance(finder, FindsSpans):
                 raise ValueError(
-                    f"head {self.name!r}: depends_on names {name!r}, but a {type(finder).__name__} finds no spans; name "
-                    "a head that does, such as an EntityRecognizer, or set a suggester"
+                    f"head {self.name!r}: depends_on names {name!r}, but a {type(finder).__name__} finds no spans; "
+                    "name a head that does, such as an EntityRecognizer, or set a suggester"
                 )
             self._finder = finder
 
@@ -280,7 +280,7 @@ class SpanClassifier:
         return set() if any(not span.label_ for span in self._group(doc)) else None
 
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
-        """Rename labels of spans. A span whose label is dropped keeps its place without a label, which is missing gold."""
+        """Rename labels of spans. A span whose label is dropped stays without a label, which is missing gold."""
         if self.spans_key not in source.spans:
             return
         group = source.spans[self.spans_key]
@@ -409,8 +409,8 @@ class SpanClassifier:
         return doc.spans.get(self.spans_key, ())
 
     def _gold(self, examples: Sequence[Example]) -> tuple[IntsT, IntsT]:
-        """Doc, start and end of the gold spans whose boundaries the predicted docs have, (n_spans, 3), and the indices of
-        their labels, -1 for a span without one.
+        """Doc, start and end of the gold spans whose boundaries the predicted docs have, (n_spans, 3), and the indices
+        of their labels, -1 for a span without one.
         """
         columns = {label: column for column, label in enumerate(self.labels)}
         rows = []
@@ -454,8 +454,8 @@ class SpanClassifier:
         if unknown:
             label = min(unknown)
             raise ValueError(
-                f"head {self.name!r}: label {label!r} in doc {snippet(doc.text)} was not seen at initialisation; add it "
-                f"with add_label({label!r}, head={self.name!r}), or initialise with examples or labels that have it"
+                f"head {self.name!r}: label {label!r} in doc {snippet(doc.text)} was not seen at initialisation; add "
+                f"it with add_label({label!r}, head={self.name!r}), or initialise with examples or labels that have it"
             )
 
     def _decided(self, scores: SpanScores) -> tuple[FloatsT, BoolsT]:

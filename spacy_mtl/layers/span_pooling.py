@@ -1,7 +1,7 @@
 """One vector for each span, from the vectors of its tokens. Spans may overlap."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from thinc.api import Model
@@ -17,8 +17,8 @@ PooledT = tuple[ArrayT, Callable[[ArrayT], ArrayT]]
 
 
 def span_pooling(kinds: Sequence[SpanPoolingKindT]) -> Model[SpanInputT, Floats2d]:
-    """Build the layer: SpanInputT -> (n_spans, width * len(kinds)). The time and the memory for the maximum grow with
-    the number of tokens in all spans, for the others with the number of spans.
+    """Build the layer: SpanInputT -> (n_spans, width * len(kinds)). Spans of one length are pooled together, token by
+    token, so that there is no loop over spans.
 
     kinds (Sequence[str]): "mean" and "max" of the tokens' vectors, "first" and "last" token's.
     """
@@ -58,29 +58,29 @@ def _last(model: Model[SpanInputT, Floats2d], tokvecs: ArrayT, starts: IntsT, en
 
 
 def _mean(model: Model[SpanInputT, Floats2d], tokvecs: ArrayT, starts: IntsT, ends: IntsT) -> PooledT:
-    """Differences of running sums, in double precision."""
     xp = get_array_module(tokvecs)
-    first, stop, sizes = xp.asarray(starts), xp.asarray(ends), xp.asarray((ends - starts)[:, None])
-    sums = xp.zeros((len(tokvecs) + 1, tokvecs.shape[1]), dtype="float64")
-    xp.cumsum(tokvecs, axis=0, dtype="float64", out=sums[1:])
+    means = xp.zeros((len(starts), tokvecs.shape[1]), dtype=tokvecs.dtype)
+    groups = _by_size(xp, starts, ends)
+    for size, first, rows in groups:
+        means[rows] = sum(tokvecs[first + offset] for offset in range(size)) / size
 
     def backprop(dY: ArrayT) -> ArrayT:
-        d_each = (dY / sizes).astype(tokvecs.dtype)
-        steps = _scatter(model, d_each, first, len(sums)) - _scatter(model, d_each, stop, len(sums))
-        return xp.cumsum(steps, axis=0, dtype="float64")[:-1].astype(tokvecs.dtype)
+        d_tokvecs = xp.zeros_like(tokvecs)
+        for size, first, rows in groups:
+            d_each = dY[rows] / size
+            for offset in range(size):
+                d_tokvecs += _scatter(model, d_each, first + offset, len(tokvecs))
+        return d_tokvecs
 
-    return ((sums[stop] - sums[first]) / sizes).astype(tokvecs.dtype), backprop
+    return means, backprop
 
 
 def _max(model: Model[SpanInputT, Floats2d], tokvecs: ArrayT, starts: IntsT, ends: IntsT) -> PooledT:
-    """The maximum of all spans of one length at a time."""
-    xp, sizes = get_array_module(tokvecs), ends - starts
+    xp = get_array_module(tokvecs)
     highest = xp.zeros((len(starts), tokvecs.shape[1]), dtype=tokvecs.dtype)
     groups = []
-    for size in np.unique(sizes).tolist():
-        same = np.flatnonzero(sizes == size)
-        first, rows = xp.asarray(starts[same]), xp.asarray(same)
-        best, where = tokvecs[first], xp.zeros((len(same), tokvecs.shape[1]), dtype="int32")
+    for size, first, rows in _by_size(xp, starts, ends):
+        best, where = tokvecs[first], xp.zeros((len(rows), tokvecs.shape[1]), dtype="int32")
         for offset in range(1, size):
             other = tokvecs[first + offset]
             where = xp.where(other > best, offset, where)
@@ -96,6 +96,13 @@ def _max(model: Model[SpanInputT, Floats2d], tokvecs: ArrayT, starts: IntsT, end
         return d_tokvecs
 
     return highest, backprop
+
+
+def _by_size(xp: Any, starts: IntsT, ends: IntsT) -> list[tuple[int, ArrayT, ArrayT]]:
+    """Group the spans by their length. RETURNS: each length, the first rows of its spans, and their indices."""
+    sizes = ends - starts
+    indices = {size: np.flatnonzero(sizes == size) for size in np.unique(sizes).tolist()}
+    return [(size, xp.asarray(starts[same]), xp.asarray(same)) for size, same in indices.items()]
 
 
 def _scatter(model: Model[SpanInputT, Floats2d], rows: ArrayT, index: ArrayT, size: int) -> ArrayT:
