@@ -153,7 +153,7 @@ def test_learns_nested_spans_and_survives_reloading(tmp_path):
     nlp = nlp_with()
     train(nlp, make_examples(nlp), steps=80)
     scores = nlp.evaluate(make_examples(nlp))
-    assert scores["spans_r"] == pytest.approx(4 / 5)  # the bank of England has five tokens
+    assert scores["spans_r"] == pytest.approx(5 / 6)  # one has five tokens, more than are suggested
     nlp.to_disk(tmp_path)
     loaded = spacy.load(tmp_path)
     expected = [places(doc.spans["sc"]) for doc in nlp.pipe(TEXTS)]
@@ -194,7 +194,10 @@ def test_spans_of_a_recognizer_are_classified():
     ("heads", "message"),
     [
         ({"spans": {"kind": "SpanClassifier", "depends_on": "no"}}, "depends_on names 'no'"),
-        ({"spans": {"kind": "SpanClassifier", "depends_on": "spans"}}, "circle|itself"),
+        (
+            {"spans": {"kind": "SpanClassifier", "depends_on": "spans"}},
+            "head 'spans': depends_on names the head itself",
+        ),
         (
             {"topic": {"kind": "DocClassifier"}, "spans": {"kind": "SpanClassifier", "depends_on": "topic"}},
             "a DocClassifier finds no spans",
