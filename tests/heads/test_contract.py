@@ -16,6 +16,7 @@ import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.heads.doc_classifier import DocClassifier
 from spacy_mtl.heads.domain_adversary import DomainAdversary
 from spacy_mtl.heads.lemmatizer.lemmatizer import Lemmatizer
+from spacy_mtl.heads.regressor import Regressor
 from spacy_mtl.layers.gradient_reversal import current_lambda
 from spacy_mtl.network.run_heads import run_heads
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
@@ -29,7 +30,7 @@ from spacy_mtl.protocols.weighting import KeepsState, MergesGradients, Step, Wei
 from spacy_mtl.relation import Relation, set_relations
 
 # heads whose unit is the doc
-DOC_HEADS = (DocClassifier, DomainAdversary)
+DOC_HEADS = (DocClassifier, DomainAdversary, Regressor)
 TAGGERS = ("tag", "pos", "morph", "sent_start")
 # what has no default, with every value that it can have, or what the few examples here need
 REQUIRED = {
@@ -56,6 +57,10 @@ HEADS += [("spacy_mtl.Tagger.v1", {"attr": attr}) for attr in TAGGERS]
 HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "symmetric": ["back"], "types": None})]
 HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "exclusive": True, "max_distance": 5})]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
+HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "threshold": "learned"})]
+HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "near_tokens": True, "threshold": "count"})]
+HEADS += [("spacy_mtl.SpanClassifier.v1", {"max_positive": 2, "negative_weight": 0.5, "pooling": ["mean", "last"]})]
+HEADS += [("spacy_mtl.Regressor.v1", {"loss": "squared"})]
 HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
 HEADS += [("spacy_mtl.DependencyParser.v1", {"projective": True, "arc_width": 8, "label_width": 4, "max_length": 4})]
 HEADS += [("spacy_mtl.Lemmatizer.v1", {"ignore_case": False, "min_tree_freq": 1, "top_k": 1, "backoff": None})]
@@ -97,6 +102,11 @@ def full_doc(nlp, words, ents, intent):
     doc.spans["entities"] = list(doc.ents)
     found = [Relation(one, other, f"{one.label_}-{other.label_}") for one, other in pairwise(doc.ents)]
     set_relations(doc, [*found, *(Relation(one.tail, one.head, "back") for one in found)], with_scores=False)
+    # one over another, and one with two labels
+    doc.spans["sc"] = [Span(doc, ent.start, ent.end, label=f"S{ent.label_}") for ent in doc.ents]
+    doc.spans["sc"] += [Span(doc, 0, min(n, 2), label="START"), Span(doc, 0, min(n, 2), label="FIRST")]
+    Doc.set_extension("numbers", default=None, force=True)
+    doc._.numbers = {"length": float(n), "stars": -3.0 if intent == "stop" else 5.0}
     return doc
 
 
@@ -264,9 +274,10 @@ def test_gradients_equal_finite_differences_through_the_component(pipe, examples
     assert check_gradients(pipe, examples) >= 5
 
 
-def test_gradients_flow_through_a_condition(nlp, examples):
+@pytest.mark.parametrize("settings", [{}, {"near_tokens": True}, {"threshold": "count"}])
+def test_gradients_flow_through_a_condition(nlp, examples, settings):
     heads = {
-        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1"},
+        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1", "exclusive": not settings, **settings},
         "pos": {"@mtl_heads": "spacy_mtl.Tagger.v1", "attr": "pos"},
         "slots": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1", "condition_on": ["intent", "pos"]},
         "parser": {"@mtl_heads": "spacy_mtl.DependencyParser.v1", "condition_on": "pos"},
@@ -332,6 +343,10 @@ def test_decode_annotate_score(pipe, nlp, examples):
     if head.main_score is None:
         assert any(value is not None for name, value in scores.items() if name.startswith("task_"))
         assert scores["multitask_score"] is scores["multitask_exact"] is None
+        return
+    if isinstance(head, Regressor):
+        assert scores["multitask_score"] == scores["task_pearson"] > 0.99
+        assert scores["multitask_exact"] is None
         return
     assert scores[f"task_{head.main_score}"] == 1.0
     assert scores["multitask_score"] == scores["multitask_exact"] == 1.0
