@@ -10,14 +10,13 @@ from spacy.util import load_model_from_config
 from thinc.api import Config
 
 from ..optimizers.parameters import parameter_names
+from ..pipeline.head_names import JOINT_SCORES, owner_of
 from ..pipeline.score_weights import SELECTIONS
 from ..protocols.head import Head
 from .companions import CUT_OFF
 from .corpus_sections import is_multi_corpus, reader_section
 from .gold_counts import GoldCounts
 
-# Scores over all heads.
-JOINT_SCORES = ("multitask_score", "multitask_exact")
 ONLY_GOLD = "spacy_mtl.OnlyGold.v1"
 
 
@@ -119,16 +118,6 @@ def score_weights(
     scaled = {key: weight / total if weight else weight for key, weight in own.items()}
     # spaCy adds the default weight of a score that is not named
     return dict.fromkeys(JOINT_SCORES, 0.0) | scaled
-
-
-def owner_of(score: str, heads: Mapping[str, Head]) -> str | None:
-    """The head that reports a score: "intent_acc", "news/intent_acc", or one of spaCy's names that one head offers."""
-    name = score.rpartition("/")[2]
-    owners = [key for key in heads if name.startswith(f"{key}_")]
-    offers = [key for key, head in heads.items() if name in head.standard_scores]
-    if owners:
-        return max(owners, key=len)
-    return offers[0] if len(offers) == 1 else None
 
 
 def reduce_corpora(config: Config, whole: Whole, kept: Sequence[str]) -> None:

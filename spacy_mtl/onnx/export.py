@@ -1,7 +1,5 @@
 """Export a trained pipeline whose encoder runs as ONNX graphs."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from thinc.api import Model
 from ..encoders.hash_embed_cnn.thinc_nodes import find_network
 from ..extras import add_requirement
 from ..protocols.arrays import Tok2VecT
+from ..whole_folder import write_whole
 from .cnn_graphs import encoder_graphs
 from .onnx_encoder import make_onnx_encoder_v1
 
@@ -36,21 +35,6 @@ def export_pipeline(path: str | Path, output: Path) -> dict[str, int]:
     sizes = export_encoders(nlp)
     write_whole(nlp, output)
     return sizes
-
-
-def write_whole(nlp: Language, output: Path) -> None:
-    """Write the pipeline to a folder next to `output`, and rename that folder once it is complete."""
-    output = output.resolve()
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
-    try:
-        nlp.to_disk(temporary)
-        if output.exists():
-            output.rmdir()
-        temporary.rename(output)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def export_encoders(nlp: Language) -> dict[str, int]:

@@ -10,6 +10,7 @@ from thinc.api import Config
 from .. import registry  # noqa: F401  (the config's registries)
 from ..extras import add_requirement
 from ..protocols.arrays import EncoderT
+from .default_heads import DEFAULT_HEADS
 from .multitask import READOUT_EVERY, Multitask, NanGradientT
 from .score_weights import DEFAULT_WEIGHTS
 
@@ -32,7 +33,6 @@ word_dropout = 0.0
 rare_word_dropout = 0.0
 rare_word_power = 1.0
 """)["model"]
-DEFAULT_HEADS = {"textcat": "spacy_mtl.DocClassifier.v1", "ner": "spacy_mtl.EntityRecognizer.v1"}
 
 
 @Language.factory(

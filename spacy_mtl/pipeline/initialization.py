@@ -1,6 +1,7 @@
 """Initialization of heads and networks: labels from gold, sizes from a sample."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 
 from spacy.training import Example
 from thinc.types import Ragged
@@ -61,21 +62,27 @@ def fit_gold(heads: Mapping[str, Head], views: HeadViews) -> None:
             head.fit_gold(views.of(key))
 
 
-def initialize_networks(
+def sample_of(examples: Iterable[Example]) -> list[Example]:
+    """The first examples with tokens, from which networks take their sizes."""
+    return list(islice((eg for eg in examples if len(eg.predicted)), N_SAMPLE))
+
+
+def initialize_heads(
     encoder: EncoderT,
     heads: Mapping[str, Head],
     pairs: Mapping[str, str],
-    examples: Sequence[Example],
+    sample: Sequence[Example],
+    *,
+    fresh: Collection[str],
 ) -> None:
-    """Set the sizes of the encoder, of the sharing layer and of the heads.
+    """Set the sizes of heads over an encoder that has its own, and draw their weights.
 
-    heads (Mapping[str, Head]): In the order in which they run.
+    heads (Mapping[str, Head]): All heads, in the order in which they run.
     pairs (Mapping[str, str]): Heads that are decoded jointly, each with its classifier.
-    examples (Sequence[Example]): All examples; the first few with tokens become the sample.
+    sample (Sequence[Example]): A few examples with tokens.
+    fresh (Collection[str]): The heads to initialise; the others stay as they are.
     """
-    sample = [eg for eg in examples if len(eg.predicted)][:N_SAMPLE]
     docs = [eg.predicted for eg in sample]
-    encoder.initialize(docs)
     tokvecs = encoder.predict(docs)
     sharing = encoder.maybe_get_ref("sharing")
     views: Mapping[str, Ragged] = dict.fromkeys(heads, tokvecs)
@@ -86,7 +93,8 @@ def initialize_networks(
     for key, head in heads.items():
         conditions = [condition_on(heads[other], scores[other], tokvecs)[0] for other in conditions_of(head)]
         head_input = HeadInput(docs, views[key], conditions, decoding.prepare(key, scores))
-        head.model.initialize(head_input)
+        if key in fresh:
+            head.model.initialize(head_input)
         scores[key] = head.model.predict(head_input)
 
 

@@ -23,15 +23,18 @@ from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
 from ..protocols.head import Confident, HasLabels, Head
 from ..protocols.readout import ReadoutT
-from ..protocols.weighting import Step
+from ..protocols.weighting import Step, Weighting
 from ..threads.blas_threads import one_blas_thread
 from .balance_readout import BalanceReadout, Measured
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
+from .extraction import extract
+from .head_changes import add_head, find_component, remove_heads, rename_head
 from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
-from .initialization import fit_gold, initialize_networks, name_for_sharing, set_labels
+from .initial_weights import InitialWeights
+from .initialization import fit_gold, initialize_heads, name_for_sharing, sample_of, set_labels
 from .parameter_counts import count_by_part, describe_counts
 from .prediction import run_to_predict
 from .rehearsal import compare_with_teacher
@@ -93,27 +96,39 @@ class Multitask(TrainablePipe):
         self.name = name
         # `spacy find-threshold` sets "heads.NAME.threshold" here too; what counts is the config that it loads with.
         self.cfg: dict[str, Any] = {"heads": {key: {} for key in heads}}
+        self.nan_gradient = nan_gradient
+        self._readout = BalanceReadout(readout_every)
+        self.selections: dict[str, SelectionT] = {}
+        self._is_new = False
+        self._said: set[str] = set()
+        check_weighting(weighting, name).bind(list(heads))
+        self._build(model, heads, Weighing(weighting, heads, name))
+
+    def _build(self, encoder: EncoderT, heads: Mapping[str, Head], weighing: Weighing) -> None:
+        """Build the network of these heads, of which nothing has been learned or scored yet."""
         self.heads: dict[str, Head] = dict(heads)
-        self.weighting = check_weighting(weighting, name)
         for key, head in self.heads.items():
             head.name = key
-        self.weighting.bind(list(self.heads))
-        self.nan_gradient = nan_gradient
-        self._weighing = Weighing(self.weighting, self.heads, name)
-        self._readout = BalanceReadout(readout_every)
-        self._pairs = find_consistent(self.heads)
-        self._order = run_order(self.heads, self._pairs)
+        self._weighing = weighing
+        self.weighting = weighing.weighting
+        self.pairs = find_consistent(self.heads)
+        self._order = run_order(self.heads, self.pairs)
         connect_heads(self.heads)
-        self.model = build_multitask_model(model, self._in_order(), self.weighting)
+        self.model = build_multitask_model(encoder, self.in_order(), self.weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
         self._shared_with_gradient = False
         self.progress = HeadProgress()
-        self.selections: dict[str, SelectionT] = {}
-        self._is_new = False
-        self._said: set[str] = set()
         self.main_scores: dict[str, float | None] = {}
         self.corpus_scores: dict[str, dict[str, float]] = {}
+
+    def set_heads(self, heads: Mapping[str, Head], weighting: Weighting) -> None:
+        """Go on with other heads and another weighting, which knows their names. Gradients, the read-out and the
+        progress of the heads begin anew. `add_head`, `remove_head` and `rename_head` also change the config.
+        """
+        self.drop_gradients()
+        self._readout.reset()
+        self._build(self.encoder, heads, self._weighing.of(weighting, heads))
 
     @property
     def encoder(self) -> EncoderT:
@@ -141,6 +156,10 @@ class Multitask(TrainablePipe):
         of the encoder's movement, and each two heads' conflict. `balance/readout_sums.py` describes it.
         """
         return dict(self._readout.shown)
+
+    def in_order(self) -> dict[str, Head]:
+        """The heads in the order in which they run."""
+        return {key: self.heads[key] for key in self._order}
 
     def show_readout(self, nlp: Language) -> None:
         """Show the read-out in `nlp.meta["spacy_mtl"]["balance"]` under the component's name, and keep it up to date
@@ -174,6 +193,59 @@ class Multitask(TrainablePipe):
             self.progress.forget(head)
         return is_new
 
+    def add_head(
+        self,
+        name: str,
+        head: Mapping[str, Any],
+        *,
+        nlp: Language,
+        get_examples: Callable[[], Iterable[Example]] | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        """Add a head, before or after training. The encoder and the other heads keep their weights exactly, and what
+        they predict, unless the sharing layer mixes heads (`CrossStitch`, `PLE` with several levels): a warning says
+        so. Train the pipeline on to teach the new head.
+
+        name (str): The name of the new head.
+        head (Mapping[str, Any]): Its section of the config, with "@mtl_heads".
+        nlp (Language): The pipeline that the component is in. Its config changes too, so that it can be saved.
+        get_examples (Callable[[], Iterable[Example]] | None): Returns gold examples, as for `initialize`.
+        labels (Sequence[str] | None): The labels, if they should not be collected from the examples. One of these two
+            is needed once the component is initialised.
+        RAISES ValueError: There is such a head, it would write what another head writes, or it finds no labels. Nothing
+            has changed then.
+        """
+        add_head(self, nlp, name, head, get_examples=get_examples, labels=labels)
+
+    def remove_head(self, name: str, *, nlp: Language) -> None:
+        """Remove a head. The others keep their weights and what they predict exactly.
+
+        nlp (Language): The pipeline that the component is in. Its config changes too.
+        RAISES ValueError: There is no such head, it is the last one, or another head needs it. Nothing has changed
+            then.
+        """
+        remove_heads(self, nlp, [name])
+
+    def rename_head(self, old: str, new: str, *, nlp: Language) -> None:
+        """Rename a head, and all that refers to it: other heads, weighting, labels, weights of scores, corpora and
+        callbacks in the config. Predictions stay exactly as they were.
+
+        nlp (Language): The pipeline that the component is in. Its config changes too.
+        RAISES ValueError: There is no such head, or one of the new name. Nothing has changed then.
+        """
+        rename_head(self, nlp, old, new)
+
+    def extract(self, names: str | Iterable[str], *, nlp: Language, keep: Iterable[str] = ()) -> Language:
+        """Build a pipeline with some of the heads, those that they need (`condition_on`, `depends_on`,
+        `consistent_with`), and the pipes that the component listens to. It predicts exactly the same.
+
+        names (str | Iterable[str]): The heads.
+        nlp (Language): The pipeline that the component is in, which stays as it is.
+        keep (Iterable[str]): Other components of the pipeline to keep.
+        RETURNS (Language): The new pipeline. It can be saved, packaged and trained on.
+        """
+        return extract(nlp, [names] if isinstance(names, str) else names, component=find_component(self, nlp), keep=keep)
+
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
         return self._predict_with(list(docs), [key for key, head in self.heads.items() if head.writes])
@@ -186,7 +258,7 @@ class Multitask(TrainablePipe):
         """
         docs = list(docs)
         able = {key: head for key, head in self.heads.items() if isinstance(head, Confident)}
-        decoding, scores = run_to_predict(self.model, self._in_order(), self._pairs, docs, list(able), name=self.name)
+        decoding, scores = run_to_predict(self.model, self.in_order(), self.pairs, docs, list(able), name=self.name)
         return {key: head.confidence(docs, decoding.decided(key, scores)) for key, head in able.items()}
 
     def set_annotations(self, docs: Iterable[Doc], scores: Mapping[str, AnnotationsT]) -> None:
@@ -244,11 +316,11 @@ class Multitask(TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "Multitask.losses_on")
         docs, views = [eg.predicted for eg in examples], HeadViews(examples)
-        update_constraints(self.heads, self._pairs, views)
-        prepare = Decoding(self.heads, self._pairs, docs, views).prepare
+        update_constraints(self.heads, self.pairs, views)
+        prepare = Decoding(self.heads, self.pairs, docs, views).prepare
         with one_blas_thread(sum(map(len, docs))):
             tokvecs = self.encoder.predict(docs)
-            run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=False, prepare=prepare)
+            run = run_heads(self.model, self.in_order(), docs, tokvecs, is_train=False, prepare=prepare)
             return get_losses(self.heads, views, run)[0]
 
     def drop_gradients(self) -> None:
@@ -278,8 +350,8 @@ class Multitask(TrainablePipe):
         set_dropout_rate(self.model, 0.0)
         if find_listeners(self.model):
             check_vectors(self.model, docs, self.name)
-        prepare = Decoding(self.heads, self._pairs, docs).prepare
-        lesson = compare_with_teacher(self._rehearsal_model, self.model, self._in_order(), docs, prepare=prepare)
+        prepare = Decoding(self.heads, self.pairs, docs).prepare
+        lesson = compare_with_teacher(self._rehearsal_model, self.model, self.in_order(), docs, prepare=prepare)
         lesson.run.skip_broken = self.nan_gradient == "skip"
         self._backprop(lesson.run, lesson.bp_tokvecs, lesson.d_scores, step=None)
         losses[self.name] += lesson.loss
@@ -312,12 +384,15 @@ class Multitask(TrainablePipe):
         *,
         nlp: Language | None = None,
         labels: Mapping[str, Sequence[str]] | None = None,
+        init_from: str | Path | None = None,
     ) -> None:
         """Set the labels and the sizes of all networks.
 
         get_examples (Callable[[], Iterable[Example]]): Returns gold examples, from which heads collect their labels.
         nlp (Language | None): The pipeline.
         labels (Mapping[str, Sequence[str]] | None): Labels by head name, for heads that should not collect them.
+        init_from (str | Path | None): A trained pipeline from which the encoder and all heads of the same name are
+            loaded. Its labels come first, in their order, and new ones are added. Other heads start fresh.
         RAISES ValueError: A head finds no labels, can't learn from its gold, or writes what another head writes; a
             corpus is of use to no head; or all texts are empty.
         """
@@ -331,15 +406,24 @@ class Multitask(TrainablePipe):
         views = HeadViews(examples)
         check_head_names(self.heads, examples)
         set_labels(self.heads, views, labels or {}, n_examples=len(examples), name=self.name)
+        old = None if init_from is None else InitialWeights.of(init_from, self.name)
+        loaded = set() if old is None else old.load_heads(self.heads)
+        fresh = {key: head for key, head in self.heads.items() if key not in loaded}
         check_overlap(self.heads)
         check_corpora(self.heads, examples)
         check_gold(self.heads, views)
-        fit_gold(self.heads, views)
-        update_constraints(self.heads, self._pairs, views)
+        fit_gold(fresh, views)
+        update_constraints(self.heads, self.pairs, views)
         name_for_sharing(self.encoder, self.heads, examples)
         if not any(len(eg.predicted) for eg in examples):
             raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
-        initialize_networks(self.encoder, self._in_order(), self._pairs, examples)
+        sample = sample_of(examples)
+        if old is not None:
+            old.name_in_sharing(self.encoder)
+        self.encoder.initialize([eg.predicted for eg in sample])
+        if old is not None:
+            old.load_encoder(self.encoder, nlp)
+        initialize_heads(self.encoder, self.in_order(), self.pairs, sample, fresh=fresh)
         logger.info("component '%s': %s", self.name, describe_counts(self.parameter_counts))
         self._readout.reset()
         if nlp is not None:
@@ -436,10 +520,10 @@ class Multitask(TrainablePipe):
         self.progress.restore(self.heads)
         set_dropout_rate(self.model, drop)
         views = HeadViews(examples)
-        update_constraints(self.heads, self._pairs, views)
-        decoding = Decoding(self.heads, self._pairs, docs, views)
+        update_constraints(self.heads, self.pairs, views)
+        decoding = Decoding(self.heads, self.pairs, docs, views)
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
-        run = run_heads(self.model, self._in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
+        run = run_heads(self.model, self.in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
         run.skip_broken = self.nan_gradient == "skip"
         own, d_scores = get_losses(self.heads, views, run)
         if only is not None:
@@ -519,7 +603,7 @@ class Multitask(TrainablePipe):
     def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
         """The annotation of the docs by these heads."""
         with one_blas_thread(sum(map(len, docs))):
-            decoding, scores = run_to_predict(self.model, self._in_order(), self._pairs, docs, names, name=self.name)
+            decoding, scores = run_to_predict(self.model, self.in_order(), self.pairs, docs, names, name=self.name)
             return {key: decoding.annotation(key, scores) for key in names}
 
     def _run_silent_heads(self, docs: Sequence[Doc]) -> None:
@@ -534,8 +618,6 @@ class Multitask(TrainablePipe):
         warning, since `spacy train` shows nothing below that.
         """
         self._is_new = False
-        for text in describe_gold_costs(self.heads, self._pairs, HeadViews(examples)):
+        for text in describe_gold_costs(self.heads, self.pairs, HeadViews(examples)):
             logger.warning(text)
 
-    def _in_order(self) -> dict[str, Head]:
-        return {key: self.heads[key] for key in self._order}

@@ -55,6 +55,12 @@ class Weighing:
         self.name = name
         self._corpus_sizes: Mapping[str, int] = {}
 
+    def of(self, weighting: Weighting, heads: Mapping[str, Head]) -> "Weighing":
+        """The same for another weighting and other heads of the component."""
+        other = Weighing(weighting, heads, self.name)
+        other._corpus_sizes = self._corpus_sizes
+        return other
+
     def prepare(self, encoder: EncoderT, nlp: Language) -> None:
         """Read what the weighting needs of the pipeline.
 

@@ -20,4 +20,10 @@ class SharingInput:
 
 
 # token vectors -> for each head name the token vectors that this head sees
+#
+# The layer keeps in its `attrs`:
+#   heads        the heads that it has parts for, set before it is initialised
+#   corpora      the corpora of the training, likewise, for layers that declare it
+#   mixes_heads  whether what one head sees depends on the parts of another. If so, or if the layer does not say, the
+#                parts of a head that is removed are kept.
 SharingT = Model[SharingInput, dict[str, Ragged]]

@@ -42,7 +42,7 @@ def make_adapters_v1(by: ByT, width: int = 24, bypass: float = 0.0) -> SharingT:
     if bypass and by == "head":
         raise ValueError(f"Adapters: bypass is {bypass}, but by is 'head'; it needs by = 'corpus', so set it to 0.0")
     forward = forward_by_head if by == "head" else partial(forward_by_corpus, bypass=bypass)
-    attrs: dict[str, Any] = {"by": by, "heads": [], "corpora": []}
+    attrs: dict[str, Any] = {"by": by, "heads": [], "corpora": [], "mixes_heads": False}
     model: SharingT = Model("adapters", forward, init=init, dims={"nI": None, "nB": width}, attrs=attrs)
     return model
 

@@ -35,7 +35,7 @@ def make_cross_stitch_v1(depth: int = 1, own: float = 0.9) -> SharingT:
         raise ValueError(f"CrossStitch: depth is {depth}; it must be at least 1")
     if not 0.0 <= own <= 1.0:
         raise ValueError(f"CrossStitch: own is {own}; it must be at least 0 and at most 1")
-    attrs: dict[str, Any] = {"heads": [], "depth": depth, "own": own}
+    attrs: dict[str, Any] = {"heads": [], "depth": depth, "own": own, "mixes_heads": True}
     model: SharingT = Model("cross_stitch", forward, init=init, dims={"nI": None}, attrs=attrs)
     return model
 

@@ -25,9 +25,8 @@ def make_layer_mix_v1(n_layers: int) -> SharingT:
     """
     if n_layers < 1:
         raise ValueError(f"LayerMix: n_layers is {n_layers}; it must be at least 1")
-    model: SharingT = Model(
-        "layer_mix", forward, init=init, dims={"nI": None, "nO": None}, attrs={"heads": [], "n_layers": n_layers}
-    )
+    attrs: dict[str, Any] = {"heads": [], "n_layers": n_layers, "mixes_heads": False}
+    model: SharingT = Model("layer_mix", forward, init=init, dims={"nI": None, "nO": None}, attrs=attrs)
     return model
 
 

@@ -31,7 +31,7 @@ def make_mmoe_v1(n_experts: int = 4, width: int = 96) -> SharingT:
     for name, value in (("n_experts", n_experts), ("width", width)):
         if value < 1:
             raise ValueError(f"MMoE: {name} is {value}; it must be at least 1")
-    attrs: dict[str, Any] = {"heads": [], "n_experts": n_experts}
+    attrs: dict[str, Any] = {"heads": [], "n_experts": n_experts, "mixes_heads": False}
     model: SharingT = Model("mmoe", forward, init=init, dims={"nI": None, "nO": width}, attrs=attrs)
     return model
 

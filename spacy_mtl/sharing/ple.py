@@ -42,6 +42,7 @@ def make_ple_v1(n_shared: int = 2, n_own: int = 1, width: int = 96, n_levels: in
         if value < 1:
             raise ValueError(f"PLE: {name} is {value}; it must be at least 1")
     attrs: dict[str, Any] = {"heads": [], "n_shared": n_shared, "n_own": n_own, "n_levels": n_levels}
+    attrs["mixes_heads"] = n_levels > 1
     model: SharingT = Model("ple", forward, init=init, dims={"nI": None, "nO": width}, attrs=attrs)
     return model
 

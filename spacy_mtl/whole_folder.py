@@ -1,0 +1,45 @@
+"""Write a pipeline to a folder, all of it or nothing."""
+
+import os
+import shutil
+from pathlib import Path
+
+from spacy.language import Language
+
+# Files by which a folder is known as a saved pipeline.
+PIPELINE_FILES = ("meta.json", "config.cfg")
+
+
+def check_writable(output: Path, *, replace: bool = False) -> None:
+    """Raise a ValueError if writing a pipeline there would destroy something.
+
+    replace (bool): Allow a folder that holds a saved pipeline, which will be replaced as a whole.
+    """
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output} is a file; name a folder")
+    if not output.exists() or not any(output.iterdir()):
+        return
+    if not all((output / file).is_file() for file in PIPELINE_FILES):
+        raise ValueError(f"{output} is not empty and holds no pipeline, so it is left as it is; name another folder")
+    if not replace:
+        raise ValueError(f"{output} is not empty; remove it, name another folder, or replace the pipeline with --force")
+
+
+def write_whole(nlp: Language, output: Path) -> None:
+    """Write the pipeline to a folder next to `output`, and rename that folder once it is complete. A pipeline that was
+    in `output` is there until then.
+    """
+    output = output.resolve()
+    temporary, old = (output.with_name(f".{output.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
+    temporary.mkdir(parents=True)
+    try:
+        nlp.to_disk(temporary)
+        if output.exists():
+            output.rename(old)
+        temporary.rename(output)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not output.exists():
+            old.rename(output)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
