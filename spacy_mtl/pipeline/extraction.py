@@ -15,9 +15,7 @@ from .head_config import drop_pipes_from_config
 from .run_order import needed_heads
 
 
-def extract(
-    nlp: Language, names: Iterable[str], *, component: str | None = None, keep: Iterable[str] = ()
-) -> Language:
+def extract(nlp: Language, names: Iterable[str], *, component: str | None = None, keep: Iterable[str] = ()) -> Language:
     """Build a pipeline with some heads, those that they need, and the pipes that the component listens to. All others
     are dropped, which is logged.
 

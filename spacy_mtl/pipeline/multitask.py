@@ -244,7 +244,9 @@ class Multitask(TrainablePipe):
         keep (Iterable[str]): Other components of the pipeline to keep.
         RETURNS (Language): The new pipeline. It can be saved, packaged and trained on.
         """
-        return extract(nlp, [names] if isinstance(names, str) else names, component=find_component(self, nlp), keep=keep)
+        return extract(
+            nlp, [names] if isinstance(names, str) else names, component=find_component(self, nlp), keep=keep
+        )
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
@@ -620,4 +622,3 @@ class Multitask(TrainablePipe):
         self._is_new = False
         for text in describe_gold_costs(self.heads, self.pairs, HeadViews(examples)):
             logger.warning(text)
-
