@@ -213,7 +213,7 @@ def all_or_nothing(pipe: "Multitask", nlp: Language, component: str) -> Iterator
         yield
     except BaseException:
         changed = pipe.encoder.maybe_get_ref("sharing")
-        if sharing is not None and changed is not sharing:
+        if sharing is not None and changed is not None and changed is not sharing:
             pipe.encoder.replace_node(changed, sharing)
         pipe.set_heads(heads, weighting)
         config.update(sections)

@@ -135,8 +135,8 @@ class InitialWeights:
         names = [None if layer is None else layer.name for layer in (sharing, old)]
         if names[0] != names[1]:
             logger.warning(
-                "component '%s': its sharing layer is %s, but in %s it is %s; the heads that are loaded see other vectors "
-                "than they were trained on",
+                "component '%s': its sharing layer is %s, but in %s it is %s; the heads that are loaded see other "
+                "vectors than they were trained on",
                 self.name,
                 names[0],
                 self.path,
