@@ -16,7 +16,7 @@ from ..protocols.arrays import ArrayT
 from .adam import Adam
 from .fused import TensorT
 from .groups import Group, read_groups
-from .growth import move_moments
+from .growth import fits_in, move_moments
 from .parameters import find_parameters
 
 CHECK_AFTER = 100
@@ -139,7 +139,8 @@ class GroupedAdam(Adam):
 
     def find_grown(self) -> None:
         """Read the parameters of the pipeline again. A parameter that `add_label` has replaced by a larger one hands on
-        its group, moments and averages. Without a pipeline (see `bind`) this does nothing.
+        its group, moments and averages. One of a new head that took the name of a removed one starts anew if its shape
+        is another. Without a pipeline (see `bind`) this does nothing.
         """
         if self._nlp is None:
             return
@@ -150,7 +151,7 @@ class GroupedAdam(Adam):
         self._by_key = {key: self._find_settings(key) for key in self._names}
         for new, name in self._names.items():
             old = keys.get(name, new)
-            if old != new:
+            if old != new and fits_in(shapes[old], self._shapes[new]):
                 move_moments(self, old, new, shape=shapes[old], grown=self._shapes[new])
 
     def __call__(self, key: KeyT, weights: ArrayT, gradient: ArrayT, *, lr_scale: float = 1.0) -> tuple[ArrayT, ArrayT]:

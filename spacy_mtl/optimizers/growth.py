@@ -33,6 +33,11 @@ def move_moments(optimizer: Optimizer, old: KeyT, new: KeyT, *, shape: tuple[int
             kept[new] = larger.reshape(-1) if array.ndim == 1 else larger
 
 
+def fits_in(shape: tuple[int, ...], grown: tuple[int, ...]) -> bool:
+    """Whether a parameter of this shape can have grown to the other one."""
+    return len(shape) == len(grown) and all(size <= larger for size, larger in zip(shape, grown, strict=True))
+
+
 def _enlarge(array: ArrayT, shape: tuple[int, ...], fill: float) -> ArrayT:
     larger: ArrayT = get_array_ops(array).alloc_f(shape)
     larger += fill

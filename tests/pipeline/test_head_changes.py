@@ -97,7 +97,7 @@ def test_renamed_in_all_that_names_it(tmp_path):
     nlp, pipe = make(weighting=use("DWA", weights={"intent": 0.5}))
     expected = {head: scores_of(nlp, head) for head in HEADS}
     sums = dict(pipe.weighting.sums)
-    nlp.config["training"]["score_weights"] = {"intent_acc": 1.0, "slots_f": 0.0}
+    nlp.config["training"]["score_weights"] = {"intent_acc": 1.0, "slots_f": 0.0, "multitask_score": 0.0}
     nlp.config["training"]["optimizer"] = {
         "@optimizers": "spacy_mtl.Optimizer.v1",
         "groups": {"one": {"pattern": "multitask/intent/"}},
