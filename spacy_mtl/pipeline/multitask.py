@@ -520,7 +520,7 @@ class Multitask(TrainablePipe):
         """The annotation of the docs by these heads."""
         with one_blas_thread(sum(map(len, docs))):
             decoding, scores = run_to_predict(self.model, self._in_order(), self._pairs, docs, names, name=self.name)
-            return {key: decoding.annotation(key, scores) for key in names}
+            return {key: decoding.revised(key, scores) for key in names}
 
     def _run_silent_heads(self, docs: Sequence[Doc]) -> None:
         """Let the heads that `predict` passes over leave on the docs what they are scored by."""

@@ -301,6 +301,34 @@ class FoundSpans:
 
 
 @runtime_checkable
+class RanksTypes(FindsSpans, Protocol):
+    """A head that can say how likely other types are for the spans that it has found, and take them back."""
+
+    def type_scores(self, annotations: AnnotationsT) -> NDArray[np.float64]:
+        """Compute how much likelier each type is than the one that a span has, in nats, (n_spans, n_labels)."""
+
+    def with_types(self, annotations: AnnotationsT, labels: NDArray[np.int64]) -> AnnotationsT:
+        """Give the spans other types. labels: indices, (n_spans,)."""
+
+
+@runtime_checkable
+class RevisesAnnotation(Protocol):
+    """A head that decides about the annotation of another head together with its own.
+
+    revises (str | None): The name of the other head, one of `depends_on`; None to leave it as it is.
+    """
+
+    revises: str | None
+
+    def revise(self, scores: ScoresT, annotations: AnnotationsT) -> AnnotationsT:
+        """Change what the other head has decoded to what this head's own annotation goes with.
+
+        scores (ScoresT): This head's scores.
+        annotations (AnnotationsT): What the other head has decoded.
+        """
+
+
+@runtime_checkable
 class Adversarial(Protocol):
     """A head whose gradient reaches the encoder reversed. A weighting must not balance it away.
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,9 +23,10 @@ from ...metrics.prf_counts import as_flag
 from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
 from ...protocols.decisions import Decisions
-from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT
+from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT, RanksTypes
 from ...relation import RELATIONS, UNKNOWN, Relation, relations, set_relations
 from .candidate_pairs import Pairs, find_pairs
+from .choose_types import choose, with_alternatives
 from .decoded_relations import FoundRelations
 from .entity_source import gold_spans, mixed, spans_of
 from .gold_rows import gold_rows
@@ -49,6 +51,7 @@ def make_relation_extractor_v1(
     max_distance: int | None = None,
     max_pairs: int = 5000,
     found_entities: float = 0.0,
+    joint: bool = False,
     width: int = 96,
 ) -> "RelationExtractor":
     """Build a relation extractor: directed, labelled relations between two entities of a doc, written to a span group.
@@ -78,8 +81,12 @@ def make_relation_extractor_v1(
         them are left out, with a warning.
     found_entities (float): Share of the training docs, from 0 to 1, for which the entities that are found now are
         candidates too, so that the head learns to survive wrong ones.
+    joint (bool): Decide the types of the found entities together with the relations: each entity gets the type with
+        which types and relations are likeliest. Needs `depends_on`.
     width (int): Width of the hidden layers.
     """
+    if joint and depends_on is None:
+        raise ValueError("RelationExtractor: joint is true, so depends_on must name the head that finds the entities")
     check_settings(threshold=threshold, max_distance=max_distance, max_pairs=max_pairs, found_entities=found_entities)
     attrs: dict[str, Any] = {"labels": [], "types": [], "seen": [], "n_extra": int(exclusive)}
     return RelationExtractor(
@@ -94,6 +101,7 @@ def make_relation_extractor_v1(
         max_distance=max_distance,
         max_pairs=max_pairs,
         found_entities=found_entities,
+        joint=joint,
     )
 
 
@@ -138,6 +146,7 @@ class RelationExtractor:
         max_distance: int | None,
         max_pairs: int,
         found_entities: float,
+        joint: bool,
     ) -> None:
         self.name = "relation_extractor"
         self.model = model
@@ -152,6 +161,7 @@ class RelationExtractor:
         self.max_distance = max_distance
         self.max_pairs = max_pairs
         self.found_entities = found_entities
+        self.revises = depends_on if joint else None
         self._finder: FindsSpans | None = None
         self._said = False
 
@@ -178,6 +188,11 @@ class RelationExtractor:
                 raise ValueError(
                     f"head {self.name!r}: depends_on names {name!r}, but a {type(finder).__name__} finds no entities; "
                     "name an entity recognizer, or leave depends_on out to relate the entities of an earlier component"
+                )
+            if self.revises and not isinstance(finder, RanksTypes):
+                raise ValueError(
+                    f"head {self.name!r}: joint is true, but a {type(finder).__name__} can't say how likely other "
+                    "types are; set joint = false"
                 )
             self._finder = finder
 
@@ -274,6 +289,12 @@ class RelationExtractor:
         """Find the candidate pairs: of gold entities in training, for some docs with those that are found now, and of
         the found ones in prediction.
         """
+        if examples is None and self.revises:
+            assert isinstance(self._finder, RanksTypes)
+            annotations = found[self.revises]
+            spans, scores = self._finder.found_spans(annotations), self._finder.type_scores(annotations)
+            candidates, prior = with_alternatives(spans, scores)
+            return replace(self._pairs(docs, candidates), prior=prior)
         if examples is None:
             return self._pairs(docs, self._found_entities(docs, found))
         for eg in examples:
@@ -323,6 +344,19 @@ class RelationExtractor:
         return FoundRelations(
             pairs.entities, pairs.heads[rows], pairs.tails[rows], labels, probabilities[rows, labels], self.labels
         )
+
+    def revise(self, scores: RelationScores, annotations: AnnotationsT) -> AnnotationsT:
+        """Give the found entities the types that were decided together with their relations."""
+        if scores.pairs.prior is None:
+            return annotations
+        assert isinstance(self._finder, RanksTypes)
+        probabilities, _ = self._likely(scores)
+        kept = np.flatnonzero(self._chosen(scores.pairs, probabilities))
+        candidates, spans = scores.pairs.entities, self._finder.found_spans(annotations)
+        columns = (candidates.docs[kept], candidates.starts[kept], candidates.ends[kept], candidates.labels[kept])
+        types = {tuple(row[:3]): row[3] for row in zip(*(column.tolist() for column in columns), strict=True)}
+        places = zip(spans.docs.tolist(), spans.starts.tolist(), spans.ends.tolist(), strict=True)
+        return self._finder.with_types(annotations, np.array([types[place] for place in places], dtype="int64"))
 
     def set_annotations(self, docs: Sequence[Doc], annotations: FoundRelations) -> None:
         """Write the relations, in the place of those that a doc has."""
@@ -503,22 +537,41 @@ class RelationExtractor:
 
         in_text_order (bool): Find symmetric labels in the order of the text only.
         """
-        logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
-        allowed = self._allowed(scores.pairs)
-        if self.exclusive:
-            none = np.ones((len(logits), 1), dtype=bool)
-            probabilities = softmax(np.where(np.hstack([none, allowed]), logits, -np.inf))
-            best = probabilities.argmax(axis=1) if len(logits) else np.zeros(0, dtype="int64")
-            probabilities = probabilities[:, 1:]
-            holds = best[:, None] == np.arange(1, len(self.labels) + 1)
-        else:
-            probabilities = sigmoid(logits) * allowed
-            holds = (probabilities >= self.threshold) & allowed
+        probabilities, holds = self._likely(scores)
+        if scores.pairs.prior is not None:
+            chosen = self._chosen(scores.pairs, probabilities)
+            rows = chosen[scores.pairs.heads] & chosen[scores.pairs.tails]
+            probabilities, holds = probabilities * rows[:, None], holds & rows[:, None]
         columns = [self.labels.index(label) for label in self.symmetric]
         if in_text_order and columns:
             holds[::2, columns] |= holds[1::2, columns]
             holds[1::2, columns] = False
         return probabilities, holds
+
+    def _likely(self, scores: RelationScores) -> tuple[NDArray[np.float64], BoolsT]:
+        """The probability of each label of each directed pair, given the types of its candidates, and whether it would
+        be found, (2 * n_pairs, n_labels) each.
+        """
+        logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
+        allowed = self._allowed(scores.pairs)
+        if not self.exclusive:
+            probabilities = sigmoid(logits) * allowed
+            return probabilities, (probabilities >= self.threshold) & allowed
+        none = np.ones((len(logits), 1), dtype=bool)
+        probabilities = softmax(np.where(np.hstack([none, allowed]), logits, -np.inf))
+        best = probabilities.argmax(axis=1) if len(logits) else np.zeros(0, dtype="int64")
+        return probabilities[:, 1:], best[:, None] == np.arange(1, len(self.labels) + 1)
+
+    def _chosen(self, pairs: Pairs, probabilities: NDArray[np.float64]) -> BoolsT:
+        """The candidate of each place that goes best with the relations, (n_entities,)."""
+        assert pairs.prior is not None
+        if self.exclusive:
+            none = 1.0 - probabilities.sum(axis=1)
+            likeliest = np.maximum(none, probabilities.max(axis=1, initial=0.0))[:, None]
+        else:
+            likeliest = np.maximum(probabilities, 1.0 - probabilities)
+        values = np.log(likeliest).sum(axis=1).reshape(-1, 2).sum(axis=1)
+        return choose(pairs, pairs.prior, values)
 
     def _check(self, example: Example) -> None:
         """Raise a ValueError for gold that can't be learned from."""
