@@ -20,11 +20,14 @@ class Decoding:
         pairs: Mapping[str, str],
         docs: Sequence[Doc],
         views: HeadViews | None = None,
+        *,
+        prepared: Mapping[str, PreparedT] | None = None,
     ) -> None:
         """heads (Mapping[str, Head]): All heads by name.
         pairs (Mapping[str, str]): Heads that are decoded jointly, each with its classifier.
         docs (Sequence[Doc]): The batch.
         views (HeadViews | None): Its gold, in training.
+        prepared (Mapping[str, PreparedT] | None): What is prepared already, by head.
         """
         self.heads = heads
         self.pairs = pairs
@@ -32,7 +35,7 @@ class Decoding:
         self.views = views
         self._decided: AllScoresT = {}
         self._annotations: dict[str, AnnotationsT] = {}
-        self._prepared: dict[str, PreparedT] = {}
+        self._prepared: dict[str, PreparedT] = dict(prepared or {})
         self._revisers = {
             head.revises: key for key, head in heads.items() if isinstance(head, RevisesAnnotation) and head.revises
         }

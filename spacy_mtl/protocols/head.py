@@ -272,6 +272,19 @@ class ConnectsToHeads(Protocol):
 
 
 @runtime_checkable
+class ScoredFromGold(Protocol):
+    """A head that works on other heads' annotation, and is also scored on what it makes of their gold."""
+
+    def prepare_from_gold(self, docs: Sequence[Doc], examples: Sequence[Example]) -> PreparedT:
+        """Build what `Prepares.prepare` would, with the gold in the place of the other heads' annotation. Nothing is
+        learned from the gold.
+        """
+
+    def note_from_gold(self, docs: Sequence[Doc], annotations: AnnotationsT) -> None:
+        """Keep the annotation that was decoded from it until the docs are scored, apart from what was predicted."""
+
+
+@runtime_checkable
 class FindsSpans(Protocol):
     """A head whose annotation is spans, for heads that work on them."""
 

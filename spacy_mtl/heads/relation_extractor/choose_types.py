@@ -34,6 +34,23 @@ def with_alternatives(entities: FoundSpans, scores: FloatsT) -> tuple[FoundSpans
     return FoundSpans(docs, starts, ends, labels, entities.names), scores[rows, labels]
 
 
+def ruled_out_relations(pairs: Pairs, probabilities: FloatsT, allowed: BoolsT) -> FloatsT:
+    """Compute what it costs that the types of two candidates rule labels out. A relation is as likely as with those
+    candidates at the same places with which it is likeliest (as in the linear program of Roth and Yih 2004).
+
+    probabilities (FloatsT): Of each label given the types, 0 if they rule it out, (2 * n_pairs, n_labels).
+    allowed (BoolsT): Whether the types allow the label, (2 * n_pairs, n_labels).
+    RETURNS (FloatsT): Log-probability that none of the labels holds that are ruled out, (2 * n_pairs,).
+    """
+    places = places_of(pairs.entities)
+    codes = places[pairs.heads] * (len(places) + 1) + places[pairs.tails]
+    _, groups = np.unique(codes, return_inverse=True)
+    largest = np.zeros((groups.max(initial=-1) + 1, probabilities.shape[1]))
+    np.maximum.at(largest, groups, probabilities)
+    without = np.log1p(-np.minimum(largest[groups], 1.0 - 1e-9))
+    return np.where(allowed, 0.0, without).sum(axis=1)
+
+
 def places_of(entities: FoundSpans) -> IntsT:
     """Number the places of ordered entities, (n_entities,): candidates at one place have the same number."""
     columns = np.stack([entities.docs, entities.starts, entities.ends])
@@ -109,7 +126,7 @@ def _improve(
     Each change makes the sum larger, so that this ends.
     """
 
-    def value(trial: Mapping[int, int]) -> float:
+    def value(trial: dict[int, int]) -> float:
         total = 0.0
         for candidate in trial.values():
             total += float(prior[candidate])
@@ -124,7 +141,8 @@ def _improve(
 
     if np.prod([float(len(candidates[place])) for place in group]) <= MAX_TRIED:
         trials = (dict(zip(group, one, strict=True)) for one in product(*(candidates[place] for place in group)))
-        chosen.update(max(trials, key=lambda trial: value(trial)))
+        largest: dict[int, int] = max(trials, key=value)
+        chosen.update(largest)
         return
     changed = True
     while changed:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,15 @@ from thinc.types import Floats2d
 from thinc.util import get_array_module, to_numpy
 
 from ...gold import snippet
-from ...gold_relations import aligned_relations, describe, find_mistake, gold_entities, labels_of, read_relations
+from ...gold_relations import (
+    GoldRelation,
+    aligned_relations,
+    describe,
+    find_mistake,
+    gold_entities,
+    labels_of,
+    read_relations,
+)
 from ...layers.linear import grow_output
 from ...layers.old_labels import old_scores, with_new_labels
 from ...layers.softmax import log_softmax, sigmoid, softmax, softplus
@@ -26,7 +35,7 @@ from ...protocols.decisions import Decisions
 from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT, RanksTypes
 from ...relation import RELATIONS, UNKNOWN, Relation, relations, set_relations
 from .candidate_pairs import Pairs, find_pairs
-from .choose_types import choose, with_alternatives
+from .choose_types import choose, ruled_out_relations, with_alternatives
 from .decoded_relations import FoundRelations
 from .entity_source import gold_spans, mixed, spans_of
 from .gold_rows import gold_rows
@@ -34,6 +43,8 @@ from .lookup_table import grown_table
 from .pair_network import RelationScores, n_outputs, pair_network
 from .type_constraints import TypesT, allowed_labels, read_types
 
+# What each head has found between the gold entities of a predicted doc, by its name. It lasts as long as the doc.
+FROM_GOLD: WeakKeyDictionary[Doc, dict[str, list[GoldRelation]]] = WeakKeyDictionary()
 TOO_MANY_PAIRS = (
     "head '%s': doc %s has %d more pairs of entities than max_pairs = %d, and those with the most entities between "
     "them are left out; this is said once. Split the doc, set max_distance, or raise max_pairs"
@@ -62,7 +73,8 @@ def make_relation_extractor_v1(
     that it is not known how these two are related. The loss is the cross-entropy of all candidate pairs in both
     directions, in nats per token, so that it adds up with that of the entities. Main score: `f`, the micro F1 of
     relations whose arguments, with their types, and label are right; those of entities that were not found are missed.
-    Also `p`, `r`, `macro_f` and `f_per_type`, the same without the types as `boundaries_f` and so on.
+    Also `p`, `r`, `macro_f` and `f_per_type`; the same without the types as `boundaries_f` and so on; and the same
+    with gold entities as `gold_entities_f` and so on, for which an evaluation runs the network once more.
 
     depends_on (str | None): Name of the head of the same component that finds the entities. None takes those that an
         earlier component has set.
@@ -81,8 +93,9 @@ def make_relation_extractor_v1(
         them are left out, with a warning.
     found_entities (float): Share of the training docs, from 0 to 1, for which the entities that are found now are
         candidates too, so that the head learns to survive wrong ones.
-    joint (bool): Decide the types of the found entities together with the relations: each entity gets the type with
-        which types and relations are likeliest. Needs `depends_on`.
+    joint (bool): Decide the types of the found entities together with the relations: types that rule out a likely
+        relation cost as much as it is likely, and each entity gets the type with which all are likeliest. Needs
+        `depends_on`.
     width (int): Width of the hidden layers.
     """
     if joint and depends_on is None:
@@ -294,7 +307,7 @@ class RelationExtractor:
             annotations = found[self.revises]
             spans, scores = self._finder.found_spans(annotations), self._finder.type_scores(annotations)
             candidates, prior = with_alternatives(spans, scores)
-            return replace(self._pairs(docs, candidates), prior=prior)
+            return replace(self._all_pairs(docs, candidates), prior=prior)
         if examples is None:
             return self._pairs(docs, self._found_entities(docs, found))
         for eg in examples:
@@ -365,8 +378,21 @@ class RelationExtractor:
     def verdicts(self, examples: Sequence[Example]) -> RelationVerdicts:
         """Compare the predicted relations with the gold ones."""
         return judge_relations(
-            examples, self._found, key=self.key, spans_key=self.entities_key, symmetric=self.symmetric
+            examples,
+            [FROM_GOLD.get(eg.predicted, {}).get(self.name) for eg in examples],
+            key=self.key,
+            spans_key=self.entities_key,
+            symmetric=self.symmetric,
         )
+
+    def prepare_from_gold(self, docs: Sequence[Doc], examples: Sequence[Example]) -> Pairs:
+        """Find the candidate pairs of gold entities."""
+        return self._pairs(docs, gold_spans(examples, self.key, self.entities_key))
+
+    def note_from_gold(self, docs: Sequence[Doc], annotations: FoundRelations) -> None:
+        """Keep the relations of gold entities until the docs are scored."""
+        for doc, found in zip(docs, annotations.as_tuples(len(docs)), strict=True):
+            FROM_GOLD.setdefault(doc, {})[self.name] = found
 
     def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
         """Count true positives, false positives and false negatives in each doc, see `RelationVerdicts`."""
@@ -378,7 +404,8 @@ class RelationExtractor:
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
         """Precision, recall, micro and macro F1 of the relations, in all and by label: strict, with the boundaries and
-        types of both arguments, and of boundaries alone.
+        types of both arguments; with `boundaries_`, without their types; and with `gold_entities_`, strict, of what the
+        head finds between the gold entities, if the component has scored it.
         """
         return self.verdicts(examples).scores()
 
@@ -449,6 +476,13 @@ class RelationExtractor:
 
     def _pairs(self, docs: Sequence[Doc], entities: FoundSpans) -> Pairs:
         """The pairs of entities that any label can hold between."""
+        pairs = self._all_pairs(docs, entities)
+        possible: ArrayT = self._table().any(axis=2)
+        first, second = pairs.types[pairs.first], pairs.types[pairs.second]
+        return pairs.only(possible[first, second] | possible[second, first])
+
+    def _all_pairs(self, docs: Sequence[Doc], entities: FoundSpans) -> Pairs:
+        """The pairs of entities that are near enough."""
         pairs = find_pairs(
             entities,
             [len(doc) for doc in docs],
@@ -457,9 +491,7 @@ class RelationExtractor:
             max_pairs=self.max_pairs,
         )
         self._warn_of_many(docs, pairs)
-        possible: ArrayT = self._table().any(axis=2)
-        first, second = pairs.types[pairs.first], pairs.types[pairs.second]
-        return pairs.only(possible[first, second] | possible[second, first])
+        return pairs
 
     def _see(self, docs: Iterable[Doc]) -> None:
         """Note which label has which types, for constraints seen in training. Seeing a doc again changes nothing."""
@@ -566,11 +598,12 @@ class RelationExtractor:
         """The candidate of each place that goes best with the relations, (n_entities,)."""
         assert pairs.prior is not None
         if self.exclusive:
-            none = 1.0 - probabilities.sum(axis=1)
-            likeliest = np.maximum(none, probabilities.max(axis=1, initial=0.0))[:, None]
+            likeliest = np.maximum(1.0 - probabilities.sum(axis=1), probabilities.max(axis=1, initial=0.0))
+            decided = np.log(likeliest)
         else:
-            likeliest = np.maximum(probabilities, 1.0 - probabilities)
-        values = np.log(likeliest).sum(axis=1).reshape(-1, 2).sum(axis=1)
+            decided = np.log(np.maximum(probabilities, 1.0 - probabilities)).sum(axis=1)
+        ruled_out = ruled_out_relations(pairs, probabilities, self._allowed(pairs))
+        values = (decided + ruled_out).reshape(-1, 2).sum(axis=1)
         return choose(pairs, pairs.prior, values)
 
     def _check(self, example: Example) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from spacy_mtl.heads.relation_extractor import choose_types
 from spacy_mtl.heads.relation_extractor.candidate_pairs import find_pairs
-from spacy_mtl.heads.relation_extractor.choose_types import choose, places_of, with_alternatives
+from spacy_mtl.heads.relation_extractor.choose_types import choose, places_of, ruled_out_relations, with_alternatives
 from spacy_mtl.heads.relation_extractor.entity_source import from_rows
 
 
@@ -76,3 +76,13 @@ def test_alternatives_are_the_types_within_the_margin():
 def test_nothing_to_choose():
     pairs = find_pairs(from_rows([], ()), [3], max_pairs=10)
     assert choose(pairs, np.zeros(0), np.zeros(0)).tolist() == []
+
+
+def test_types_pay_for_the_relations_that_they_rule_out():
+    """Candidates 1 and 2 are one place; with the type of 2 the label is impossible, with that of 1 it has 0.75."""
+    pairs = find_pairs(from_rows([(0, 0, 1, 0), (0, 2, 3, 0), (0, 2, 3, 1)], ("A", "B")), [3], max_pairs=10)
+    assert list(zip(pairs.heads.tolist(), pairs.tails.tolist(), strict=True)) == [(0, 1), (1, 0), (0, 2), (2, 0)]
+    probabilities = np.array([[0.75], [0.1], [0.0], [0.2]])
+    allowed = np.array([[True], [True], [False], [True]])
+    costs = ruled_out_relations(pairs, probabilities, allowed)
+    assert costs.tolist() == [0.0, 0.0, pytest.approx(np.log(0.25)), 0.0]

@@ -651,3 +651,30 @@ def test_only_one_head_decides_about_the_types():
     )
     with pytest.raises(ValueError, match=r"annotation of 'ents' together with its own, as head .* does; only one can"):
         make(heads=heads)
+
+
+def test_scores_with_gold_entities(trained):
+    """The component runs the head on gold entities too, which teaches nothing and changes no prediction."""
+    texts = [("Dora works for Acme in Paris", [(0, 1, "PER"), (3, 4, "ORG"), (5, 6, "LOC")], TEXTS[0][2])]
+    pipe = trained.get_pipe("multitask")
+    head = pipe.heads["relations"]
+    examples = make_examples(trained, texts)
+    finder = pipe.heads["ents"]
+    nothing = Doc(trained.vocab, words=["nothing"])
+    decode = finder.decode
+    finder.decode = lambda docs, scores: finder.__class__.decode(
+        finder, [nothing], pipe.model.predict([nothing])["ents"]
+    )
+    seen = list(head.model.attrs["seen"])
+    try:
+        scores = trained.evaluate([*examples, *make_examples(trained, texts, has_relations=False)])
+    finally:
+        finder.decode = decode
+    assert scores["relations_f"] == 0.0
+    assert scores["relations_gold_entities_r"] > 0.0
+    assert scores["relations_gold_entities_f"] <= 1.0
+    new = [(*texts[0][:2], [(2, "knows", 0)])]
+    trained.evaluate(make_examples(trained, new))
+    assert head.model.attrs["seen"] == seen
+    assert head.score(make_examples(trained, texts))["gold_entities_f"] is None
+    assert trained.evaluate(make_examples(trained))["relations_gold_entities_macro_f"] == 1.0
