@@ -35,6 +35,8 @@ def check_names(heads: Mapping[str, Head]) -> None:
             unknown = [other for other in names if other not in heads]
             if unknown:
                 raise ValueError(f"head {key!r}: {option} names {unknown[0]!r}, but the heads are {list(heads)}")
+            if key in names:
+                raise ValueError(f"head {key!r}: {option} names the head itself; name another head, or leave it out")
         for other in conditions_of(head):
             if not isinstance(heads[other], GivesCondition):
                 raise ValueError(

@@ -420,6 +420,14 @@ class FitsGold(Protocol):
 
 
 @runtime_checkable
+class ClaimsCats(Protocol):
+    """A head that reads keys of `doc.cats` that are no classes, such as numbers."""
+
+    def claims_cat(self, key: str) -> bool:
+        """Check whether the key is this head's own."""
+
+
+@runtime_checkable
 class FindsMistakes(Protocol):
     """A head that can tell which gold docs training would refuse, one by one, for tools that list them all."""
 
