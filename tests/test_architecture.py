@@ -33,6 +33,8 @@ ALLOWED = {
     "encoders/transformer": {*SHARED, "layers", "threads"},
     "onnx": {*SHARED, "layers", "threads", "encoders/hash_embed_cnn"},
     "heads": {*SHARED, "layers", "crf", "metrics"},
+    "heads/dependency_parser": {*SHARED, "layers", "metrics"},
+    "heads/lemmatizer": {*SHARED, "layers", "metrics"},
     "heads/relation_extractor": {*SHARED, "layers", "metrics"},
     "sharing": {*SHARED, "layers"},
     "balance": SHARED,

@@ -272,6 +272,19 @@ class ConnectsToHeads(Protocol):
 
 
 @runtime_checkable
+class ScoredFromGold(Protocol):
+    """A head that works on other heads' annotation, and is also scored on what it makes of their gold."""
+
+    def prepare_from_gold(self, docs: Sequence[Doc], examples: Sequence[Example]) -> PreparedT:
+        """Build what `Prepares.prepare` would, with the gold in the place of the other heads' annotation. Nothing is
+        learned from the gold.
+        """
+
+    def note_from_gold(self, docs: Sequence[Doc], annotations: AnnotationsT) -> None:
+        """Keep the annotation that was decoded from it until the docs are scored, apart from what was predicted."""
+
+
+@runtime_checkable
 class FindsSpans(Protocol):
     """A head whose annotation is spans, for heads that work on them."""
 
@@ -298,6 +311,34 @@ class FoundSpans:
     ends: ArrayT
     labels: ArrayT
     names: tuple[str, ...]
+
+
+@runtime_checkable
+class RanksTypes(FindsSpans, Protocol):
+    """A head that can say how likely other types are for the spans that it has found, and take them back."""
+
+    def type_scores(self, annotations: AnnotationsT) -> NDArray[np.float64]:
+        """Compute how much likelier each type is than the one that a span has, in nats, (n_spans, n_labels)."""
+
+    def with_types(self, annotations: AnnotationsT, labels: NDArray[np.int64]) -> AnnotationsT:
+        """Give the spans other types. labels: indices, (n_spans,)."""
+
+
+@runtime_checkable
+class RevisesAnnotation(Protocol):
+    """A head that decides about the annotation of another head together with its own.
+
+    revises (str | None): The name of the other head, one of `depends_on`; None to leave it as it is.
+    """
+
+    revises: str | None
+
+    def revise(self, scores: ScoresT, annotations: AnnotationsT) -> AnnotationsT:
+        """Change what the other head has decoded to what this head's own annotation goes with.
+
+        scores (ScoresT): This head's scores.
+        annotations (AnnotationsT): What the other head has decoded.
+        """
 
 
 @runtime_checkable
@@ -376,6 +417,14 @@ class FitsGold(Protocol):
 
     def fit_gold(self, examples: Sequence[Example]) -> None:
         """Measure the gold. Called at initialisation, once the labels are known and the gold is checked."""
+
+
+@runtime_checkable
+class ClaimsCats(Protocol):
+    """A head that reads keys of `doc.cats` that are no classes, such as numbers."""
+
+    def claims_cat(self, key: str) -> bool:
+        """Check whether the key is this head's own."""
 
 
 @runtime_checkable
