@@ -138,7 +138,7 @@ def test_workflow_corpora(project: Path) -> None:
 @pytest.mark.slow
 def test_workflow_relations(project: Path) -> None:
     """It ends with the path of a page, even if it runs again."""
-    options = ["--vars.relations_max_steps", "300", "--vars.eval_frequency", "150"]
+    options = ["--vars.relations_max_steps", "150", "--vars.eval_frequency", "150"]
     for _ in range(2):
         printed = run_spacy("project", "run", "relations", project, *options, cwd=project)
         page = project / printed.split()[-1]
