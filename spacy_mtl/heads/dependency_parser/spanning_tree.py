@@ -11,8 +11,6 @@ lose more than any two trees can differ by, which makes the best tree one with a
 Scores are (n_words, n_words + 1): a row for each dependent, column 0 for the root and column 1 + h for the head h.
 """
 
-from typing import Any
-
 import numpy as np
 
 from ...protocols.arrays import FloatsT, IntsT
@@ -82,7 +80,7 @@ def _arborescence(weights: FloatsT) -> IntsT:
     infinity fills those of the others.
     """
     contraction = _Contraction(weights)
-    for node in range(1, len(weights)):
+    for node in np.flatnonzero(~contraction.done).tolist():
         contraction.connect(node)
     return contraction.expand()
 
@@ -91,20 +89,26 @@ class _Contraction:
     """The graph with its cycles contracted so far, and how to expand them.
 
     Nodes have ids: those of the words, then those of the contracted cycles in the order of their contraction. Each node
-    that is not inside a cycle has a place, which is its row and column in the arrays.
+    that is not inside a cycle has a place, which is its row and column in the arrays. An edge between words is one
+    number: head * n_nodes + dependent.
     """
 
     def __init__(self, weights: FloatsT) -> None:
         size = len(weights)
         self.weights = weights
         # the word edge behind each weight
-        self.heads = np.repeat(np.arange(size)[:, None], size, axis=1)
-        self.dependents = np.repeat(np.arange(size)[None], size, axis=0)
+        self.codes = np.arange(size * size).reshape(size, size)
+        self.rows = np.arange(size)
         self.node_at = list(range(size))
-        self.cycle_of: list[int] = [-1] * size
-        self.edges: list[tuple[int, int]] = [(-1, -1)] * size
-        self.done = np.arange(size) == ROOT
         self.place_of = list(range(size))
+        self.cycle_of = [-1] * size
+        # words whose best heads lead to the root need no more work
+        best = weights.argmax(axis=0)
+        self.edges: list[int] = (best * size + self.rows).tolist()
+        reached = best
+        for _ in range(size.bit_length()):
+            reached = reached[reached]
+        self.done = reached == ROOT
 
     def connect(self, word: int) -> None:
         """Follow best heads from a word until the root is reached, and contract what is a cycle on the way."""
@@ -117,7 +121,7 @@ class _Contraction:
             path.append(place)
             head = int(self.weights[:, place].argmax())
             gains.append(float(self.weights[head, place]))
-            self.edges[self.node_at[place]] = int(self.heads[head, place]), int(self.dependents[head, place])
+            self.edges[self.node_at[place]] = int(self.codes[head, place])
             if head in on_path:
                 start = on_path[head]
                 cycle = path[start:]
@@ -131,13 +135,13 @@ class _Contraction:
 
     def expand(self) -> IntsT:
         """Undo the contractions, the last one first: the edge that enters a cycle replaces one inside it."""
-        n_words = len(self.weights)
-        for cycle in range(len(self.edges) - 1, n_words - 1, -1):
-            inside = self.edges[cycle][1]
+        n_nodes = len(self.weights)
+        for cycle in range(len(self.edges) - 1, n_nodes - 1, -1):
+            inside = self.edges[cycle] % n_nodes
             while self.cycle_of[inside] != cycle:
                 inside = self.cycle_of[inside]
             self.edges[inside] = self.edges[cycle]
-        return np.array([self.edges[word][0] for word in range(1, n_words)], dtype="int64")
+        return np.array(self.edges[1:n_nodes], dtype="int64") // n_nodes
 
     def _place(self, word: int) -> int:
         node = word
@@ -151,26 +155,21 @@ class _Contraction:
         gains (list[float]): The weight of the edge that each place has in the cycle, which an edge from outside would
             replace.
         """
-        kept, others = cycle[0], cycle[1:]
-        entering = self.weights[:, cycle] - np.array(gains)
-        self._keep_best(np.s_[:, kept], entering, self.heads[:, cycle], self.dependents[:, cycle])
-        leaving = self.weights[cycle].T
-        self._keep_best(np.s_[kept], leaving, self.heads[cycle].T, self.dependents[cycle].T)
-        self.weights[others] = -np.inf
-        self.weights[:, others] = -np.inf
-        self.weights[kept, kept] = -np.inf
+        weights, codes, rows = self.weights, self.codes, self.rows
+        kept, others, places = cycle[0], cycle[1:], np.array(cycle)
+        entering = weights[:, places] - gains
+        best = entering.argmax(axis=1)
+        leaving = weights[places]
+        best_leaving = leaving.argmax(axis=0)
+        weights[:, kept], weights[kept] = entering[rows, best], leaving[best_leaving, rows]
+        codes[:, kept], codes[kept] = codes[rows, places[best]], codes[places[best_leaving], rows]
+        weights[others] = -np.inf
+        weights[:, others] = -np.inf
+        weights[kept, kept] = -np.inf
         node = len(self.edges)
-        self.edges.append((-1, -1))
+        self.edges.append(-1)
         self.cycle_of.append(-1)
         for place in cycle:
             self.cycle_of[self.node_at[place]] = node
         self.node_at[kept] = node
         self.place_of.append(kept)
-
-    def _keep_best(self, target: Any, weights: FloatsT, heads: IntsT, dependents: IntsT) -> None:
-        """Write the best of several edges for each other node. weights, heads, dependents: (n_nodes, n_edges)."""
-        best = weights.argmax(axis=1)
-        rows = np.arange(len(best))
-        self.weights[target] = weights[rows, best]
-        self.heads[target] = heads[rows, best]
-        self.dependents[target] = dependents[rows, best]
