@@ -135,5 +135,5 @@ def renamed_cats(cats: Mapping[str, float], mapping: Mapping[str, str | None]) -
     for key, value in cats.items():
         new = mapping.get(key, key)
         if new is not None:
-            result[new] = max(value, result.get(new, 0.0))
+            result[new] = max(value, result.get(new, value))
     return result

@@ -1,6 +1,6 @@
 """Gold `cats`: which keys belong to a head, and what of them it can't learn from."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from numbers import Real
 
@@ -22,6 +22,7 @@ class GoldCats:
     keys (Set[str]): Keys of its labels, with the prefix.
     owns_all_keys (bool): Whether keys without a label are the head's own, if it has no prefix.
     exclusive (bool): Whether a doc has exactly one class.
+    is_claimed (Callable | None): Whether a key is another head's, if any head claims keys.
     """
 
     head: str
@@ -29,14 +30,19 @@ class GoldCats:
     keys: Set[str]
     owns_all_keys: bool
     exclusive: bool
+    is_claimed: Callable[[str], bool] | None = None
 
     def own(self, cats: Mapping[str, float]) -> Mapping[str, float]:
         """The values of this head's keys, of labels that it does not know too."""
-        if self.prefix:
-            return {key: value for key, value in cats.items() if key.startswith(self.prefix)}
+        if self.prefix or (self.owns_all_keys and self.is_claimed):
+            return {key: value for key, value in cats.items() if self.is_own(key)}
         if self.owns_all_keys:
             return cats
         return {key: cats[key] for key in self.keys if key in cats}
+
+    def is_own(self, key: str) -> bool:
+        """Check whether the key has the prefix, and no other head claims it."""
+        return key.startswith(self.prefix) and not (self.is_claimed and self.is_claimed(key))
 
     def check(self, example: Example) -> None:
         """Refuse what can't be learned from: values that are no probabilities, an unknown class, two exclusive classes,

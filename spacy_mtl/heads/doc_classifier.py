@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,31 +18,45 @@ from thinc.util import get_array_module, to_numpy
 from ..config_mappings import read_mapping
 from ..gold import renamed_cats
 from ..gold_cats import GoldCats, cats_of
-from ..layers.class_losses import binary_cross_entropy, cross_entropy, exclusive_loss, multilabel_loss
+from ..layers.class_attention import pool_near
+from ..layers.class_counts import count_loss, shift_to_count
+from ..layers.class_losses import (
+    adaptive_loss,
+    binary_cross_entropy,
+    cross_entropy,
+    exclusive_loss,
+    multilabel_loss,
+)
+from ..layers.class_network import ClassScores, class_network
 from ..layers.doc_logits import doc_logits
 from ..layers.dropout import dropout
-from ..layers.linear import grow_output
+from ..layers.linear import grow
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.pooling import PoolingKindT
 from ..layers.pooling import pooling as build_pooling
 from ..layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
 from ..metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
 from ..metrics.prf_counts import as_flag
-from ..protocols.arrays import ArrayT
+from ..protocols.arrays import ArrayT, ScoresT
 from ..protocols.decisions import Decisions
-from ..protocols.head import HeadModelT
+from ..protocols.head import ClaimsCats, Head, HeadModelT
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
+# probability from which a class is predicted if training sets the threshold
+TRAINED = 0.5
+
+ThresholdT = float | Literal["learned", "count"]
 
 
 def make_doc_classifier_v1(
     exclusive: bool = True,
-    threshold: float = 0.5,
+    threshold: ThresholdT = 0.5,
     pooling: list[PoolingKindT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
     label_prefix: str = "",
     class_weights: dict[str, Any] | list[Any] | None = None,
     label_smoothing: float = 0.0,
+    near_tokens: bool = False,
 ) -> "DocClassifier":
     """Build a document classifier, which writes the probability of each class to `doc.cats`.
 
@@ -51,8 +65,12 @@ def make_doc_classifier_v1(
     score: `acc` if the classes are exclusive, else `macro_f`; the other scores are those of spaCy's `textcat`.
 
     exclusive (bool): Predict exactly one class per doc (softmax). False predicts any number of classes (sigmoid).
-    threshold (float): Probability from which a class counts as predicted in scores. Only used if the classes are not
-        exclusive. `doc.cats` always holds the probabilities themselves.
+    threshold (float | str): Probability from which a class counts as predicted in scores. Only used if the classes are
+        not exclusive. `doc.cats` always holds the probabilities themselves. `"learned"` trains each class against a
+        threshold class (adaptive thresholding, Zhou et al. 2021, "Document-Level Relation Extraction with Adaptive
+        Thresholding and Localized Context Pooling", AAAI): the classes of a doc get higher scores than the threshold,
+        all others lower ones. `"count"` also learns how many classes a doc has, and predicts the number of classes that
+        explains both best. In both cases `doc.cats` holds probabilities relative to the threshold, so that 0.5 decides.
     pooling (list[str]): How to combine token vectors into a doc vector: `"mean"`, `"max"`, `"attention"`, or several of
         them, concatenated.
     label_prefix (str): Prefix of the `doc.cats` keys that belong to this head. The head reads and writes only these
@@ -61,6 +79,9 @@ def make_doc_classifier_v1(
         that are not named have 1.0. Labels with `=` need a list of pairs: `[["genre=email", 2.0]]`.
     label_smoothing (float): Share of the target probability that is spread evenly over the other classes, from 0 to
         below 1 (Szegedy et al. 2016). Only allowed if the classes are exclusive.
+    near_tokens (bool): Score each token for each class too, and add their average to the score of the doc, each class
+        with an attention of its own (label attention). Heads that are conditioned on this one then see the classes near
+        each token, not those of the whole doc. Only allowed if the classes are not exclusive.
     """
     if not 0.0 <= label_smoothing < 1.0:
         raise ValueError(f"DocClassifier: label_smoothing is {label_smoothing}, expected at least 0 and less than 1")
@@ -70,13 +91,22 @@ def make_doc_classifier_v1(
         )
     if not pooling:
         raise ValueError("DocClassifier: pooling is empty; name at least one of 'mean', 'max', 'attention'")
+    if near_tokens and exclusive:
+        raise ValueError(
+            "DocClassifier: near_tokens is true, but the classes are exclusive; set it to false, or exclusive = false"
+        )
+    if isinstance(threshold, str) and exclusive:
+        raise ValueError(
+            f"DocClassifier: threshold is {threshold!r}, but the classes are exclusive, so the likeliest one is "
+            "predicted; set a number, or exclusive = false"
+        )
     check_threshold(threshold, "DocClassifier")
     weights = read_mapping(class_weights or {}, "DocClassifier: class_weights")
     for label, weight in weights.items():
         if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
             raise ValueError(f"DocClassifier: class_weights has {label!r} = {weight}; a weight must be at least 0")
     return DocClassifier(
-        build_model(pooling),
+        build_model(pooling, counts=threshold == "count", near=near_tokens),
         exclusive=exclusive,
         threshold=threshold,
         label_prefix=label_prefix,
@@ -85,15 +115,18 @@ def make_doc_classifier_v1(
     )
 
 
-def build_model(kinds: Sequence[PoolingKindT]) -> HeadModelT:
-    """Token vectors -> pooled -> logits (n_docs, n_labels)."""
+def build_model(kinds: Sequence[PoolingKindT], *, counts: bool, near: bool) -> HeadModelT:
+    """Token vectors -> pooled -> logits (n_docs, n_labels), or `ClassScores`."""
+    attrs = {"labels": [], "owns_all_keys": True}
     pool: Model[Ragged, Floats2d] = chain(build_pooling(kinds), dropout())
-    return doc_logits("doc_classifier", pool, {"labels": [], "owns_all_keys": True})
+    if counts or near:
+        return class_network("doc_classifier", pool, attrs, counts=counts, near=near)
+    return doc_logits("doc_classifier", pool, attrs)
 
 
-def check_threshold(threshold: float, owner: str) -> None:
+def check_threshold(threshold: ThresholdT, owner: str) -> None:
     """Raise a ValueError if the threshold is no probability."""
-    if not 0.0 <= threshold <= 1.0:
+    if not isinstance(threshold, str) and not 0.0 <= threshold <= 1.0:
         raise ValueError(f"{owner}: threshold is {threshold}; it must be a probability, from 0 to 1")
 
 
@@ -115,7 +148,7 @@ class DocClassifier:
         model: HeadModelT,
         *,
         exclusive: bool,
-        threshold: float,
+        threshold: ThresholdT,
         label_prefix: str,
         class_weights: Mapping[str, float],
         label_smoothing: float,
@@ -123,11 +156,17 @@ class DocClassifier:
         self.name = "doc_classifier"
         self.model = model
         self.exclusive = exclusive
-        self.threshold = threshold
+        self.has_learned_threshold = threshold == "learned"
+        self.threshold = TRAINED if isinstance(threshold, str) else threshold
         self.label_prefix = label_prefix
         self.class_weights = class_weights
         self.label_smoothing = label_smoothing
+        self.claimants: tuple[ClaimsCats, ...] = ()
         self.main_score = "acc" if exclusive else "macro_f"
+
+    def connect(self, heads: Mapping[str, Head]) -> None:
+        """Remember the heads that claim keys of `doc.cats`, which are none of this head's."""
+        self.claimants = tuple(head for head in heads.values() if isinstance(head, ClaimsCats))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -150,7 +189,8 @@ class DocClassifier:
             return 0
         self.model.attrs["labels"] = [*self.labels, label]
         self.model.attrs["owns_all_keys"] = False
-        grow_output(self.model, len(self.labels))
+        for name in ("output", "near", "attention"):
+            grow(self.model, name, len(self.labels))
         return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
@@ -162,7 +202,8 @@ class DocClassifier:
 
     def gold_labels(self, doc: Doc) -> set[str]:
         """Get the labels for which a gold doc has a key, whether they apply or not."""
-        return {key[len(self.label_prefix) :] for key in doc.cats if key.startswith(self.label_prefix)}
+        is_own, size = self._gold_cats().is_own, len(self.label_prefix)
+        return {key[size:] for key in doc.cats if is_own(key)}
 
     def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
         """Count the classes that apply. A doc is one unit."""
@@ -213,21 +254,26 @@ class DocClassifier:
         changed.threshold = threshold
         return changed
 
-    def condition(self, scores: Floats2d, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], Floats2d]]:
-        """Repeat the doc's class probabilities at each of its tokens, (n_tokens, n_labels)."""
-        probabilities = self._probabilities(scores)
+    def condition(self, scores: ScoresT, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], ScoresT]]:
+        """Repeat the doc's class probabilities at each of its tokens, (n_tokens, n_labels). With `near_tokens` each
+        token has the probabilities of the classes near it.
+        """
+        if isinstance(scores, ClassScores) and scores.weights.shape[1]:
+            return _near_classes(scores, lengths)
+        probabilities = self._probabilities(_logits(scores))
         repeated, bp_repeated = repeat_rows(probabilities, lengths)
 
-        def backprop(d_repeated: Floats2d) -> Floats2d:
+        def backprop(d_repeated: Floats2d) -> ScoresT:
             gradient = bp_repeated(d_repeated)
             if self.exclusive:
                 return backprop_softmax(probabilities, gradient)
-            return gradient * probabilities * (1.0 - probabilities)
+            return _gradient(gradient * probabilities * (1.0 - probabilities), scores)
 
         return repeated, backprop
 
-    def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
-        """Negative log-likelihood of the gold classes, in nats: cross-entropy, or the sum of the classes' binary ones.
+    def get_loss(self, examples: Sequence[Example], scores: ScoresT) -> tuple[float, ScoresT | None]:
+        """Negative log-likelihood of the gold classes, in nats: cross-entropy, or the sum of the classes' binary ones,
+        or the cross-entropies against the learned threshold.
 
         If all keys of an exclusive doc are zero and some labels have no key, the doc belongs to one of those labels:
         they share the likelihood.
@@ -235,13 +281,21 @@ class DocClassifier:
         gold = self._gold(examples)
         if np.isnan(gold).all():
             return 0.0, None
-        near = to_numpy(scores) if scores.size <= FEW_SCORES else scores
+        logits = _logits(scores)
+        near = to_numpy(logits) if logits.size <= FEW_SCORES else logits
         target, class_weights = get_array_module(near).asarray(gold), self._class_weights(near)
         if self.exclusive:
-            losses, d_scores = exclusive_loss(target, near, class_weights, label_smoothing=self.label_smoothing)
+            losses, d_near = exclusive_loss(target, near, class_weights, label_smoothing=self.label_smoothing)
+        elif self.has_learned_threshold:
+            losses, d_near = adaptive_loss(target, near, class_weights)
         else:
-            losses, d_scores = multilabel_loss(target, near, class_weights)
-        return float(losses.sum()) / len(examples), get_array_module(scores).asarray(d_scores / len(examples))
+            losses, d_near = multilabel_loss(target, near, class_weights)
+        xp = get_array_module(logits)
+        d_scores = _gradient(xp.asarray(d_near / len(examples)), scores)
+        if isinstance(scores, ClassScores) and scores.counts.shape[1]:
+            count_losses, d_counts = count_loss(xp.asarray(gold), scores.counts)
+            losses, d_scores.counts = losses.sum() + count_losses.sum(), d_counts / len(examples)
+        return float(losses.sum()) / len(examples), d_scores
 
     def gold_classes(self, examples: Iterable[Example]) -> list[str | None]:
         """Get the class of each doc; None if the doc is not annotated, or belongs to several classes."""
@@ -252,16 +306,22 @@ class DocClassifier:
         ]
         return [found[0] if len(found) == 1 else None for found in positive]
 
-    def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
+    def get_teacher_loss(self, teacher: ScoresT, scores: ScoresT) -> tuple[float, ScoresT]:
         """Cross-entropy against the teacher's probabilities, over the classes that the teacher has."""
-        target, old = self._probabilities(teacher), old_scores(scores, teacher)
+        logits, known = _logits(scores), _logits(teacher)
+        target, old = self._probabilities(known), old_scores(logits, known)
         loss = cross_entropy(target, old) if self.exclusive else binary_cross_entropy(target, old)
-        d_old = (self._probabilities(old) - target) / len(scores)
-        return float(loss.sum()) / len(scores), with_new_labels(d_old, scores)
+        d_old = (self._probabilities(old) - target) / len(logits)
+        d_scores = _gradient(with_new_labels(d_old, logits), scores)
+        if isinstance(scores, ClassScores) and scores.counts.shape[1]:
+            counts = softmax(teacher.counts)
+            loss = loss + cross_entropy(counts, scores.counts)
+            d_scores.counts = (softmax(scores.counts) - counts) / len(logits)
+        return float(loss.sum()) / len(logits), d_scores
 
-    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> Floats2d:
+    def decode(self, docs: Sequence[Doc], scores: ScoresT) -> Floats2d:
         """Class probabilities, (n_docs, n_labels)."""
-        return self._probabilities(scores)
+        return self._probabilities(_decided(scores))
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Floats2d) -> None:
         """Write the probabilities to `doc.cats`. Other keys stay."""
@@ -324,11 +384,11 @@ class DocClassifier:
         """Its keys of `doc.cats`."""
         return frozenset(self.writes)
 
-    def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
+    def confidence(self, docs: Sequence[Doc], scores: ScoresT) -> NDArray[np.float64]:
         """Get the probability of the best class. If the classes are not exclusive, it is that of the least certain
         decision: p if the class is predicted, else 1 - p.
         """
-        probabilities: ArrayT = self._probabilities(to_numpy(scores).astype("d"))
+        probabilities: ArrayT = self._probabilities(to_numpy(_decided(scores)).astype("d"))
         if self.exclusive:
             return probabilities.max(axis=1)
         decided = probabilities >= self.threshold
@@ -355,7 +415,11 @@ class DocClassifier:
 
     def _gold_cats(self) -> GoldCats:
         keys, owns_all_keys = frozenset(self.keys), self.model.attrs["owns_all_keys"]
-        return GoldCats(self.name, self.label_prefix, keys, owns_all_keys, self.exclusive)
+        is_claimed = self._is_claimed if self.claimants else None
+        return GoldCats(self.name, self.label_prefix, keys, owns_all_keys, self.exclusive, is_claimed)
+
+    def _is_claimed(self, key: str) -> bool:
+        return any(head.claims_cat(key) for head in self.claimants)
 
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.float32]:
         """The values of `cats`, (n_docs, n_labels), NaN where a key is absent."""
@@ -381,6 +445,37 @@ class DocClassifier:
                 f"head {self.name!r}: class_weights names {sorted(unknown)}, but the labels are {list(self.labels)}; "
                 "correct the names, without label_prefix, or leave them out"
             )
+
+
+def _logits(scores: ScoresT) -> ArrayT:
+    """The logits of the docs, (n_docs, n_labels)."""
+    return scores.logits if isinstance(scores, ClassScores) else scores
+
+
+def _decided(scores: ScoresT) -> ArrayT:
+    """The logits from which the classes are decided, (n_docs, n_labels)."""
+    if isinstance(scores, ClassScores) and scores.counts.shape[1]:
+        return shift_to_count(scores.logits, scores.counts)
+    return _logits(scores)
+
+
+def _gradient(d_logits: ArrayT, scores: ScoresT) -> ScoresT:
+    """The gradient of the scores, in their form."""
+    if not isinstance(scores, ClassScores):
+        return d_logits
+    return ClassScores(d_logits, *(part * 0 for part in scores.parts[1:]))
+
+
+def _near_classes(scores: ClassScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], ClassScores]]:
+    """The probabilities of the classes near each token, (n_tokens, n_labels), and their backprop."""
+    near, bp_near = pool_near(scores.weights, scores.weighted, lengths)
+    probabilities = sigmoid(near)
+
+    def backprop(gradient: Floats2d) -> ClassScores:
+        d_near = bp_near(gradient * probabilities * (1.0 - probabilities))
+        return ClassScores(scores.logits * 0, scores.counts * 0, *d_near)
+
+    return probabilities, backprop
 
 
 @lru_cache(maxsize=64)

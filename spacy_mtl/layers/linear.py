@@ -74,6 +74,11 @@ def grown(model: LinearT, *, n_out: int | None = None, n_in: int | None = None) 
 
 def grow_output(model: Model[Any, Any], n_out: int) -> None:
     """Replace a network's reference "output" by a larger layer, if it has been initialised already."""
-    output = model.get_ref("output")
-    if output.has_param("W"):
-        model.replace_node(output, grown(output, n_out=n_out))
+    grow(model, "output", n_out)
+
+
+def grow(model: Model[Any, Any], name: str, n_out: int) -> None:
+    """Replace one of a network's references by a larger layer, if it has that reference and is initialised already."""
+    layer = model.maybe_get_ref(name)
+    if layer is not None and layer.has_param("W"):
+        model.replace_node(layer, grown(layer, n_out=n_out))

@@ -8,7 +8,7 @@ from thinc.types import Ragged
 from ..network.run_heads import AllScoresT, condition_on, conditions_of
 from ..origin import corpora_in
 from ..protocols.arrays import EncoderT
-from ..protocols.head import HasLabels, Head, HeadInput
+from ..protocols.head import FitsGold, HasLabels, Head, HeadInput
 from ..protocols.sharing import SharingInput
 from .decoding import Decoding
 from .head_views import HeadViews
@@ -52,6 +52,13 @@ def collect_labels(head: HasLabels, examples: Sequence[Example]) -> None:
     head.collect_labels(examples)
     for label in before:
         head.add_label(label)
+
+
+def fit_gold(heads: Mapping[str, Head], views: HeadViews) -> None:
+    """Let the heads measure their gold."""
+    for key, head in heads.items():
+        if isinstance(head, FitsGold):
+            head.fit_gold(views.of(key))
 
 
 def initialize_networks(

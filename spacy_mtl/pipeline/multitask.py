@@ -31,11 +31,11 @@ from .consistency import describe_gold_costs, find_consistent, update_constraint
 from .decoding import Decoding
 from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
-from .initialization import initialize_networks, name_for_sharing, set_labels
+from .initialization import fit_gold, initialize_networks, name_for_sharing, set_labels
 from .parameter_counts import count_by_part, describe_counts
 from .prediction import run_to_predict
 from .rehearsal import compare_with_teacher
-from .run_order import run_order, trained_heads
+from .run_order import connect_heads, run_order, trained_heads
 from .saving import Parts, files_in
 from .score_weights import check_selection, warn_of_unnamed_weight
 from .scoring import ComponentScores, score_component
@@ -103,6 +103,7 @@ class Multitask(TrainablePipe):
         self._readout = BalanceReadout(readout_every)
         self._pairs = find_consistent(self.heads)
         self._order = run_order(self.heads, self._pairs)
+        connect_heads(self.heads)
         self.model = build_multitask_model(model, self._in_order(), self.weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
         self._with_gradient: set[str] = set()
@@ -333,6 +334,7 @@ class Multitask(TrainablePipe):
         check_overlap(self.heads)
         check_corpora(self.heads, examples)
         check_gold(self.heads, views)
+        fit_gold(self.heads, views)
         update_constraints(self.heads, self._pairs, views)
         name_for_sharing(self.encoder, self.heads, examples)
         if not any(len(eg.predicted) for eg in examples):

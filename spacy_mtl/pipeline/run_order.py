@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from ..network.run_heads import conditions_of
-from ..protocols.head import GivesCondition, Head, Prepares
+from ..protocols.head import ConnectsToHeads, GivesCondition, Head, Prepares
 
 
 def run_order(heads: Mapping[str, Head], pairs: Mapping[str, str]) -> list[str]:
@@ -35,12 +35,21 @@ def check_names(heads: Mapping[str, Head]) -> None:
             unknown = [other for other in names if other not in heads]
             if unknown:
                 raise ValueError(f"head {key!r}: {option} names {unknown[0]!r}, but the heads are {list(heads)}")
+            if key in names:
+                raise ValueError(f"head {key!r}: {option} names the head itself; name another head, or leave it out")
         for other in conditions_of(head):
             if not isinstance(heads[other], GivesCondition):
                 raise ValueError(
                     f"head {key!r}: condition_on names {other!r}, but a {type(heads[other]).__name__} has no "
                     "distribution that other heads may see; take it out of condition_on"
                 )
+
+
+def connect_heads(heads: Mapping[str, Head]) -> None:
+    """Show all heads to those that ask others what their annotation means."""
+    for head in heads.values():
+        if isinstance(head, ConnectsToHeads):
+            head.connect(heads)
 
 
 def needs_of(heads: Mapping[str, Head], pairs: Mapping[str, str], key: str) -> set[str]:

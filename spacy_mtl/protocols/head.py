@@ -260,6 +260,18 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class ConnectsToHeads(Protocol):
+    """A head that asks other heads what their annotation means."""
+
+    def connect(self, heads: Mapping[str, Head]) -> None:
+        """Remember the heads in `depends_on`. Raise a ValueError if one of them can't give what is needed. Called when
+        the component is made.
+
+        heads (Mapping[str, Head]): All heads by name.
+        """
+
+
+@runtime_checkable
 class FindsSpans(Protocol):
     """A head whose annotation is spans, for heads that work on them."""
 
@@ -356,6 +368,22 @@ class GoldChecking(Protocol):
 
     def check_gold(self, examples: Sequence[Example]) -> None:
         """Raise a ValueError for the first mistake. Called at initialisation, once the labels are known."""
+
+
+@runtime_checkable
+class FitsGold(Protocol):
+    """A head that measures its gold before the training starts, such as the mean of a number."""
+
+    def fit_gold(self, examples: Sequence[Example]) -> None:
+        """Measure the gold. Called at initialisation, once the labels are known and the gold is checked."""
+
+
+@runtime_checkable
+class ClaimsCats(Protocol):
+    """A head that reads keys of `doc.cats` that are no classes, such as numbers."""
+
+    def claims_cat(self, key: str) -> bool:
+        """Check whether the key is this head's own."""
 
 
 @runtime_checkable

@@ -1,32 +1,42 @@
 """The contract of every registered head, weighting and sharing layer, in one table over the registries."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import spacy
 import srsly
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import registry
 from thinc.api import fix_random_seed
+from thinc.types import Ragged
 
 import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.heads.doc_classifier import DocClassifier
 from spacy_mtl.heads.domain_adversary import DomainAdversary
 from spacy_mtl.heads.lemmatizer.lemmatizer import Lemmatizer
+from spacy_mtl.heads.regressor import Regressor
 from spacy_mtl.layers.gradient_reversal import current_lambda
+from spacy_mtl.network.run_heads import run_heads
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.origin import mark, name_corpus
+from spacy_mtl.pipeline.decoding import Decoding
+from spacy_mtl.pipeline.head_views import HeadViews
+from spacy_mtl.pipeline.run_order import run_order
 from spacy_mtl.protocols.head import Head, HeadInput, ShowsDecisions
 from spacy_mtl.protocols.sharing import SharingInput
 from spacy_mtl.protocols.weighting import KeepsState, MergesGradients, Step, Weighting
+from spacy_mtl.relation import Relation, set_relations
 
 # heads whose unit is the doc
-DOC_HEADS = (DocClassifier, DomainAdversary)
+DOC_HEADS = (DocClassifier, DomainAdversary, Regressor)
 TAGGERS = ("tag", "pos", "morph", "sent_start")
 # what has no default, with every value that it can have, or what the few examples here need
 REQUIRED = {
     "spacy_mtl.Lemmatizer.v1": [{"min_tree_freq": 1}],
     "spacy_mtl.DomainAdversary.v1": [{"total_steps": 1000}],
+    "spacy_mtl.RelationExtractor.v1": [{"entities_key": "entities"}],
     "spacy_mtl.Adapters.v1": [{"by": "head"}, {"by": "corpus"}],
     "spacy_mtl.CrossStitch.v1": [{"depth": 2}],
     "spacy_mtl.LayerMix.v1": [{"n_layers": 2}],
@@ -44,7 +54,13 @@ def table_of(kind):
 
 HEADS = table_of(registry.mtl_heads)
 HEADS += [("spacy_mtl.Tagger.v1", {"attr": attr}) for attr in TAGGERS]
+HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "symmetric": ["back"], "types": None})]
+HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "exclusive": True, "max_distance": 5})]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
+HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "threshold": "learned"})]
+HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "near_tokens": True, "threshold": "count"})]
+HEADS += [("spacy_mtl.SpanClassifier.v1", {"max_positive": 2, "negative_weight": 0.5, "pooling": ["mean", "last"]})]
+HEADS += [("spacy_mtl.Regressor.v1", {"loss": "squared"})]
 HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
 HEADS += [("spacy_mtl.DependencyParser.v1", {"projective": True, "arc_width": 8, "label_width": 4, "max_length": 4})]
 HEADS += [("spacy_mtl.Lemmatizer.v1", {"ignore_case": False, "min_tree_freq": 1, "top_k": 1, "backoff": None})]
@@ -83,6 +99,14 @@ def full_doc(nlp, words, ents, intent):
         ents=ents,
     )
     doc.cats = {"ask": 0.0, "play": 0.0, "stop": 0.0, intent: 1.0}
+    doc.spans["entities"] = list(doc.ents)
+    found = [Relation(one, other, f"{one.label_}-{other.label_}") for one, other in pairwise(doc.ents)]
+    set_relations(doc, [*found, *(Relation(one.tail, one.head, "back") for one in found)], with_scores=False)
+    # one over another, and one with two labels
+    doc.spans["sc"] = [Span(doc, ent.start, ent.end, label=f"S{ent.label_}") for ent in doc.ents]
+    doc.spans["sc"] += [Span(doc, 0, min(n, 2), label="START"), Span(doc, 0, min(n, 2), label="FIRST")]
+    Doc.set_extension("numbers", default=None, force=True)
+    doc._.numbers = {"length": float(n), "stars": -3.0 if intent == "stop" else 5.0}
     return doc
 
 
@@ -101,6 +125,10 @@ def examples(nlp):
         full_doc(nlp, "play Anna".split(), ["O", "B-PER"], "play"),
     ]
     examples = [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs]
+    for eg in examples:
+        eg.predicted.spans["entities"] = [
+            Span(eg.predicted, ent.start, ent.end, ent.label_) for ent in eg.reference.ents
+        ]
     for eg, corpus in zip(examples, ("songs", "songs", "people", "people"), strict=True):
         mark(eg.reference, corpus)
         name_corpus(eg.predicted, corpus)
@@ -124,12 +152,27 @@ def pipe(request, nlp, examples):
     return pipe
 
 
-def run_head(pipe, docs):
+def prepare_from(pipe, examples):
+    """What builds the heads' `prepared` from gold."""
+    return Decoding(pipe.heads, {}, [eg.predicted for eg in examples], HeadViews(examples)).prepare
+
+
+def run_head(pipe, examples):
     """The head's input, scores and backprop for a batch."""
+    docs = [eg.predicted for eg in examples]
     tokvecs = pipe.encoder.predict(docs)
     head = pipe.heads["task"]
-    head_input = HeadInput(docs, tokvecs, [])
+    head_input = HeadInput(docs, tokvecs, [], prepare_from(pipe, examples)("task", {}))
     return head, head_input, *head.model.begin_update(head_input)
+
+
+def run_network(pipe, examples, *, is_train=False):
+    """The scores of all heads for a batch, and backprop to the parameters."""
+    docs = [eg.predicted for eg in examples]
+    tokvecs, bp_tokvecs = pipe.encoder(docs, is_train)
+    heads = {key: pipe.heads[key] for key in run_order(pipe.heads, {})}
+    run = run_heads(pipe.model, heads, docs, tokvecs, is_train=is_train, prepare=prepare_from(pipe, examples))
+    return run.scores, lambda d_scores: bp_tokvecs(Ragged(run.backprop(d_scores), tokvecs.lengths))
 
 
 def test_head_meets_the_protocol(pipe):
@@ -141,7 +184,7 @@ def test_head_meets_the_protocol(pipe):
 
 
 def test_loss_is_finite_and_gradient_has_the_shape_of_the_input(pipe, examples):
-    head, head_input, scores, backprop = run_head(pipe, [eg.predicted for eg in examples])
+    head, head_input, scores, backprop = run_head(pipe, examples)
     loss, d_scores = head.get_loss(examples, scores)
     assert loss > 0
     d_input = backprop(d_scores)
@@ -150,10 +193,10 @@ def test_loss_is_finite_and_gradient_has_the_shape_of_the_input(pipe, examples):
 
 
 def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold):
-    head, _, scores, _ = run_head(pipe, [without_gold.predicted])
+    head, _, scores, _ = run_head(pipe, [without_gold])
     assert head.get_loss([without_gold], scores) == (0.0, None)
     mixed = [examples[0], without_gold, examples[2]]
-    head, _, scores, backprop = run_head(pipe, [eg.predicted for eg in mixed])
+    head, _, scores, backprop = run_head(pipe, mixed)
     _, d_scores = head.get_loss(mixed, scores)
     gradient = backprop(d_scores).tokvecs.dataXd
     first, missing = len(mixed[0].predicted), len(without_gold.predicted)
@@ -164,12 +207,12 @@ def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold
 
 def test_an_annotated_example_counts_the_same_in_any_batch_of_its_size(pipe, examples, without_gold):
     """Loss is the sum over annotated units divided by all units, so that losses of parts add up."""
-    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    head, _, scores, _ = run_head(pipe, examples)
     whole = head.get_loss(examples, scores)[0]
     n_docs, n_tokens = len(examples), sum(len(eg.predicted) for eg in examples)
     parts = 0.0
     for eg in examples:
-        head, _, scores, _ = run_head(pipe, [eg.predicted])
+        head, _, scores, _ = run_head(pipe, [eg])
         share = 1 / n_docs if isinstance(head, DOC_HEADS) else len(eg.predicted) / n_tokens
         parts += head.get_loss([eg], scores)[0] * share
     # The encoder pads between docs, which moves the vectors at their edges a little.
@@ -177,7 +220,7 @@ def test_an_annotated_example_counts_the_same_in_any_batch_of_its_size(pipe, exa
 
 
 def total_loss(pipe, examples):
-    scores = pipe.model.predict([eg.predicted for eg in examples])
+    scores, _ = run_network(pipe, examples)
     return sum(head.get_loss(examples, scores[key])[0] for key, head in pipe.heads.items())
 
 
@@ -207,7 +250,7 @@ def check_gradients(pipe, examples):
         if "b" in node.param_names:
             node.get_param("b")[:] += rng.normal(size=node.get_param("b").shape) * 0.1
     factors = {id(node): factor_of(pipe) for node in pipe.encoder.walk()}
-    scores, backprop = pipe.model.begin_update([eg.predicted for eg in examples])
+    scores, backprop = run_network(pipe, examples, is_train=True)
     gradients = {key: head.get_loss(examples, scores[key])[1] for key, head in pipe.heads.items()}
     backprop({key: gradient for key, gradient in gradients.items() if gradient is not None})
     checked = 0
@@ -216,24 +259,30 @@ def check_gradients(pipe, examples):
             if not node.has_grad(name) or not node.get_grad(name).any():
                 continue
             param, gradient = node.get_param(name), node.get_grad(name)
-            direction = rng.normal(size=param.shape).astype("f") + np.sign(gradient)
-            expected = float((direction * gradient).sum())
-            eps = min(1e-3, 2e-3 / abs(expected))
-            # between the points there may be a kink of a maximum, so another distance is tried
-            found = [factors.get(id(node), 1.0) * slope(pipe, examples, param, step * direction) / step
-                     for step in (eps, eps / 8)]  # fmt: skip
-            assert pytest.approx(expected, rel=0.02) in found, (node.name, name, found, expected)
+            # between two points there may be a kink of a maximum, so another distance and other directions are tried
+            directions = (rng.normal(size=param.shape).astype("f") + np.sign(gradient) for _ in range(3))
+            factor = factors.get(id(node), 1.0)
+            assert any(is_slope(pipe, examples, param, gradient, factor, one) for one in directions), (node.name, name)
             checked += 1
     return checked
+
+
+def is_slope(pipe, examples, param, gradient, factor, direction):
+    """Whether the gradient tells the slope in a direction, by finite differences over one of two distances."""
+    expected = float((direction * gradient).sum())
+    eps = min(1e-3, 2e-3 / abs(expected))
+    slopes = [factor * slope(pipe, examples, param, step * direction) / step for step in (eps, eps / 8)]
+    return pytest.approx(expected, rel=0.02) in slopes
 
 
 def test_gradients_equal_finite_differences_through_the_component(pipe, examples):
     assert check_gradients(pipe, examples) >= 5
 
 
-def test_gradients_flow_through_a_condition(nlp, examples):
+@pytest.mark.parametrize("settings", [{}, {"near_tokens": True}, {"threshold": "count"}])
+def test_gradients_flow_through_a_condition(nlp, examples, settings):
     heads = {
-        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1"},
+        "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1", "exclusive": not settings, **settings},
         "pos": {"@mtl_heads": "spacy_mtl.Tagger.v1", "attr": "pos"},
         "slots": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1", "condition_on": ["intent", "pos"]},
         "parser": {"@mtl_heads": "spacy_mtl.DependencyParser.v1", "condition_on": "pos"},
@@ -257,11 +306,13 @@ def new_label(head):
 
 def arrays_of(scores):
     """The arrays of a head's scores, or of their gradient."""
-    return scores.potentials if hasattr(scores, "potentials") else [scores]
+    if hasattr(scores, "potentials"):
+        return scores.potentials
+    return [scores.logits if hasattr(scores, "logits") else scores]
 
 
 def test_rehearsal_loss_is_least_at_the_teacher_itself(pipe, examples):
-    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    head, _, scores, _ = run_head(pipe, examples)
     loss, d_scores = head.get_teacher_loss(scores, scores)
     assert max(np.abs(array).max() for array in arrays_of(d_scores)) < 1e-6
     assert head.get_teacher_loss(scores, scores * 1.5)[0] > loss
@@ -271,11 +322,10 @@ def test_rehearsal_leaves_labels_alone_that_the_teacher_lacks(pipe, examples):
     """Among the others the student is as before, so that nothing pulls at all."""
     if getattr(pipe.heads["task"], "attr", "") == "sent_start":
         pytest.skip("its labels are fixed")
-    docs = [eg.predicted for eg in examples]
-    head, _, teacher, _ = run_head(pipe, docs)
+    head, _, teacher, _ = run_head(pipe, examples)
     least, _ = head.get_teacher_loss(teacher, teacher)
     head.add_label(new_label(head))
-    _, _, scores, _ = run_head(pipe, docs)
+    _, _, scores, _ = run_head(pipe, examples)
     loss, d_scores = head.get_teacher_loss(teacher, scores)
     assert loss == pytest.approx(least)
     assert max(np.abs(array).max() for array in arrays_of(d_scores)) < 1e-6
@@ -299,6 +349,10 @@ def test_decode_annotate_score(pipe, nlp, examples):
         assert any(value is not None for name, value in scores.items() if name.startswith("task_"))
         assert scores["multitask_score"] is scores["multitask_exact"] is None
         return
+    if isinstance(head, Regressor):
+        assert scores["multitask_score"] == scores["task_pearson"] > 0.99
+        assert scores["multitask_exact"] is None
+        return
     assert scores[f"task_{head.main_score}"] == 1.0
     assert scores["multitask_score"] == scores["multitask_exact"] == 1.0
     assert all(scores[name] == scores[f"task_{metric}"] for name, metric in head.standard_scores.items())
@@ -312,13 +366,11 @@ def test_scores_are_none_without_gold(pipe, nlp, without_gold):
 
 
 def test_round_trip_keeps_labels_and_predictions(pipe, nlp, examples, tmp_path):
-    docs = [eg.predicted for eg in examples]
     nlp.to_disk(tmp_path / "model")
     loaded = spacy.load(tmp_path / "model")
     assert loaded.get_pipe("multitask").label_data == pipe.label_data
-    mine, theirs = pipe.model.predict(docs)["task"], loaded.get_pipe("multitask").model.predict(docs)["task"]
-    pairs = zip(mine.potentials, theirs.potentials, strict=True) if hasattr(mine, "potentials") else [(mine, theirs)]
-    assert all(np.array_equal(a, b) for a, b in pairs)
+    mine, theirs = (run_network(one, examples)[0]["task"] for one in (pipe, loaded.get_pipe("multitask")))
+    assert all(np.array_equal(a, b) for a, b in zip(*map(arrays_of, (mine, theirs)), strict=True))
 
 
 def test_empty_and_white_space_docs(pipe, nlp):
