@@ -179,7 +179,7 @@ class Regressor:
             return str(error)
         return None
 
-    def survey_gold(self, examples: Sequence[Example]) -> None:
+    def fit_gold(self, examples: Sequence[Example]) -> None:
         """Take the mean and the standard deviation of each gold number. Where all values are equal, or there is none,
         the standard deviation is 1.
         """

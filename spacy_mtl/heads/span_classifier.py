@@ -159,7 +159,7 @@ def build_model(kinds: Sequence[SpanPoolingKindT], hidden_width: int) -> HeadMod
         "hidden": linear(hidden_width),
         "output": linear(),
     }
-    return Model("span_classifier", forward, init=init, layers=list(layers.values()), refs=layers, attrs={"labels": []})
+    return Model("span_classifier", forward, init=init, layers=list(layers.values()), refs={**layers}, attrs={"labels": []})
 
 
 def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[SpanScores, Any]:
@@ -214,7 +214,7 @@ class SpanClassifier:
         self.name = "span_classifier"
         self.model = model
         self.suggester = suggester
-        self.depends_on = () if depends_on is None else (depends_on,)
+        self.depends_on: tuple[str, ...] = () if depends_on is None else (depends_on,)
         self.spans_key = spans_key
         self.threshold = threshold
         self.max_positive = max_positive

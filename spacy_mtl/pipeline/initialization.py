@@ -8,7 +8,7 @@ from thinc.types import Ragged
 from ..network.run_heads import AllScoresT, condition_on, conditions_of
 from ..origin import corpora_in
 from ..protocols.arrays import EncoderT
-from ..protocols.head import HasLabels, Head, HeadInput, SurveysGold
+from ..protocols.head import FitsGold, HasLabels, Head, HeadInput
 from ..protocols.sharing import SharingInput
 from .decoding import Decoding
 from .head_views import HeadViews
@@ -54,11 +54,11 @@ def collect_labels(head: HasLabels, examples: Sequence[Example]) -> None:
         head.add_label(label)
 
 
-def survey_gold(heads: Mapping[str, Head], views: HeadViews) -> None:
-    """Show all gold to the heads that want to know more of it than the labels."""
+def fit_gold(heads: Mapping[str, Head], views: HeadViews) -> None:
+    """Let the heads measure their gold."""
     for key, head in heads.items():
-        if isinstance(head, SurveysGold):
-            head.survey_gold(views.of(key))
+        if isinstance(head, FitsGold):
+            head.fit_gold(views.of(key))
 
 
 def initialize_networks(

@@ -31,7 +31,7 @@ from .consistency import describe_gold_costs, find_consistent, update_constraint
 from .decoding import Decoding
 from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
-from .initialization import initialize_networks, name_for_sharing, set_labels, survey_gold
+from .initialization import fit_gold, initialize_networks, name_for_sharing, set_labels
 from .parameter_counts import count_by_part, describe_counts
 from .prediction import run_to_predict
 from .rehearsal import compare_with_teacher
@@ -331,10 +331,10 @@ class Multitask(TrainablePipe):
         views = HeadViews(examples)
         check_head_names(self.heads, examples)
         set_labels(self.heads, views, labels or {}, n_examples=len(examples), name=self.name)
-        survey_gold(self.heads, views)
         check_overlap(self.heads)
         check_corpora(self.heads, examples)
         check_gold(self.heads, views)
+        fit_gold(self.heads, views)
         update_constraints(self.heads, self._pairs, views)
         name_for_sharing(self.encoder, self.heads, examples)
         if not any(len(eg.predicted) for eg in examples):

@@ -272,17 +272,6 @@ class ConnectsToHeads(Protocol):
 
 
 @runtime_checkable
-class SurveysGold(Protocol):
-    """A head that needs to know more of its gold than the labels, such as its range or the types that occur."""
-
-    def survey_gold(self, examples: Sequence[Example]) -> None:
-        """Learn what the gold is like. Called at initialisation, once the labels are known, also where they are given.
-
-        examples (Sequence[Example]): All examples to initialise from, as the head sees them.
-        """
-
-
-@runtime_checkable
 class FindsSpans(Protocol):
     """A head whose annotation is spans, for heads that work on them."""
 
@@ -379,6 +368,14 @@ class GoldChecking(Protocol):
 
     def check_gold(self, examples: Sequence[Example]) -> None:
         """Raise a ValueError for the first mistake. Called at initialisation, once the labels are known."""
+
+
+@runtime_checkable
+class FitsGold(Protocol):
+    """A head that measures its gold before the training starts, such as the mean of a number."""
+
+    def fit_gold(self, examples: Sequence[Example]) -> None:
+        """Measure the gold. Called at initialisation, once the labels are known and the gold is checked."""
 
 
 @runtime_checkable

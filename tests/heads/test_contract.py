@@ -7,7 +7,8 @@ import srsly
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import registry
-from thinc.api import Ragged, fix_random_seed
+from thinc.api import fix_random_seed
+from thinc.types import Ragged
 
 import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.heads.doc_classifier import DocClassifier
@@ -19,7 +20,8 @@ from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.origin import mark, name_corpus
 from spacy_mtl.pipeline.decoding import Decoding
 from spacy_mtl.pipeline.head_views import HeadViews
-from spacy_mtl.protocols.head import Head, HeadInput, Prepares, ShowsDecisions
+from spacy_mtl.pipeline.run_order import run_order
+from spacy_mtl.protocols.head import Head, HeadInput, ShowsDecisions
 from spacy_mtl.protocols.sharing import SharingInput
 from spacy_mtl.protocols.weighting import KeepsState, MergesGradients, Step, Weighting
 
@@ -131,13 +133,27 @@ def pipe(request, nlp, examples):
     return pipe
 
 
-def run_head(pipe, docs, examples=None):
+def prepare_from(pipe, examples):
+    """What builds the heads' `prepared` from gold."""
+    return Decoding(pipe.heads, {}, [eg.predicted for eg in examples], HeadViews(examples)).prepare
+
+
+def run_head(pipe, examples):
     """The head's input, scores and backprop for a batch."""
+    docs = [eg.predicted for eg in examples]
     tokvecs = pipe.encoder.predict(docs)
     head = pipe.heads["task"]
-    prepared = head.prepare(docs, examples, {}) if isinstance(head, Prepares) else None
-    head_input = HeadInput(docs, tokvecs, [], prepared)
+    head_input = HeadInput(docs, tokvecs, [], prepare_from(pipe, examples)("task", {}))
     return head, head_input, *head.model.begin_update(head_input)
+
+
+def run_network(pipe, examples, *, is_train=False):
+    """The scores of all heads for a batch, and backprop to the parameters."""
+    docs = [eg.predicted for eg in examples]
+    tokvecs, bp_tokvecs = pipe.encoder(docs, is_train)
+    heads = {key: pipe.heads[key] for key in run_order(pipe.heads, {})}
+    run = run_heads(pipe.model, heads, docs, tokvecs, is_train=is_train, prepare=prepare_from(pipe, examples))
+    return run.scores, lambda d_scores: bp_tokvecs(Ragged(run.backprop(d_scores), tokvecs.lengths))
 
 
 def test_head_meets_the_protocol(pipe):
@@ -149,7 +165,7 @@ def test_head_meets_the_protocol(pipe):
 
 
 def test_loss_is_finite_and_gradient_has_the_shape_of_the_input(pipe, examples):
-    head, head_input, scores, backprop = run_head(pipe, [eg.predicted for eg in examples])
+    head, head_input, scores, backprop = run_head(pipe, examples)
     loss, d_scores = head.get_loss(examples, scores)
     assert loss > 0
     d_input = backprop(d_scores)
@@ -158,10 +174,10 @@ def test_loss_is_finite_and_gradient_has_the_shape_of_the_input(pipe, examples):
 
 
 def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold):
-    head, _, scores, _ = run_head(pipe, [without_gold.predicted])
+    head, _, scores, _ = run_head(pipe, [without_gold])
     assert head.get_loss([without_gold], scores) == (0.0, None)
     mixed = [examples[0], without_gold, examples[2]]
-    head, _, scores, backprop = run_head(pipe, [eg.predicted for eg in mixed])
+    head, _, scores, backprop = run_head(pipe, mixed)
     _, d_scores = head.get_loss(mixed, scores)
     gradient = backprop(d_scores).tokvecs.dataXd
     first, missing = len(mixed[0].predicted), len(without_gold.predicted)
@@ -172,29 +188,20 @@ def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold
 
 def test_an_annotated_example_counts_the_same_in_any_batch_of_its_size(pipe, examples, without_gold):
     """Loss is the sum over annotated units divided by all units, so that losses of parts add up."""
-    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    head, _, scores, _ = run_head(pipe, examples)
     whole = head.get_loss(examples, scores)[0]
     n_docs, n_tokens = len(examples), sum(len(eg.predicted) for eg in examples)
     parts = 0.0
     for eg in examples:
-        head, _, scores, _ = run_head(pipe, [eg.predicted])
+        head, _, scores, _ = run_head(pipe, [eg])
         share = 1 / n_docs if isinstance(head, DOC_HEADS) else len(eg.predicted) / n_tokens
         parts += head.get_loss([eg], scores)[0] * share
     # The encoder pads between docs, which moves the vectors at their edges a little.
     assert whole == pytest.approx(parts, rel=0.05)
 
 
-def run_all_heads(pipe, examples, *, is_train):
-    """The scores of all heads, prepared with gold, and their backprop down to the encoder."""
-    docs = [eg.predicted for eg in examples]
-    tokvecs, bp_tokvecs = pipe.encoder(docs, is_train)
-    prepare = Decoding(pipe.heads, {}, docs, HeadViews(examples)).prepare
-    run = run_heads(pipe.model, pipe._in_order(), docs, tokvecs, is_train=is_train, prepare=prepare)
-    return run.scores, lambda d_scores: bp_tokvecs(Ragged(run.backprop(d_scores), tokvecs.lengths))
-
-
 def total_loss(pipe, examples):
-    scores, _ = run_all_heads(pipe, examples, is_train=False)
+    scores, _ = run_network(pipe, examples)
     return sum(head.get_loss(examples, scores[key])[0] for key, head in pipe.heads.items())
 
 
@@ -224,7 +231,7 @@ def check_gradients(pipe, examples):
         if "b" in node.param_names:
             node.get_param("b")[:] += rng.normal(size=node.get_param("b").shape) * 0.1
     factors = {id(node): factor_of(pipe) for node in pipe.encoder.walk()}
-    scores, backprop = run_all_heads(pipe, examples, is_train=True)
+    scores, backprop = run_network(pipe, examples, is_train=True)
     gradients = {key: head.get_loss(examples, scores[key])[1] for key, head in pipe.heads.items()}
     backprop({key: gradient for key, gradient in gradients.items() if gradient is not None})
     checked = 0
@@ -272,7 +279,7 @@ def arrays_of(scores):
 
 
 def test_rehearsal_loss_is_least_at_the_teacher_itself(pipe, examples):
-    head, _, scores, _ = run_head(pipe, [eg.predicted for eg in examples])
+    head, _, scores, _ = run_head(pipe, examples)
     loss, d_scores = head.get_teacher_loss(scores, scores)
     assert max(np.abs(array).max() for array in arrays_of(d_scores)) < 1e-6
     assert head.get_teacher_loss(scores, scores * 1.5)[0] > loss
@@ -282,11 +289,10 @@ def test_rehearsal_leaves_labels_alone_that_the_teacher_lacks(pipe, examples):
     """Among the others the student is as before, so that nothing pulls at all."""
     if getattr(pipe.heads["task"], "attr", "") == "sent_start":
         pytest.skip("its labels are fixed")
-    docs = [eg.predicted for eg in examples]
-    head, _, teacher, _ = run_head(pipe, docs)
+    head, _, teacher, _ = run_head(pipe, examples)
     least, _ = head.get_teacher_loss(teacher, teacher)
     head.add_label("PRON" if getattr(head, "attr", "") == "pos" else "NEW")
-    _, _, scores, _ = run_head(pipe, docs)
+    _, _, scores, _ = run_head(pipe, examples)
     loss, d_scores = head.get_teacher_loss(teacher, scores)
     assert loss == pytest.approx(least)
     assert max(np.abs(array).max() for array in arrays_of(d_scores)) < 1e-6
@@ -327,11 +333,10 @@ def test_scores_are_none_without_gold(pipe, nlp, without_gold):
 
 
 def test_round_trip_keeps_labels_and_predictions(pipe, nlp, examples, tmp_path):
-    docs = [eg.predicted for eg in examples]
     nlp.to_disk(tmp_path / "model")
     loaded = spacy.load(tmp_path / "model")
     assert loaded.get_pipe("multitask").label_data == pipe.label_data
-    mine, theirs = (run_head(each, docs)[2] for each in (pipe, loaded.get_pipe("multitask")))
+    mine, theirs = (run_network(one, examples)[0]["task"] for one in (pipe, loaded.get_pipe("multitask")))
     assert all(np.array_equal(a, b) for a, b in zip(*map(arrays_of, (mine, theirs)), strict=True))
 
 
