@@ -46,7 +46,7 @@ FEW_SCORES = 2**16
 # probability from which a class is predicted if training sets the threshold
 TRAINED = 0.5
 
-ThresholdT = float | Literal["learned", "count"]
+ThresholdT = float | Literal["learned"]
 
 
 def make_doc_classifier_v1(
@@ -56,6 +56,7 @@ def make_doc_classifier_v1(
     label_prefix: str = "",
     class_weights: dict[str, Any] | list[Any] | None = None,
     label_smoothing: float = 0.0,
+    count_classes: bool = False,
     near_tokens: bool = False,
 ) -> "DocClassifier":
     """Build a document classifier, which writes the probability of each class to `doc.cats`.
@@ -69,8 +70,8 @@ def make_doc_classifier_v1(
         not exclusive. `doc.cats` always holds the probabilities themselves. `"learned"` trains each class against a
         threshold class (adaptive thresholding, Zhou et al. 2021, "Document-Level Relation Extraction with Adaptive
         Thresholding and Localized Context Pooling", AAAI): the classes of a doc get higher scores than the threshold,
-        all others lower ones. `"count"` also learns how many classes a doc has, and predicts the number of classes that
-        explains both best. In both cases `doc.cats` holds probabilities relative to the threshold, so that 0.5 decides.
+        all others lower ones. `doc.cats` then holds the probability of each class against the threshold class, and 0.5
+        decides.
     pooling (list[str]): How to combine token vectors into a doc vector: `"mean"`, `"max"`, `"attention"`, or several of
         them, concatenated.
     label_prefix (str): Prefix of the `doc.cats` keys that belong to this head. The head reads and writes only these
@@ -79,6 +80,9 @@ def make_doc_classifier_v1(
         that are not named have 1.0. Labels with `=` need a list of pairs: `[["genre=email", 2.0]]`.
     label_smoothing (float): Share of the target probability that is spread evenly over the other classes, from 0 to
         below 1 (Szegedy et al. 2016). Only allowed if the classes are exclusive.
+    count_classes (bool): Learn how many classes a doc has too. The predicted classes are then the best K, for the K
+        that explains best the scores of the classes and the count together, and `doc.cats` holds probabilities that are
+        shifted so that these classes have more than 0.5. Only allowed if the classes are not exclusive.
     near_tokens (bool): Score each token for each class too, and add their average to the score of the doc, each class
         with an attention of its own (label attention). Heads that are conditioned on this one then see the classes near
         each token, not those of the whole doc. Only allowed if the classes are not exclusive.
@@ -91,10 +95,11 @@ def make_doc_classifier_v1(
         )
     if not pooling:
         raise ValueError("DocClassifier: pooling is empty; name at least one of 'mean', 'max', 'attention'")
-    if near_tokens and exclusive:
-        raise ValueError(
-            "DocClassifier: near_tokens is true, but the classes are exclusive; set it to false, or exclusive = false"
-        )
+    for name, value in (("count_classes", count_classes), ("near_tokens", near_tokens)):
+        if value and exclusive:
+            raise ValueError(
+                f"DocClassifier: {name} is true, but the classes are exclusive; set it to false, or exclusive = false"
+            )
     if isinstance(threshold, str) and exclusive:
         raise ValueError(
             f"DocClassifier: threshold is {threshold!r}, but the classes are exclusive, so the likeliest one is "
@@ -106,7 +111,7 @@ def make_doc_classifier_v1(
         if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
             raise ValueError(f"DocClassifier: class_weights has {label!r} = {weight}; a weight must be at least 0")
     return DocClassifier(
-        build_model(pooling, counts=threshold == "count", near=near_tokens),
+        build_model(pooling, counts=count_classes, near=near_tokens),
         exclusive=exclusive,
         threshold=threshold,
         label_prefix=label_prefix,
