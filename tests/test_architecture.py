@@ -9,16 +9,20 @@ import pytest
 import spacy_mtl
 
 PACKAGE = Path(spacy_mtl.__file__).parent
-SHARED = {"config_mappings", "extras", "gold", "gold_cats", "origin", "protocols"}
+SHARED = {"config_mappings", "extras", "gold", "gold_cats", "gold_relations", "origin", "protocols", "relation"}
 # What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
-    "__init__": {"registry"},
+    "__init__": {"displacy_relations", "registry", "relation"},
     "registry": set(),
     "config_mappings": set(),
     "extras": set(),
     "gold": set(),
     "gold_cats": {"gold"},
+    "gold_relations": {"gold", "relation"},
     "origin": set(),
+    "relation": set(),
+    "all_entities": set(),
+    "displacy_relations": {"all_entities", "relation"},
     "threads": set(),
     "protocols": set(),
     "layers": SHARED,
@@ -29,6 +33,9 @@ ALLOWED = {
     "encoders/transformer": {*SHARED, "layers", "threads"},
     "onnx": {*SHARED, "layers", "threads", "encoders/hash_embed_cnn"},
     "heads": {*SHARED, "layers", "crf", "metrics"},
+    "heads/dependency_parser": {*SHARED, "layers", "metrics"},
+    "heads/lemmatizer": {*SHARED, "layers", "metrics"},
+    "heads/relation_extractor": {*SHARED, "layers", "metrics"},
     "sharing": {*SHARED, "layers"},
     "balance": SHARED,
     "weightings": {*SHARED, "balance"},
@@ -37,7 +44,7 @@ ALLOWED = {
     "readers": {*SHARED, "samplers", "registry"},
     "augmenters": SHARED,
     "batchers": SHARED,
-    "converters": set(),
+    "converters": {"all_entities", "relation"},
     "network": {*SHARED, "layers", "threads"},
     "pipeline": {*SHARED, "registry", "threads", "layers", "balance", "network"},
     "training": {*SHARED, "optimizers", "pipeline"},
@@ -47,6 +54,7 @@ ALLOWED = {
     "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
     "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
     "report/sections": {*SHARED, "balance", "comparison", "report"},
+    "graph": {*SHARED, "all_entities", "readers", "report"},
     "affinity": {*SHARED, "balance", "optimizers", "network", "pipeline", "training", "experiments", "report"},
     "cli": {
         "registry",
@@ -56,7 +64,9 @@ ALLOWED = {
         "cotraining",
         "debug_data",
         "experiments",
+        "graph",
         "onnx",
+        "relation",
         "report",
     },
 }
@@ -66,12 +76,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def room_of(parts):
-    """The room of a module: its folder in the package, one level deeper for encoders and for sections of the report;
+    """The room of a module: its folder in the package, one level deeper for encoders, heads and sections of the report;
     itself at the top level.
 
     parts: the path in the package without the suffix, such as ("crf", "viterbi").
     """
-    if parts[0] in ("encoders", "report") and len(parts) > 2:
+    if parts[0] in ("encoders", "heads", "report") and len(parts) > 2:
         return "/".join(parts[:2])
     return parts[0]
 

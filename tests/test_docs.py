@@ -20,7 +20,12 @@ GUIDES = sorted((DOCS / "guides").glob("*.md"))
 PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")})
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```", flags=re.DOTALL | re.MULTILINE)
 # The config that a fragment of a guide is laid over; all other fragments go over configs/cpu.cfg.
-BASES = {"domains": "cross_domain", "several_corpora": "multi_corpus", "gpu": "transformer_fast"}
+BASES = {
+    "domains": "cross_domain",
+    "several_corpora": "multi_corpus",
+    "gpu": "transformer_fast",
+    "relations": "relations",
+}
 
 
 def load_script() -> ModuleType:

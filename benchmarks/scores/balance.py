@@ -7,7 +7,8 @@ head genre is multiplied by 100. In "narrow" the heads of HWU64 share an encoder
 compete for it. All heads have the weight 1 in "Static" and in all other weightings. "Static, tuned" is the best of
 `--trials` draws of weights from 0.1 to 10, judged by the mean of the main scores on dev, with the first seed.
 
-All trainings of a set have the same number of steps. Each weighting is tested against "Static, tuned" on test, head by
+All trainings of a set have the same number of steps and learn from the same `--docs` docs, drawn from train: few enough
+for the heads to learn all they can in these steps. Each weighting is tested against "Static, tuned" on test, head by
 head, as `mtl compare` tests joint against single training.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import spacy
-from runs import load_config, set_steps, spread, train_all
+from runs import load_config, read_docs, set_steps, spread, train_all, write_docs
 from score_options import DATA, ROOT, SEEDS, make_parser
 from thinc.api import Config
 
@@ -67,11 +68,11 @@ DETACHED = {
 }
 APART = {"components.multitask.heads.entities.condition_on": None}
 SETTINGS = {
-    "snips": Setting("snips", "configs/cpu.cfg", 1200, {"intent": "acc", "slots": "f"}, DETACHED),
-    "hwu64": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 800, HWU64, APART),
-    "ewt": Setting("ewt", "configs/tagging.cfg", 600, EWT, {}),
-    "loud": Setting("ewt", "configs/tagging.cfg", 600, EWT, {}, {"genre": dict.fromkeys(GENRES, 100.0)}),
-    "narrow": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 800, HWU64, APART | {f"{ENCODER}.width": 16}),
+    "snips": Setting("snips", "configs/cpu.cfg", 400, {"intent": "acc", "slots": "f"}, DETACHED),
+    "hwu64": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 400, HWU64, APART),
+    "ewt": Setting("ewt", "configs/tagging.cfg", 300, EWT, {}),
+    "loud": Setting("ewt", "configs/tagging.cfg", 300, EWT, {}, {"genre": dict.fromkeys(GENRES, 100.0)}),
+    "narrow": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 400, HWU64, APART | {f"{ENCODER}.width": 16}),
 }
 
 
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--weightings", nargs="+", help="only these, such as NormScaling and PCGrad")
     parser.add_argument("--trials", type=int, default=8, help="draws of weights for the tuned sum")
     parser.add_argument("--steps", type=int, help="steps of all trainings, instead of those of each set")
+    parser.add_argument("--docs", type=int, default=2000, help="docs to learn from")
     args = parser.parse_args()
     for name in args.sets:
         print(f"\n## {name}\n\n{compare_weightings(name, args)}", flush=True)
@@ -106,13 +108,24 @@ def compare_weightings(name: str, args: argparse.Namespace) -> str:
     setting = SETTINGS[name]
     steps = args.steps or setting.steps
     output = args.output / name
+    files = files_of(setting, args.data, output, args.docs)
     wanted = weightings(setting)
     sections = {STATIC: static({}), **{key: wanted[key] for key in args.weightings or wanted}}
     trials = {f"trial {number}": static(weights) for number, weights in enumerate(draws(setting, args.trials))}
-    tried = train(setting, trials, args.data, output, steps, args.seeds[:1], args.jobs)
+    tried = train(setting, trials, files, output, steps, args.seeds[:1], args.jobs)
     best = max(tried, key=lambda system: dev_score(tried[system], setting))
     systems = sections | {TUNED: trials[best]}
-    return table(setting, systems, train(setting, systems, args.data, output, steps, args.seeds, args.jobs))
+    return table(setting, systems, train(setting, systems, files, output, steps, args.seeds, args.jobs))
+
+
+def files_of(setting: Setting, data: Path, output: Path, n_docs: int) -> dict[str, str]:
+    """The files of the splits. Docs to learn from are drawn at random, since corpora are often sorted by a label."""
+    files = {split: data / setting.data / f"{split}.spacy" for split in ("train", "dev", "test")}
+    drawn = output / f"train-{n_docs}.spacy"
+    if not drawn.exists():
+        docs = read_docs(files["train"], spacy.blank("en"))
+        write_docs(random.Random(0).sample(docs, min(n_docs, len(docs))), drawn)
+    return {split: str(path) for split, path in files.items()} | {"train": str(drawn)}
 
 
 def static(weights: Mapping[str, float]) -> dict[str, Any]:
@@ -129,7 +142,7 @@ def draws(setting: Setting, n: int) -> Iterator[dict[str, float]]:
 def train(
     setting: Setting,
     systems: Mapping[str, dict[str, Any]],
-    data: Path,
+    files: Mapping[str, str],
     output: Path,
     steps: int,
     seeds: Sequence[int],
@@ -137,7 +150,7 @@ def train(
 ) -> dict[str, list[RunFolder]]:
     """Train each weighting with each seed. RETURNS: The folders of the runs by weighting, seed by seed."""
     plan = [(name, seed) for seed in seeds for name in systems]
-    configs = [(name, seed, make_config(setting, systems[name], data, steps, seed)) for name, seed in plan]
+    configs = [(name, seed, make_config(setting, systems[name], files, steps, seed)) for name, seed in plan]
     folders = train_all(configs, output, jobs)
     found: dict[str, list[RunFolder]] = {name: [] for name in systems}
     for (name, _), folder in zip(plan, folders, strict=True):
@@ -145,9 +158,8 @@ def train(
     return found
 
 
-def make_config(setting: Setting, section: dict[str, Any], data: Path, steps: int, seed: int) -> Config:
+def make_config(setting: Setting, section: dict[str, Any], files: Mapping[str, str], steps: int, seed: int) -> Config:
     """The training config of a set with a weighting."""
-    files = {split: str(data / setting.data / f"{split}.spacy") for split in ("train", "dev", "test")}
     paths = {f"paths.{split}": files[split] for split in ("train", "dev")}
     config = load_config(ROOT / setting.config, paths | {"system.seed": seed} | dict(setting.overrides))
     config = fixed_length(config, steps)

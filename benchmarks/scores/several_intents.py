@@ -33,7 +33,6 @@ FIXED = {f"{INTENT}.exclusive": False, f"{SLOTS}.consistent_with": None}
 # settings of the head of the intents
 SYSTEMS: dict[str, dict[str, Any]] = {
     "pooled": {},
-    "pooled, learned threshold": {"threshold": "learned"},
     "pooled, count": {"count_classes": True},
     "near tokens, count": {"count_classes": True, "near_tokens": True},
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import random
 import resource
 import subprocess
 import sys
@@ -42,20 +43,32 @@ def run_with_threads(script: str, n_threads: int, arguments: Iterable[object]) -
     return json.loads(last)
 
 
-def in_turn(prepare: Mapping[str, Callable[[], Callable[[], object]]], *, rounds: int) -> dict[str, list[float]]:
+def in_turn(
+    prepare: Mapping[str, Callable[[], Callable[[], object]]],
+    *,
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+    shuffle: bool = False,
+) -> dict[str, list[float]]:
     """Run each once, then all in turn `rounds` times: A B A B. RETURNS: the seconds of each, round by round.
 
     prepare: Called before each run, and not timed; it gives what is.
+    clock: What reads the time. `time.process_time` leaves out the time in which other work had the core.
+    shuffle: Whether each round has an order of its own, so that none always follows the same one.
     """
     for prepare_one in prepare.values():
         prepare_one()()
     seconds: dict[str, list[float]] = {name: [] for name in prepare}
+    names = list(prepare)
+    rng = random.Random(0)
     for _ in range(rounds):
-        for name, prepare_one in prepare.items():
-            run = prepare_one()
-            start = time.perf_counter()
+        if shuffle:
+            rng.shuffle(names)
+        for name in names:
+            run = prepare[name]()
+            start = clock()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return seconds
 
 

@@ -7,19 +7,22 @@ SNIPS with `configs/cpu.cfg` (two heads) and EWT with `configs/tagging.cfg` (fiv
 for the weighting or the sharing layer; with `--model`, their heads in `configs/transformer_fast.cfg`. One process and
 one thread a task. All systems are kept in memory, which takes 0.4 GB each with MiniLM; `--only` names some.
 
-All take turns, and each round begins with `Static`. A ratio is the time of a round over that of `Static` in the same
-round, as a median with the least and the greatest. The tables are printed as markdown; results go to docs/benchmarks.
+All take turns of a few steps, each round in another order. A ratio is the CPU time of a turn over that of
+`Static` in the same round, as a median over all rounds with the range of the middle half of them. `Static, again` shows
+how exact that is. The tables are printed as markdown; results go to docs/benchmarks.
 """
 
 import argparse
 import json
+import time
 from collections.abc import Callable
-from itertools import islice
-from statistics import median
+from itertools import cycle, islice
+from statistics import median, quantiles
 from typing import Any
 
 from alternate import in_turn, run_with_threads, write_results
 from spacy.language import Language
+from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
 from speed_options import DATA, ROOT, make_parser
@@ -29,8 +32,9 @@ import spacy_mtl.registry  # noqa: F401
 
 TASKS = {"snips": ROOT / "configs" / "cpu.cfg", "ewt": ROOT / "configs" / "tagging.cfg"}
 TRANSFORMER = ROOT / "configs" / "transformer_fast.cfg"
-# docs to initialise and to learn from
+# docs to initialise and to learn from, and how many batches of them are learned again and again
 N_DOCS = 2000
+N_BATCHES = 40
 BASE = "Static"
 STATIC_AGAIN = "Static, again"
 SHARING = {
@@ -45,7 +49,7 @@ HEADER = "| {} | words/s | times the time of `Static` | parameters added |\n|---
 
 
 def main() -> None:
-    parser = make_parser(__doc__, data=DATA, model=None, rounds=7, steps=30)
+    parser = make_parser(__doc__, data=DATA, model=None, rounds=60, steps=3)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
     parser.add_argument("--only", nargs="+", help="weightings and sharing layers to measure; all by default")
     parser.add_argument("--child", choices=list(TASKS), help=argparse.SUPPRESS)
@@ -78,35 +82,42 @@ def systems_of(heads: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def measure(task: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Train all of them in turn, some steps in each round."""
+    """Train all of them in turn, some steps in each round, with the same batches."""
     heads = list(load_config(TASKS[task])["components"]["multitask"]["heads"])
     systems = {
         name: changes for name, changes in systems_of(heads).items() if not args.only or name in (BASE, *args.only)
     }
     learners = {name: Learner(task, changes, args) for name, changes in systems.items()}
-    seconds = in_turn({name: learner.prepare for name, learner in learners.items()}, rounds=args.rounds)
+    seconds = in_turn(
+        {name: learner.prepare for name, learner in learners.items()},
+        rounds=args.rounds,
+        clock=time.process_time,
+        shuffle=True,
+    )
     base = learners[BASE]
     return {name: describe(seconds[name], seconds[BASE], learner, base) for name, learner in learners.items()}
 
 
 class Learner:
-    """A pipeline in training. It learns from the same batches in each round."""
+    """A pipeline in training, a few batches at a time."""
 
     def __init__(self, task: str, changes: dict[str, Any], args: argparse.Namespace) -> None:
         self.nlp: Language = init_nlp(make_config(task, changes, args))
         settings = registry.resolve(self.nlp.config.interpolate()["training"])
         self.drop, self.optimizer = settings["dropout"], settings["optimizer"]
         corpus = registry.resolve(self.nlp.config.interpolate()["corpora"])["train"]
-        self.batches = list(islice(settings["batcher"](corpus(self.nlp)), args.steps))
-        self.n_words = sum(len(eg.predicted) for batch in self.batches for eg in batch)
+        batches = list(islice(settings["batcher"](corpus(self.nlp)), N_BATCHES))
+        self.words_per_turn = args.steps * sum(len(eg.predicted) for batch in batches for eg in batch) / len(batches)
+        self.batches, self.n_steps = cycle(batches), args.steps
 
     def prepare(self) -> Callable[[], object]:
-        """Get what trains on the batches once."""
-        return self.run
+        """Get what trains on the next batches."""
+        batches = list(islice(self.batches, self.n_steps))
+        return lambda: self.learn(batches)
 
-    def run(self) -> None:
-        """Train on the batches once."""
-        for batch in self.batches:
+    def learn(self, batches: list[list[Example]]) -> None:
+        """Train on these batches."""
+        for batch in batches:
             self.nlp.update(batch, drop=self.drop, sgd=self.optimizer, losses={})
             self.optimizer.step_schedules()
 
@@ -133,11 +144,12 @@ def make_config(task: str, changes: dict[str, Any], args: argparse.Namespace) ->
 
 
 def describe(seconds: list[float], of_base: list[float], learner: Learner, base: Learner) -> dict[str, Any]:
-    """Words per second, the time as a multiple of that of `Static` in the same round, and parameters added."""
+    """Words per second of CPU time, this time as a multiple of that of `Static`, and parameters added."""
     ratios = [own / others for own, others in zip(seconds, of_base, strict=True)]
+    lower, _, upper = quantiles(ratios, n=4)
     return {
-        "words_per_second": learner.n_words / median(seconds),
-        "time": {"median": median(ratios), "least": min(ratios), "greatest": max(ratios)},
+        "words_per_second": learner.words_per_turn / median(seconds),
+        "time": {"median": median(ratios), "lower_quartile": lower, "upper_quartile": upper},
         "parameters_added": learner.n_parameters - base.n_parameters,
     }
 
@@ -146,8 +158,8 @@ def print_table(task: str, rows: dict[str, Any]) -> None:
     """Print a row for each weighting and sharing layer, the cheapest first."""
     print(HEADER.format(task))
     for name, row in sorted(rows.items(), key=lambda item: item[1]["time"]["median"]):
-        time = row["time"]
-        spread = f"{time['median']:.3f} ({time['least']:.3f} to {time['greatest']:.3f})"
+        ratio = row["time"]
+        spread = f"{ratio['median']:.3f} ({ratio['lower_quartile']:.3f} to {ratio['upper_quartile']:.3f})"
         print(f"| {name} | {row['words_per_second']:,.0f} | {spread} | {row['parameters_added']:,} |")
 
 

@@ -16,6 +16,7 @@ from .debug_data import ALLOW_OVERRIDES, debug_data_cli  # noqa: E402
 from .errors import errors_cli  # noqa: E402
 from .evaluate import evaluate_cli  # noqa: E402
 from .export_onnx import export_onnx_cli  # noqa: E402
+from .graph import graph_cli  # noqa: E402
 from .report import report_cli  # noqa: E402
 
 mtl_cli.command("affinity", context_settings=ALLOW_OVERRIDES)(affinity_cli)
@@ -26,4 +27,5 @@ mtl_cli.command("debug-data", context_settings=ALLOW_OVERRIDES)(debug_data_cli)
 mtl_cli.command("errors")(errors_cli)
 mtl_cli.command("evaluate")(evaluate_cli)
 mtl_cli.command("export-onnx")(export_onnx_cli)
+mtl_cli.command("graph")(graph_cli)
 mtl_cli.command("report")(report_cli)

@@ -22,6 +22,10 @@ class Format(str, Enum):
     iob = "iob"
     conllu = "conllu"
     table = "table"
+    spert = "spert"
+    crossre = "crossre"
+    prodigy = "prodigy"
+    brat = "brat"
 
 
 class TokenizerName(str, Enum):
@@ -31,9 +35,16 @@ class TokenizerName(str, Enum):
     whitespace = "whitespace"
 
 
-# The formats that look at an option; --lang, --tokenizer and --format are for all.
+class Discontinuous(str, Enum):
+    """The values of `--discontinuous`."""
+
+    error = "error"
+    cover = "cover"
+    skip = "skip"
+
+
+# The formats that look at an option; --lang, --tokenizer, --encoding and --format are for all.
 USED_BY = {
-    "encoding": ("joint", "iob", "conllu", "table"),
     "text": ("table",),
     "label": ("table",),
     "quotes": ("table",),
@@ -44,6 +55,7 @@ USED_BY = {
     "ent_column": ("iob",),
     "n_sents": ("conllu",),
     "ner_key": ("conllu",),
+    "discontinuous": ("brat",),
 }
 
 
@@ -54,7 +66,8 @@ def convert_cli(
     format: Annotated[Format, typer.Option("--format", "-f", help="Input format")] = Format.auto,
     lang: Annotated[str, typer.Option("--lang", "-l", help="Language of the texts (two- or three-letter code)")] = "en",
     tokenizer: Annotated[
-        TokenizerName, typer.Option(help="Tokenizer for raw text (table), and for the count of misaligned entities")
+        TokenizerName,
+        typer.Option(help="Tokenizer for raw text (table, brat), and for the count of misaligned entities"),
     ] = TokenizerName.spacy,
     encoding: Annotated[str, typer.Option(help="Encoding of the input files")] = "utf-8",
     text: Annotated[str, typer.Option(help="Column of the texts (table)")] = "text",
@@ -78,8 +91,12 @@ def convert_cli(
     ner_key: Annotated[
         str | None, typer.Option(help="Key of the entity tags in MISC, name for name=B-PER (conllu) [default: none]")
     ] = None,
+    discontinuous: Annotated[
+        Discontinuous,
+        typer.Option(help="Entities in several parts: refuse them, cover all from first to last part, or skip (brat)"),
+    ] = Discontinuous.error,
 ) -> None:
-    """Convert files to .spacy files with doc.cats, doc.ents or token annotation.
+    """Convert files to .spacy files with doc.cats, doc.ents, token annotation or relations.
 
     The format is guessed from the suffix of INPUT_PATH, or from what the folder holds:
 
@@ -88,6 +105,13 @@ def convert_cli(
     iob     entities in columns (.iob .iob2 .bio .conll; .txt with --format iob)
     conllu  Universal Dependencies (.conllu)
     table   texts with labels (.csv .tsv .jsonl)
+    spert   entities and relations: JSON of SpERT, as CoNLL04 (.json)
+    crossre entities and relations: CrossRE (.json .jsonl)
+    prodigy entities and relations: Prodigy's rel.manual (.jsonl)
+    brat    entities and relations: folder with .txt and .ann files
+
+    Relations go to doc.spans["relations"], their entities to doc.ents and, with those that overlap, to
+    doc.spans["entities"].
 
     Convert all splits of a corpus together, by giving their folder: every doc then has the labels of all files as keys
     of doc.cats. Files called val, valid, validation, devel or development become dev.spacy. If an input is malformed,
@@ -99,6 +123,7 @@ def convert_cli(
       train.conllu corpus/train.spacy --n-sents 5
       reviews.csv corpus/ --text body --label topic --label mood
       reviews.tsv corpus/ --columns label,text
+      conll04/ corpus/
     """
     options = Options(
         encoding=encoding,
@@ -112,6 +137,7 @@ def convert_cli(
         ent_column=ent_column,
         n_sents=n_sents,
         ner_key=ner_key,
+        discontinuous=discontinuous.value,
     )
     try:
         chosen = guess_format(input_path) if format is Format.auto else format.value
@@ -132,11 +158,13 @@ def _check_used(ctx: typer.Context, format: str) -> None:
 
 
 def _print_counts(counts: Mapping[Path, Counts]) -> None:
-    rows = [
-        (str(path), c.docs, c.tokens, len(c.cats), c.ents.total(), len(c.ents), c.misaligned)
-        for path, c in counts.items()
-    ]
-    msg.table(rows, header=("file", "docs", "tokens", "cats", "entities", "entity labels", "misaligned"))
+    has_relations = any(c.relations for c in counts.values())
+    header = ["file", "docs", "tokens", "cats", "entities", "entity labels", "misaligned"]
+    rows = []
+    for path, c in counts.items():
+        row: list[object] = [str(path), c.docs, c.tokens, len(c.cats), c.ents.total(), len(c.ents), c.misaligned]
+        rows.append(row + [c.relations.total(), len(c.relations)] * has_relations)
+    msg.table(rows, header=header + ["relations", "relation labels"] * has_relations)
     misaligned = sum(c.misaligned for c in counts.values())
     if misaligned:
         msg.warn(

@@ -8,12 +8,16 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from .brat import DiscontinuousT, convert_brat
 from .conllu import convert_conllu
+from .crossre import convert_crossre
 from .csv_jsonl import collect_values, convert_table
 from .inputs import find_inputs
 from .iob import convert_iob
 from .joint import collect_intents, convert_joint
 from .output import Counts, write_docs
+from .prodigy import convert_prodigy
+from .spert import convert_spert
 from .text_files import ConversionError
 
 
@@ -32,6 +36,7 @@ class Options:
     ent_column: int = -1
     n_sents: int = 1
     ner_key: str | None = None
+    discontinuous: DiscontinuousT = "error"
 
 
 StreamsT = Mapping[str, Iterable[Doc]]  # docs by the name of their output
@@ -44,7 +49,7 @@ def convert(
 
     input_path (Path): A file or folder of the format, or a folder of several.
     output (Path): A path that ends in `.spacy` if there is one input, else a folder, created if missing.
-    format (str): "joint", "iob", "conllu" or "table".
+    format (str): One of `inputs.FORMATS`.
     nlp (Language): Its tokenizer splits raw text; entities that do not fit its tokens are counted.
     options (Options): The options of single formats.
     RETURNS (dict[Path, Counts]): What was written to each file.
@@ -128,11 +133,37 @@ def _table(path: Path, nlp: Language, options: Options) -> StreamsT:
     }
 
 
+def _spert(path: Path, nlp: Language, options: Options) -> StreamsT:
+    inputs = find_inputs(path, "spert")
+    return {name: convert_spert(file, nlp.vocab, encoding=options.encoding) for name, file in inputs.items()}
+
+
+def _crossre(path: Path, nlp: Language, options: Options) -> StreamsT:
+    inputs = find_inputs(path, "crossre")
+    return {name: convert_crossre(file, nlp.vocab, encoding=options.encoding) for name, file in inputs.items()}
+
+
+def _prodigy(path: Path, nlp: Language, options: Options) -> StreamsT:
+    inputs = find_inputs(path, "prodigy")
+    return {name: convert_prodigy(file, nlp, encoding=options.encoding) for name, file in inputs.items()}
+
+
+def _brat(path: Path, nlp: Language, options: Options) -> StreamsT:
+    return {
+        name: convert_brat(found, nlp, discontinuous=options.discontinuous, encoding=options.encoding)
+        for name, found in find_inputs(path, "brat").items()
+    }
+
+
 STREAMS: dict[str, Callable[[Path, Language, Options], StreamsT]] = {
     "joint": _joint,
     "iob": _iob,
     "conllu": _conllu,
     "table": _table,
+    "spert": _spert,
+    "crossre": _crossre,
+    "prodigy": _prodigy,
+    "brat": _brat,
 }
 
 

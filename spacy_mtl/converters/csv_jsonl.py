@@ -2,8 +2,6 @@
 
 import csv
 import io
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,8 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from .text_files import ConversionError, read_lines, read_text
-
-SURROGATE = re.compile("[\ud800-\udfff]")
+from .json_records import read_json_lines
+from .text_files import ConversionError, read_text
 
 NO_HEADER = "; if the first line is no header, name the columns, as in --columns text,label"
 
@@ -122,24 +119,9 @@ def read_rows(
     if path.suffix == ".jsonl":
         if columns:
             raise ConversionError(path, "--columns is for .csv and .tsv files; the keys of JSONL name its columns")
-        return _read_jsonl(path, encoding)
+        return read_json_lines(path, encoding=encoding)
     delimiter = "\t" if path.suffix == ".tsv" else ","
     return _read_csv(path, delimiter=delimiter, quotes=quotes, columns=columns, encoding=encoding)
-
-
-def _read_jsonl(path: Path, encoding: str) -> Iterator[RowT]:
-    for line, text in enumerate(read_lines(path, encoding=encoding), start=1):
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-        except json.JSONDecodeError as e:
-            raise ConversionError(path, f"broken JSON at character {e.pos + 1}: {e.msg}", line) from e
-        if "\\u" in text and SURROGATE.search(json.dumps(row, ensure_ascii=False)):
-            raise ConversionError(path, "an escape is half of a surrogate pair, which is no character", line)
-        if not isinstance(row, dict):
-            raise ConversionError(path, f"expected a JSON object, found {type(row).__name__}", line)
-        yield line, row
 
 
 def _read_csv(path: Path, *, delimiter: str, quotes: bool, columns: Sequence[str], encoding: str) -> Iterator[RowT]:

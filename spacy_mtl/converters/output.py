@@ -10,6 +10,9 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from tqdm import tqdm
 
+from ..all_entities import all_entities
+from ..relation import relations
+
 
 @dataclass
 class Counts:
@@ -21,6 +24,8 @@ class Counts:
     """Docs with the value 1.0, by key of `doc.cats`; a key that never applies counts 0."""
     ents: Counter[str] = field(default_factory=Counter)
     """Entities, by label."""
+    relations: Counter[str] = field(default_factory=Counter)
+    """Relations, by label."""
     misaligned: int = 0
     """Entities that do not start and end at tokens of the tokenizer."""
 
@@ -33,10 +38,12 @@ class Counts:
         self.docs += 1
         self.tokens += len(doc)
         self.cats.update({key: int(value) for key, value in doc.cats.items()})
-        self.ents.update(ent.label_ for ent in doc.ents)
-        if doc.ents:
+        self.relations.update(relation.label for relation in relations(doc))
+        ents = all_entities(doc)
+        self.ents.update(ent.label_ for ent in ents)
+        if ents:
             predicted = nlp.make_doc(doc.text)
-            spans = [predicted.char_span(ent.start_char, ent.end_char) for ent in doc.ents]
+            spans = [predicted.char_span(ent.start_char, ent.end_char) for ent in ents]
             self.misaligned += spans.count(None)
 
 

@@ -13,18 +13,18 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
-from thinc.util import get_array_module, to_numpy
+from thinc.util import to_numpy
 
 from ..gold import look_up, snippet, stored_values, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import grow_output, linear
-from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.softmax import backprop_softmax, log_softmax, softmax
+from ..layers.softmax import backprop_softmax, softmax
+from ..layers.token_losses import least_certain, token_loss, token_teacher_loss
 from ..metrics.prf_counts import as_flag
 from ..metrics.sentence_metrics import SentenceVerdicts, judge_sentences, main_score_of_sentences
 from ..metrics.token_decisions import decisions_of_tokens
 from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
-from ..protocols.arrays import ArrayT
+from ..protocols.arrays import ArrayT, BoolsT
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
 
@@ -198,33 +198,20 @@ class Tagger:
 
     def get_loss(self, examples: Sequence[Example], scores: Floats2d) -> tuple[float, Floats2d | None]:
         """Cross-entropy in nats, with the smoothed target if asked for."""
-        gold = self._gold(examples)
-        annotated = np.flatnonzero(gold >= 0)
-        if not len(annotated):
-            return 0.0, None
-        xp = get_array_module(scores)
-        n_labels, n_units = scores.shape[1], len(scores)
-        rows, columns = xp.asarray(annotated), xp.asarray(gold[annotated])
-        others = self.label_smoothing / max(n_labels - 1, 1)
-        target = xp.full((len(annotated), n_labels), others, dtype=scores.dtype)
-        target[xp.arange(len(annotated)), columns] = 1.0 - others * (n_labels - 1)
-        loss = -float((target * log_softmax(scores[rows])).sum())
-        d_scores = xp.zeros_like(scores)
-        d_scores[rows] = (softmax(scores[rows]) - target) / n_units
-        return loss / n_units, d_scores
+        return token_loss(self._gold(examples), scores, label_smoothing=self.label_smoothing)
 
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
         """Cross-entropy against the teacher's probabilities, over the values that the teacher has."""
-        target, old = softmax(teacher), old_scores(scores, teacher)
-        n_units = max(len(scores), 1)
-        loss = -float((target * log_softmax(old)).sum()) / n_units
-        return loss, with_new_labels((softmax(old) - target) / n_units, scores)
+        return token_teacher_loss(teacher, scores)
 
-    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.int64]:
-        """The label index of each token, (n_tokens,)."""
-        return to_numpy(scores.argmax(axis=1)) if scores.size else np.zeros(len(scores), dtype="int64")
+    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.int64] | BoolsT:
+        """The label index of each token, (n_tokens,). For `sent_start` whether it starts a sentence, as heads read it
+        that work on sentences.
+        """
+        best = to_numpy(scores.argmax(axis=1)) if scores.size else np.zeros(len(scores), dtype="int64")
+        return best.astype(bool) if self.attr == "sent_start" else best
 
-    def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> None:
+    def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64] | BoolsT) -> None:
         """Write the attribute. Values that are already set stay, unless `overwrite` is set."""
         attr_id, start = ATTR_IDS[self.attr], 0
         values: ArrayT = np.array([], dtype="uint64")
@@ -234,7 +221,7 @@ class Tagger:
                 continue
             if doc.vocab is not vocab:
                 vocab = doc.vocab
-                values = self._stored_values(vocab)[annotations]
+                values = self._stored_values(vocab)[annotations.astype(int)]
             new = values[start : start + len(doc)]
             start += len(doc)
             # A doc's first token starts a sentence, which has_annotation passes over.
@@ -282,13 +269,7 @@ class Tagger:
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
         """Get the probability of the predicted value at the least certain token; 1 for a doc without tokens."""
-        best = softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0)
-        lengths = np.array([len(doc) for doc in docs], dtype="int64")
-        confidences = np.ones(len(docs))
-        running = np.flatnonzero(lengths)
-        if len(running):
-            confidences[running] = np.minimum.reduceat(best, (np.cumsum(lengths) - lengths)[running])
-        return confidences
+        return least_certain(softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0), docs)
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same value in both docs."""

@@ -125,6 +125,7 @@ def test_cross_domain_scores_and_table(cross_domain):
     ]
 
 
+@pytest.mark.slow
 def test_cross_domain_does_not_run_again_what_is_finished(cross_domain, genres, tmp_path):
     output = tmp_path / "output"
     command = [sys.executable, SCORES / "cross_domain.py", "ewt", "--data", genres, "--output", output]

@@ -408,8 +408,8 @@ def test_misaligned_entities_are_counted(tmp_path):
 
 def test_command_line(tmp_path):
     source = write(tmp_path / "train.conllu", CONLLU)
-    done = run_process(source, tmp_path / "new" / "train.spacy", "--n-sents", "2")
-    assert done.returncode == 0, done.stderr
+    code, output = run_cli(source, tmp_path / "new" / "train.spacy", "--n-sents", "2")
+    assert code == 0, output
     assert len(read(tmp_path / "new" / "train.spacy")) == 1
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["train.spacy"]
 

@@ -235,29 +235,7 @@ def test_evaluate_takes_a_threshold(threshold):
     assert [found[name] for name in names] == [expected[name] for name in names]
 
 
-def test_loss_of_a_learned_threshold_equals_the_formula():
-    made = head(exclusive=False, threshold="learned", class_weights={"b": 2.0})
-    assert made.threshold == 0.5
-    loss, gradient = made.get_loss(examples({"a": 1.0, "b": 1.0, "c": 0.0}, {}), SCORES)
-    a, b, c = np.exp(SCORES[0].astype("d"))
-    total = 1 + a + b
-    assert loss == pytest.approx((-math.log(a / total) - 2 * math.log(b / total) + math.log(1 + c)) / 2, rel=1e-5)
-    expected = np.array([3 * a / total - 1, 3 * b / total - 2, c / (1 + c)])
-    assert gradient == pytest.approx(np.array([expected, [0, 0, 0]]) / 2, abs=1e-6)
-
-
-def test_a_learned_threshold_leaves_absent_keys_out():
-    made = head(exclusive=False, threshold="learned")
-    one = made.get_loss(examples({"a": 1.0}), SCORES[:1])
-    assert one[0] == pytest.approx(math.log(1 + math.exp(-2.0)))
-    assert one[1][0, 1:].tolist() == [0.0, 0.0]
-    extreme = np.array([[1e4, -1e4, 1e4]], dtype="f")
-    loss, gradient = made.get_loss(examples({"a": 0.0, "b": 1.0, "c": 1.0}), extreme)
-    assert np.isfinite(loss)
-    assert np.isfinite(gradient).all()
-
-
-@pytest.mark.parametrize("settings", [{"threshold": "learned"}, {"count_classes": True}, {"near_tokens": True}])
+@pytest.mark.parametrize("settings", [{"count_classes": True}, {"near_tokens": True}])
 def test_exclusive_classes_refuse_what_is_for_several_classes(settings):
     (name,) = settings
     with pytest.raises(ValueError, match=f"{name} is .*, but the classes are exclusive"):
@@ -279,7 +257,7 @@ def topic_examples(nlp):
     return found
 
 
-@pytest.mark.parametrize("settings", [{"threshold": "learned"}, {"count_classes": True}, {"near_tokens": True}])
+@pytest.mark.parametrize("settings", [{"count_classes": True}, {"near_tokens": True}])
 def test_options_for_several_classes_learn_and_are_saved(settings, tmp_path):
     nlp = make_nlp(
         heads_config(topic={"kind": "DocClassifier", "exclusive": False, **settings}), examples=topic_examples

@@ -75,8 +75,15 @@ def annotate(model: Path, state: str, setup: str = "") -> None:
     assert output.strip() == "annotated 600", errors
 
 
-@pytest.mark.parametrize("listener", [False, True])
-@pytest.mark.parametrize("state", ["fresh", "used"])
+@pytest.mark.parametrize(
+    ("state", "listener"),
+    [
+        ("fresh", False),
+        ("used", True),
+        pytest.param("fresh", True, marks=pytest.mark.slow),
+        pytest.param("used", False, marks=pytest.mark.slow),
+    ],
+)
 def test_a_transformer(state: str, listener: bool, tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     bert = write_bert(tmp_path / "bert", width=64)
@@ -85,7 +92,7 @@ def test_a_transformer(state: str, listener: bool, tmp_path: Path) -> None:
     annotate(tmp_path / "model", state)
 
 
-@pytest.mark.parametrize("listener", [False, True])
+@pytest.mark.parametrize("listener", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_any_layer_of_torch(listener: bool, tmp_path: Path) -> None:
     exec(WRAPPED, {})
     encoder = {"@architectures": "test.Wrapped.v1", "embed": ENCODER, "width": 32}

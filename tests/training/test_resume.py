@@ -108,7 +108,9 @@ def run(path: Path, *, resume: bool = False, kill_after: int = -1) -> dict[str, 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-@pytest.mark.parametrize(("name", "kills"), [("cpu.cfg", [6, 7]), ("accurate.cfg", [11])])
+@pytest.mark.parametrize(
+    ("name", "kills"), [("cpu.cfg", [6, 7]), pytest.param("accurate.cfg", [11], marks=pytest.mark.slow)]
+)
 def test_killed_and_resumed_is_the_same_as_not_stopped(name: str, kills: list[int], tmp_path: Path) -> None:
     """Its own order of docs, dropout, dropped rare words and swapped entities: all go on as they would have."""
     write_docs(tmp_path / "docs.spacy")

@@ -89,6 +89,9 @@ class TransformerShim(PyTorchShim):
                 f"transformer {name!r}: its tokenizer {type(tokenizer).__name__} has no fast version (tokenizer.json), "
                 "which is needed here; convert it with transformers, or use another model"
             )
+        # Some tokenizers pad each text to a fixed length. That is left to the batches, which know what they need.
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.backend_tokenizer.no_truncation()
         self._set(transformer, tokenizer.backend_tokenizer.to_str(), read_special(tokenizer), read_length(tokenizer))
 
     def _set(self, transformer: Any, tokenizer: str, special: SpecialPieces, max_length: int) -> None:
@@ -96,10 +99,7 @@ class TransformerShim(PyTorchShim):
         if getattr(transformer, "pooler", None) is not None:
             transformer.pooler = None
         self.special = special
-        cutter = Tokenizer.from_str(tokenizer)
-        cutter.no_truncation()
-        cutter.no_padding()
-        self.pieces = PieceTable(cutter)
+        self.pieces = PieceTable(Tokenizer.from_str(tokenizer))
         self._model = WordTransformer(transformer, **self.settings).to(get_torch_default_device())
         self._named = dict(self._model.named_parameters())
         positions = getattr(transformer.config, "max_position_embeddings", None) or max_length
@@ -283,7 +283,7 @@ def read_tensors(weights: bytes, *, device: Any) -> dict[str, torch.Tensor]:
 
 
 def read_special(tokenizer: Any) -> SpecialPieces:
-    """Find the special pieces that the tokenizer puts around a text, such as [CLS] and [SEP]."""
+    """Find the special pieces that the tokenizer, which must not pad, puts around a text, such as [CLS] and [SEP]."""
     encoding = tokenizer.backend_tokenizer.encode("a")
     start, stop = encoding.special_tokens_mask.index(0), len(encoding) - encoding.special_tokens_mask[::-1].index(0)
     pad = tokenizer.pad_token_id

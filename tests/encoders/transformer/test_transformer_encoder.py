@@ -12,6 +12,7 @@ from typing import Any
 import numpy
 import pytest
 import spacy
+import srsly
 from numpy.testing import assert_allclose, assert_array_equal
 from pipelines import JOINT, assert_learns, make_examples
 from spacy.tokens import Doc
@@ -83,6 +84,20 @@ def test_vectors_equal_hugging_face_for_one_doc_at_a_time(bert: str, pooling: st
         expected = word_vectors(bert, doc, pooling) if len(doc) else numpy.zeros((0, 16))
         assert_allclose(vectors, expected, atol=1e-5)
         assert_allclose(trained, expected, atol=1e-5)
+
+
+def test_a_tokenizer_that_pads_and_truncates_adds_and_loses_nothing(bert: str, tmp_path: Path) -> None:
+    """As that of sentence-transformers/all-MiniLM-L6-v2 does: each text has 128 pieces."""
+    name = write_bert(tmp_path)
+    settings = srsly.read_json(tmp_path / "tokenizer.json")
+    settings["padding"] = {"strategy": {"Fixed": 24}, "direction": "Right", "pad_to_multiple_of": None}
+    settings["padding"] |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"}
+    settings["truncation"] = {"max_length": 4, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}
+    srsly.write_json(tmp_path / "tokenizer.json", settings)
+    encoder, plain = make_encoder(name), make_encoder(bert)
+    assert encoder.shims[0].special == plain.shims[0].special
+    for vectors, expected in zip(encoder.predict(make_docs()), plain.predict(make_docs()), strict=True):
+        assert_allclose(vectors, expected, atol=1e-6)
 
 
 DISTILBERT = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "dropout": 0.0, "attention_dropout": 0.0}

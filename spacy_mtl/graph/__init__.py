@@ -1,0 +1,1 @@
+"""A knowledge graph from the relations that a pipeline finds in texts."""

@@ -1,0 +1,158 @@
+"""From scores to trees: the best head of each word where these form a tree, else the best tree."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from thinc.util import to_numpy
+
+from ...layers.ragged_rows import first_rows, row_ranges
+from ...layers.softmax import log_softmax
+from ...protocols.arrays import BoolsT, FloatsT, IntsT
+from .arc_scores import ArcScores, score_arcs, score_labels
+from .projective_tree import best_projective_tree, is_projective
+from .sentence_pieces import (
+    Bucket,
+    DocTokens,
+    Pieces,
+    attach_spaces,
+    buckets,
+    cut_pieces,
+    joined_starts,
+    read_tokens,
+)
+from .spanning_tree import ROOT, are_trees, best_tree
+
+# label of white space that is attached to a word
+SPACE = -1
+
+
+@dataclass
+class Parses:
+    """Decoded trees of a batch.
+
+    heads (IntsT): The head of each token as its row in the batch, (n_tokens,); a root is its own.
+    labels (IntsT): The index of each token's label, (n_tokens,); SPACE for white space.
+    log_probabilities (FloatsT): Log-probability of each token's head and label, (n_tokens,), if asked for.
+    """
+
+    heads: IntsT
+    labels: IntsT
+    log_probabilities: FloatsT
+
+
+class ParseDecoder:
+    """Decodes one batch."""
+
+    def __init__(
+        self,
+        scores: ArcScores,
+        *,
+        projective: bool,
+        max_length: int,
+        root_label: int | None,
+        with_probabilities: bool = False,
+    ) -> None:
+        """scores (ArcScores): The scores.
+        projective (bool): Whether arcs must not cross.
+        max_length (int): Number of words from which a sentence, or a doc without sentences, is cut.
+        root_label (int | None): The label that roots have, and no other words.
+        with_probabilities (bool): Whether to compute log-probabilities.
+        """
+        self.scores = scores
+        self.projective = projective
+        self.max_length = max_length
+        self.root_label = root_label
+        self.with_probabilities = with_probabilities
+        size = len(scores.heads)
+        self.heads = np.arange(size)
+        self.log_probabilities = np.zeros(size)
+
+    def decode(self) -> Parses:
+        """Decode all docs."""
+        tokens = read_tokens(self.scores.docs, self.scores.starts)
+        known = np.repeat(tokens.has_sentences, tokens.lengths)
+        bounded = cut_pieces(tokens.is_space | ~known, tokens.starts, max_length=self.max_length)
+        self._parse(bounded, single_root=True)
+        self._parse_windows(tokens)
+        starts = tokens.starts & (known | np.isin(np.arange(len(known)), first_rows(tokens.lengths)))
+        attach_spaces(self.heads, tokens.is_space, starts)
+        return Parses(self.heads, self._labels(tokens.is_space), self.log_probabilities)
+
+    def _parse(self, pieces: Pieces, *, single_root: bool) -> None:
+        for bucket in buckets(pieces):
+            self._write(bucket, self._solve(bucket, single_root=single_root))
+
+    def _parse_windows(self, tokens: DocTokens) -> None:
+        """Decode docs without sentences, in windows of `max_length` words.
+
+        A window becomes the best forest. Its sentences are the spans that no arc leaves; one with several roots, whose
+        trees cross, is decoded again with one. What may go on behind the window, the last sentence, is left to the
+        next window, which begins with it.
+        """
+        unknown = np.repeat(~tokens.has_sentences, tokens.lengths) & ~tokens.is_space
+        words = np.flatnonzero(unknown)
+        n_words = np.bincount(np.repeat(np.arange(len(tokens.lengths)), tokens.lengths)[words])
+        begins = first_rows(n_words)[n_words > 0]
+        ends = begins + n_words[n_words > 0]
+        while len(begins):
+            lengths = np.minimum(ends - begins, self.max_length)
+            window = Pieces(words[row_ranges(begins, lengths)], lengths)
+            self._parse(window, single_root=False)
+            starts = self._sentences_of(window)
+            at = np.flatnonzero(starts)
+            sentences = Pieces(window.tokens, np.diff(np.append(at, len(starts))))
+            self._make_single_rooted(sentences)
+            last = at[np.searchsorted(at, np.cumsum(lengths)) - 1] - first_rows(lengths)
+            begins = begins + np.where((begins + lengths < ends) & (last > 0), last, lengths)
+            begins, ends = begins[begins < ends], ends[begins < ends]
+
+    def _sentences_of(self, pieces: Pieces) -> BoolsT:
+        """Whether each word begins a span that no arc leaves, (n_words,)."""
+        places = np.full(len(self.heads), -1)
+        places[pieces.tokens] = np.arange(len(pieces.tokens))
+        starts = np.ones(len(pieces.tokens), dtype=bool)
+        return joined_starts(starts, np.arange(len(starts)), places[self.heads[pieces.tokens]])
+
+    def _make_single_rooted(self, sentences: Pieces) -> None:
+        is_root = self.heads[sentences.tokens] == sentences.tokens
+        firsts = first_rows(sentences.lengths)
+        several = np.flatnonzero(np.add.reduceat(is_root.astype(int), firsts) > 1)
+        rows = row_ranges(firsts[several], sentences.lengths[several])
+        self._parse(Pieces(sentences.tokens[rows], sentences.lengths[several]), single_root=True)
+
+    def _solve(self, bucket: Bucket, *, single_root: bool) -> IntsT:
+        """Find the column of the head of each word, (n_pieces, n_words)."""
+        arcs: FloatsT = to_numpy(score_arcs(self.scores, bucket)[0])
+        columns = arcs.argmax(axis=2)
+        good = are_trees(columns, bucket.lengths, single_root=single_root)
+        best = best_projective_tree if self.projective else best_tree
+        for row, length in enumerate(bucket.lengths.tolist()):
+            if not good[row] or (self.projective and not is_projective(columns[row, :length])):
+                own = arcs[row, :length, : length + 1].astype("d")
+                columns[row, :length] = best(own, single_root=single_root)
+        if self.with_probabilities:
+            inside = bucket.inside
+            table = log_softmax(arcs[inside].astype("d"))
+            self.log_probabilities[bucket.tokens[inside]] = table[np.arange(len(table)), columns[inside]]
+        return columns
+
+    def _write(self, bucket: Bucket, columns: IntsT) -> None:
+        """Write the heads of the words of a bucket."""
+        inside = bucket.inside
+        heads = np.take_along_axis(bucket.tokens, (columns - 1).clip(min=0), axis=1)
+        self.heads[bucket.tokens[inside]] = np.where(columns == ROOT, bucket.tokens, heads)[inside]
+
+    def _labels(self, is_space: BoolsT) -> IntsT:
+        """Find the best label of each word, given its head."""
+        labels = np.full(len(self.heads), SPACE)
+        words = np.flatnonzero(~is_space)
+        heads = self.heads[words]
+        at_root = heads == words
+        logits: FloatsT = to_numpy(score_labels(self.scores, words, np.where(at_root, -1, heads))[0])
+        if self.root_label is not None and logits.shape[1] > 1:
+            logits[~at_root, self.root_label] = -np.inf
+            logits[at_root] = np.where(np.arange(logits.shape[1]) == self.root_label, 0.0, -np.inf)
+        labels[words] = logits.argmax(axis=1) if len(words) else SPACE
+        if self.with_probabilities:
+            self.log_probabilities[words] += log_softmax(logits.astype("d"))[np.arange(len(words)), labels[words]]
+        return labels

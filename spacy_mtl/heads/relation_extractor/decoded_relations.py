@@ -1,0 +1,46 @@
+"""The relations decoded from a batch, and how they are written to docs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spacy.tokens import Doc, Span
+
+from ...protocols.arrays import FloatsT, IntsT
+from ...protocols.head import FoundSpans
+from ...relation import Relation, set_relations
+
+
+@dataclass
+class FoundRelations:
+    """Decoded relations of a batch, in the order of the docs. Arrays (n_relations,).
+
+    entities (FoundSpans): The entities that they are between.
+    heads, tails (IntsT): Indices of the arguments.
+    labels (IntsT): Index of the label in `names`.
+    scores (FloatsT): Its probability.
+    names (tuple[str, ...]): The labels.
+    """
+
+    entities: FoundSpans
+    heads: IntsT
+    tails: IntsT
+    labels: IntsT
+    scores: FloatsT
+    names: tuple[str, ...]
+
+    def write(self, docs: Sequence[Doc], key: str) -> None:
+        """Write the relations of each doc to `doc.spans[key]`."""
+        found: list[list[Relation]] = [[] for _ in docs]
+        entities = self.entities
+        places = list(zip(entities.docs.tolist(), entities.starts.tolist(), entities.ends.tolist(), strict=True))
+        types = [entities.names[label] for label in entities.labels.tolist()]
+
+        def span(index: int) -> Span:
+            doc, start, end = places[index]
+            return Span(docs[doc], start, end, label=types[index])
+
+        columns = (self.heads, self.tails, self.labels, self.scores)
+        for head, tail, label, score in zip(*(column.tolist() for column in columns), strict=True):
+            found[places[head][0]].append(Relation(span(head), span(tail), self.names[label], score))
+        for doc, own in zip(docs, found, strict=True):
+            set_relations(doc, own, key)

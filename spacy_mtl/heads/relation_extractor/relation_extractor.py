@@ -1,0 +1,584 @@
+"""Directed, labelled relations between entities, written to a span group."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+from spacy.util import logger
+from thinc.types import Floats2d
+from thinc.util import get_array_module, to_numpy
+
+from ...gold import snippet
+from ...gold_relations import aligned_relations, describe, find_mistake, gold_entities, labels_of, read_relations
+from ...layers.linear import grow_output
+from ...layers.old_labels import old_scores, with_new_labels
+from ...layers.softmax import log_softmax, sigmoid, softmax, softplus
+from ...metrics.prf_counts import as_flag
+from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
+from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
+from ...protocols.decisions import Decisions
+from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT
+from ...relation import RELATIONS, UNKNOWN, Relation, relations, set_relations
+from .candidate_pairs import Pairs, find_pairs
+from .decoded_relations import FoundRelations
+from .entity_source import gold_spans, mixed, spans_of
+from .gold_rows import gold_rows
+from .lookup_table import grown_table
+from .pair_network import RelationScores, n_outputs, pair_network
+from .type_constraints import TypesT, allowed_labels, read_types
+
+TOO_MANY_PAIRS = (
+    "head '%s': doc %s has %d more pairs of entities than max_pairs = %d, and those with the most entities between "
+    "them are left out; this is said once. Split the doc, set max_distance, or raise max_pairs"
+)
+
+
+def make_relation_extractor_v1(
+    depends_on: str | None = None,
+    entities_key: str | None = None,
+    key: str = RELATIONS,
+    exclusive: bool = False,
+    threshold: float = 0.5,
+    symmetric: list[str] = [],  # noqa: B006  (a config needs a plain default; it is only read)
+    types: Literal["seen"] | dict[str, Any] | None = "seen",
+    max_distance: int | None = None,
+    max_pairs: int = 5000,
+    found_entities: float = 0.0,
+    width: int = 96,
+) -> "RelationExtractor":
+    """Build a relation extractor: directed, labelled relations between two entities of a doc, written to a span group.
+
+    The group `doc.spans["relations"]` has the arguments in pairs [head0, tail0, head1, tail1, …], and in its `attrs`
+    one of the "labels" and "scores" for each pair; `spacy_mtl.relations(doc)` reads it. Gold is read from the same
+    group: a doc without the group is missing gold, an empty group says that there are no relations, and the label ""
+    that it is not known how these two are related. The loss is the cross-entropy of all candidate pairs in both
+    directions, in nats per token, so that it adds up with that of the entities. Main score: `f`, the micro F1 of
+    relations whose arguments, with their types, and label are right; those of entities that were not found are missed.
+    Also `p`, `r`, `macro_f` and `f_per_type`, the same without the types as `boundaries_f` and so on.
+
+    depends_on (str | None): Name of the head of the same component that finds the entities. None takes those that an
+        earlier component has set.
+    entities_key (str | None): The entities are in `doc.spans[entities_key]` instead of `doc.ents`: the gold ones, and
+        without `depends_on` also those to relate.
+    key (str): The span group of the relations.
+    exclusive (bool): Allow one label for each directed pair (softmax). False allows any number (sigmoid).
+    threshold (float): Probability from which a relation counts as found. Only used if labels are not exclusive.
+    symmetric (list[str]): Labels that hold in both directions, such as `married_to`. Found ones are written once, in
+        the order of the text.
+    types (str | dict[str, list[list[str]]] | None): Which types of head and tail each label can have: `"seen"` for
+        those of training, or pairs by label, `{"works_for": [["PER", "ORG"]]}`, where a label that is not named can
+        have all; null for all.
+    max_distance (int | None): Maximum number of tokens between two entities that can be related; null for any.
+    max_pairs (int): Maximum number of pairs of entities of a doc. Beyond that, pairs with many other entities between
+        them are left out, with a warning.
+    found_entities (float): Share of the training docs, from 0 to 1, for which the entities that are found now are
+        candidates too, so that the head learns to survive wrong ones.
+    width (int): Width of the hidden layers.
+    """
+    check_settings(threshold=threshold, max_distance=max_distance, max_pairs=max_pairs, found_entities=found_entities)
+    attrs: dict[str, Any] = {"labels": [], "types": [], "seen": [], "n_extra": int(exclusive)}
+    return RelationExtractor(
+        pair_network(width, attrs),
+        depends_on=depends_on,
+        entities_key=entities_key,
+        key=key,
+        exclusive=exclusive,
+        threshold=threshold,
+        symmetric=symmetric,
+        types=types,
+        max_distance=max_distance,
+        max_pairs=max_pairs,
+        found_entities=found_entities,
+    )
+
+
+def check_settings(
+    *, threshold: float = 0.5, max_distance: int | None = None, max_pairs: int = 1, found_entities: float = 0.0
+) -> None:
+    """Raise a ValueError for a setting that has no meaning."""
+    for name, value in (("threshold", threshold), ("found_entities", found_entities)):
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"RelationExtractor: {name} is {value}; it must be from 0 to 1")
+    if max_distance is not None and max_distance < 0:
+        raise ValueError(
+            f"RelationExtractor: max_distance is {max_distance}, expected a number of tokens, or null for any distance"
+        )
+    if max_pairs < 1:
+        raise ValueError(f"RelationExtractor: max_pairs is {max_pairs}; it must be at least 1")
+
+
+class RelationExtractor:
+    """Head that relates the entities of a doc. The loss is computed per token.
+
+    In training the candidates are the gold entities of docs with gold relations. Relations that no candidate pair
+    stands for are not learned and count as missed: an entity related to itself, one that is farther than
+    `max_distance`, or one whose tokens the pipeline's tokenizer divides otherwise.
+    """
+
+    main_score = "f"
+    standard_scores: Mapping[str, str] = {}
+    overlap_fix = "give one of them a key of its own"
+
+    def __init__(
+        self,
+        model: HeadModelT,
+        *,
+        depends_on: str | None,
+        entities_key: str | None,
+        key: str,
+        exclusive: bool,
+        threshold: float,
+        symmetric: Sequence[str],
+        types: TypesT,
+        max_distance: int | None,
+        max_pairs: int,
+        found_entities: float,
+    ) -> None:
+        self.name = "relation_extractor"
+        self.model = model
+        self.depends_on = () if depends_on is None else (depends_on,)
+        self.entities_key = entities_key
+        self.key = key
+        self.exclusive = exclusive
+        self.threshold = threshold
+        self.symmetric = tuple(symmetric)
+        self.types = types
+        self.given_types = read_types(types)
+        self.max_distance = max_distance
+        self.max_pairs = max_pairs
+        self.found_entities = found_entities
+        self._finder: FindsSpans | None = None
+        self._said = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of relations."""
+        return tuple(self.model.attrs["labels"])
+
+    @property
+    def gold_attributes(self) -> tuple[str, ...]:
+        """The span group of the relations."""
+        return tuple(self.writes)
+
+    @property
+    def writes(self) -> dict[str, str]:
+        """The span group of the relations."""
+        return {f"doc.spans[{self.key!r}]": ""}
+
+    def connect(self, heads: Mapping[str, Head]) -> None:
+        """Remember the head that finds the entities. Raise a ValueError if it finds no spans."""
+        for name in self.depends_on:
+            finder = heads[name]
+            if not isinstance(finder, FindsSpans):
+                raise ValueError(
+                    f"head {self.name!r}: depends_on names {name!r}, but a {type(finder).__name__} finds no entities; "
+                    "name an entity recognizer, or leave depends_on out to relate the entities of an earlier component"
+                )
+            self._finder = finder
+
+    def add_label(self, label: str) -> int:
+        """Add a label. If the network already has its shape, it grows, and the new weights are zero."""
+        if label in self.labels:
+            return 0
+        self.model.attrs["labels"] = [*self.labels, label]
+        bias = self.model.get_ref("type_bias")
+        if bias.has_param("E"):
+            grow_output(self.model, n_outputs(self.model))
+            self.model.replace_node(bias, grown_table(bias, n_outputs(self.model)))
+        return 1
+
+    def collect_labels(self, examples: Iterable[Example]) -> None:
+        """Collect all labels of the gold relations, in alphabetical order."""
+        labels: set[str] = set()
+        for eg in examples:
+            self._check(eg)
+            labels.update(labels_of(eg.reference, self.key))
+        self.model.attrs["labels"] = sorted(labels)
+
+    def fit_gold(self, examples: Sequence[Example]) -> None:
+        """Collect the types of the gold entities, and which label has which types."""
+        types: set[str] = set()
+        for eg in examples:
+            types.update(ent.label_ for ent in gold_entities(eg.reference, self.entities_key))
+            for relation in read_relations(eg.reference, self.key, self.entities_key) or ():
+                types.update((relation.head.type, relation.tail.type))
+        self.model.attrs["types"] = sorted(types)
+        self.model.attrs["seen"] = []
+        self._see(eg.reference for eg in examples)
+
+    def gold_labels(self, doc: Doc) -> set[str]:
+        """Get the labels of the gold relations."""
+        return set(labels_of(doc, self.key))
+
+    def count_gold(self, doc: Doc, counts: Counter[str]) -> int:
+        """Count the relations by label. A token of an annotated doc is one unit."""
+        counts.update(labels_of(doc, self.key))
+        return len(doc)
+
+    def absent_labels(self, doc: Doc) -> set[str] | None:
+        """Every label that the doc has no relation of, if all that hold are known."""
+        return set() if any(relation.label == UNKNOWN for relation in relations(doc, self.key)) else None
+
+    def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
+        """Rename labels, and the types of arguments. A dropped label becomes the unknown label "", so that nothing is
+        learned of this pair, since there was something.
+        """
+        if self.key not in source.spans:
+            return
+
+        def argument(span: Span) -> Span:
+            return Span(target, span.start, span.end, label=mapping.get(span.label_, span.label_) or span.label_)
+
+        renamed = []
+        for one in relations(source, self.key):
+            label = mapping.get(one.label, one.label)
+            renamed.append(Relation(argument(one.head), argument(one.tail), UNKNOWN if label is None else label))
+        set_relations(target, renamed, self.key, with_scores=False)
+
+    def has_gold(self, example: Example) -> bool:
+        """Check whether the doc has the span group."""
+        return self.key in example.reference.spans
+
+    def find_mistake(self, example: Example) -> str | None:
+        """Say what is wrong with the doc's relations, such as an argument that is no entity."""
+        try:
+            self._check(example)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def check_gold(self, examples: Sequence[Example]) -> None:
+        """Raise a ValueError for the first wrong gold relation, and for settings that name unknown labels. Log a
+        warning for relations that no pair of entities stands for.
+        """
+        named = {"symmetric": self.symmetric, "types": [label for label, *_ in self.given_types or ()]}
+        for setting, labels in named.items():
+            unknown = sorted(set(labels) - set(self.labels))
+            if unknown:
+                raise ValueError(
+                    f"head {self.name!r}: {setting} names {unknown}, but the labels are {list(self.labels)}; correct "
+                    "the names, or leave them out"
+                )
+        for eg in examples:
+            self._check(eg)
+        self._warn_of_lost(examples)
+
+    def prepare(
+        self, docs: Sequence[Doc], examples: Sequence[Example] | None, found: Mapping[str, AnnotationsT]
+    ) -> Pairs:
+        """Find the candidate pairs: of gold entities in training, for some docs with those that are found now, and of
+        the found ones in prediction.
+        """
+        if examples is None:
+            return self._pairs(docs, self._found_entities(docs, found))
+        for eg in examples:
+            self._check(eg)
+        self._see(eg.reference for eg in examples)
+        entities = gold_spans(examples, self.key, self.entities_key)
+        if self.found_entities:
+            annotated = [doc for doc, eg in enumerate(examples) if self.has_gold(eg)]
+            drawn = np.random.random(len(annotated)) < self.found_entities
+            chosen = [doc for doc, flag in zip(annotated, drawn.tolist(), strict=True) if flag]
+            if chosen:
+                entities = mixed(entities, self._found_entities(docs, found), chosen)
+        return self._pairs(docs, entities)
+
+    def get_loss(self, examples: Sequence[Example], scores: RelationScores) -> tuple[float, RelationScores | None]:
+        """Cross-entropy in nats of the labels of each candidate pair in both directions: of the one label or none if
+        labels are exclusive, else the sum of the labels' binary ones. Labels that the types rule out are left out.
+        """
+        pairs = scores.pairs
+        gold = self._gold(examples, pairs)
+        if np.isnan(gold).all():
+            return 0.0, None
+        logits = self._mutual(to_numpy(scores.logits).astype("d"))
+        losses, d_logits = self._losses(gold, logits, self._allowed(pairs))
+        n_units = int(pairs.lengths.sum())
+        xp = get_array_module(scores.logits)
+        d_scores = xp.asarray(self._mutual(d_logits / n_units).astype("float32"))
+        return losses / n_units, RelationScores(d_scores, pairs)
+
+    def get_teacher_loss(self, teacher: RelationScores, scores: RelationScores) -> tuple[float, RelationScores]:
+        """Cross-entropy against the teacher's probabilities of the same pairs, over the labels that the teacher has."""
+        target = self._probabilities(self._mutual(teacher.logits))
+        old = self._mutual(old_scores(scores.logits, teacher.logits))
+        if self.exclusive:
+            loss = -(target * log_softmax(old)).sum(dtype="d")
+        else:
+            loss = (softplus(old) - target * old).sum(dtype="d")
+        n_units = max(int(scores.pairs.lengths.sum()), 1)
+        d_old = self._mutual((self._probabilities(old) - target) / n_units)
+        return float(loss) / n_units, RelationScores(with_new_labels(d_old, scores.logits), scores.pairs)
+
+    def decode(self, docs: Sequence[Doc], scores: RelationScores) -> FoundRelations:
+        """The relations that are likely enough, or the likeliest of each directed pair if labels are exclusive."""
+        pairs = scores.pairs
+        probabilities, holds = self._decided(scores)
+        rows, labels = np.nonzero(holds)
+        return FoundRelations(
+            pairs.entities, pairs.heads[rows], pairs.tails[rows], labels, probabilities[rows, labels], self.labels
+        )
+
+    def set_annotations(self, docs: Sequence[Doc], annotations: FoundRelations) -> None:
+        """Write the relations, in the place of those that a doc has."""
+        annotations.write(docs, self.key)
+
+    def verdicts(self, examples: Sequence[Example]) -> RelationVerdicts:
+        """Compare the predicted relations with the gold ones."""
+        return judge_relations(
+            examples, self._found, key=self.key, spans_key=self.entities_key, symmetric=self.symmetric
+        )
+
+    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """Count true positives, false positives and false negatives in each doc, see `RelationVerdicts`."""
+        return self.verdicts(examples).counts
+
+    def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Strict micro F1."""
+        return main_score_of_relations(counts)
+
+    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """Precision, recall, micro and macro F1 of the relations, in all and by label: strict, with the boundaries and
+        types of both arguments, and of boundaries alone.
+        """
+        return self.verdicts(examples).scores()
+
+    def is_correct(self, example: Example) -> bool | None:
+        """Whether the predicted relations are the gold ones."""
+        return as_flag(self.verdicts([example]).correct[0])
+
+    def decisions(self, examples: Sequence[Example]) -> Decisions:
+        """The gold relations and the predicted ones, each from the first token of its arguments to their last."""
+        return self.verdicts(examples).decisions()
+
+    @property
+    def learns_from(self) -> frozenset[str]:
+        """The span group of the relations."""
+        return frozenset(self.writes)
+
+    def confidence(self, docs: Sequence[Doc], scores: RelationScores) -> NDArray[np.float64]:
+        """Get the probability of the least certain decision about a pair of each doc; 1 for a doc without pairs."""
+        probabilities, holds = self._decided(scores, in_text_order=False)
+        if self.exclusive:
+            sure = np.where(holds, probabilities, 0.0).max(axis=1, initial=0.0)
+            sure = np.where(holds.any(axis=1), sure, 1.0 - probabilities.sum(axis=1))
+        else:
+            sure = np.where(holds, probabilities, 1.0 - probabilities).min(axis=1, initial=1.0)
+        least = np.ones(len(docs))
+        np.minimum.at(least, np.repeat(scores.pairs.entities.docs[scores.pairs.first], 2), sure)
+        return least
+
+    def with_threshold(self, threshold: float) -> "RelationExtractor":
+        """Copy the head with another threshold, which counts where relations with a lower probability were not written
+        before. The copy shares the network.
+        """
+        check_settings(threshold=threshold)
+        changed = copy(self)
+        changed.threshold = threshold
+        return changed
+
+    def same_annotation(self, one: Doc, other: Doc) -> bool:
+        """Check whether the same relations were found in both docs."""
+        mine, theirs = (
+            {
+                (*((span.start, span.end, span.label_) for span in (found.head, found.tail)), found.label)
+                for found in self._found(doc)
+            }
+            for doc in (one, other)
+        )
+        return mine == theirs
+
+    def copy_annotation(self, source: Doc, target: Doc) -> None:
+        """Copy the relations, without their probabilities."""
+
+        def argument(span: Span) -> Span:
+            return Span(target, span.start, span.end, label=span.label_)
+
+        copied = [Relation(argument(one.head), argument(one.tail), one.label) for one in self._found(source)]
+        set_relations(target, copied, self.key, with_scores=False)
+
+    def _found(self, doc: Doc) -> list[Relation]:
+        """The predicted relations."""
+        return relations(doc, self.key)
+
+    def _found_entities(self, docs: Sequence[Doc], found: Mapping[str, AnnotationsT]) -> FoundSpans:
+        """The entities that the other head, or an earlier component, has found."""
+        if not self.depends_on:
+            return spans_of(docs, self.entities_key)
+        assert self._finder is not None
+        return self._finder.found_spans(found[self.depends_on[0]])
+
+    def _pairs(self, docs: Sequence[Doc], entities: FoundSpans) -> Pairs:
+        """The pairs of entities that any label can hold between."""
+        pairs = find_pairs(
+            entities,
+            [len(doc) for doc in docs],
+            self.model.attrs["types"],
+            max_distance=self.max_distance,
+            max_pairs=self.max_pairs,
+        )
+        self._warn_of_many(docs, pairs)
+        possible: ArrayT = self._table().any(axis=2)
+        first, second = pairs.types[pairs.first], pairs.types[pairs.second]
+        return pairs.only(possible[first, second] | possible[second, first])
+
+    def _see(self, docs: Iterable[Doc]) -> None:
+        """Note which label has which types, for constraints seen in training. Seeing a doc again changes nothing."""
+        if self.types != "seen":
+            return
+        seen = {tuple(triple) for triple in self.model.attrs["seen"]}
+        size = len(seen)
+        for doc in docs:
+            for head, tail, label in read_relations(doc, self.key, self.entities_key) or ():
+                seen.add((label, head.type, tail.type))
+        if len(seen) > size:
+            self.model.attrs["seen"] = sorted(map(list, seen))
+
+    def _table(self) -> BoolsT:
+        """What is possible: (n_types + 1, n_types + 1, n_labels), by type of the head, of the tail, and label."""
+        triples: Any = self.model.attrs["seen"] if self.given_types is None else self.given_types
+        closed = self.labels if self.types == "seen" else [label for label, *_ in self.given_types or ()]
+        return allowed_labels(triples, self.model.attrs["types"], self.labels, symmetric=self.symmetric, closed=closed)
+
+    def _allowed(self, pairs: Pairs) -> BoolsT:
+        """Which labels each directed pair can have, (2 * n_pairs, n_labels)."""
+        allowed: BoolsT = self._table()[pairs.types[pairs.heads], pairs.types[pairs.tails]]
+        return allowed
+
+    def _gold(self, examples: Sequence[Example], pairs: Pairs) -> FloatsT:
+        """The gold labels of each directed pair, (2 * n_pairs, n_labels): 1, 0, or NaN where they are missing."""
+        gold = [aligned_relations(eg, self.key, self.entities_key) for eg in examples]
+        known = {*self.labels, UNKNOWN}
+        for eg, found in zip(examples, gold, strict=True):
+            for label in (relation.label for relation in found or () if relation.label not in known):
+                raise ValueError(
+                    f"head {self.name!r}: label {label!r} in doc {snippet(eg.reference.text)} was not seen at "
+                    f"initialisation; add it with add_label({label!r}, head={self.name!r}), or initialise with "
+                    "examples or labels that have it"
+                )
+        return gold_rows(gold, pairs, self.labels, self.symmetric)
+
+    def _mutual(self, values: Floats2d) -> Floats2d:
+        """Average the two directions of symmetric labels, (2 * n_pairs, n_outputs). It is its own backprop."""
+        n_known = values.shape[1] - self.model.attrs["n_extra"]
+        columns = [self.labels.index(label) for label in self.symmetric]
+        columns = [column + self.model.attrs["n_extra"] for column in columns if column < n_known]
+        if not columns:
+            return values
+        averaged: ArrayT = values.copy()
+        both = 0.5 * (averaged[::2, columns] + averaged[1::2, columns])
+        averaged[::2, columns] = averaged[1::2, columns] = both
+        return averaged
+
+    def _losses(self, gold: ArrayT, logits: ArrayT, allowed: BoolsT) -> tuple[float, ArrayT]:
+        """The sum of the losses, and its gradient. All in numpy.
+
+        gold (FloatsT): (n_rows, n_labels): 1, 0, or NaN where it is missing.
+        logits (FloatsT): (n_rows, n_outputs).
+        allowed (BoolsT): (n_rows, n_labels).
+        """
+        known = ~np.isnan(gold)
+        target = np.where(known, gold, 0.0)
+        if not self.exclusive:
+            factor = known & (allowed | (target > 0))
+            loss = (softplus(logits) - target * logits) * factor
+            return float(loss.sum()), (sigmoid(logits) - target) * factor
+        possible = np.hstack([np.ones((len(gold), 1), dtype=bool), allowed | (target > 0)])
+        masked = np.where(possible, logits, -np.inf)
+        whole = np.hstack([1.0 - target.sum(axis=1, keepdims=True), target])
+        log_probabilities = np.where(possible, log_softmax(masked), 0.0)
+        rows = known.all(axis=1)[:, None]
+        return -float((whole * log_probabilities * rows).sum()), (softmax(masked) - whole) * rows
+
+    def _probabilities(self, logits: ArrayT) -> ArrayT:
+        return softmax(logits) if self.exclusive else sigmoid(logits)
+
+    def _decided(self, scores: RelationScores, *, in_text_order: bool = True) -> tuple[NDArray[np.float64], BoolsT]:
+        """The probability of each label of each directed pair, and whether it is found, (2 * n_pairs, n_labels) each.
+
+        in_text_order (bool): Find symmetric labels in the order of the text only.
+        """
+        logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
+        allowed = self._allowed(scores.pairs)
+        if self.exclusive:
+            none = np.ones((len(logits), 1), dtype=bool)
+            probabilities = softmax(np.where(np.hstack([none, allowed]), logits, -np.inf))
+            best = probabilities.argmax(axis=1) if len(logits) else np.zeros(0, dtype="int64")
+            probabilities = probabilities[:, 1:]
+            holds = best[:, None] == np.arange(1, len(self.labels) + 1)
+        else:
+            probabilities = sigmoid(logits) * allowed
+            holds = (probabilities >= self.threshold) & allowed
+        columns = [self.labels.index(label) for label in self.symmetric]
+        if in_text_order and columns:
+            holds[::2, columns] |= holds[1::2, columns]
+            holds[1::2, columns] = False
+        return probabilities, holds
+
+    def _check(self, example: Example) -> None:
+        """Raise a ValueError for gold that can't be learned from."""
+        doc = example.reference
+        if self.key not in doc.spans:
+            return
+        mistake = find_mistake(doc, self.key, self.entities_key) or (self._find_rival(doc) if self.exclusive else None)
+        if mistake is not None:
+            raise ValueError(f"head {self.name!r}: {mistake}")
+
+    def _find_rival(self, doc: Doc) -> str | None:
+        """Say which pair has two labels."""
+        labels: dict[Any, str] = {}
+        for head, tail, label in read_relations(doc, self.key, self.entities_key) or ():
+            places = sorted((head, tail)) if label in self.symmetric else (head, tail)
+            other = labels.setdefault(tuple(places), label)
+            if other != label:
+                return (
+                    f"doc {snippet(doc.text)}: {doc[head.start : head.end].text!r} and "
+                    f"{doc[tail.start : tail.end].text!r} are related by {other!r} and {label!r}, but labels are "
+                    "exclusive; leave one out, or set exclusive = false"
+                )
+        return None
+
+    def _warn_of_many(self, docs: Sequence[Doc], pairs: Pairs) -> None:
+        """Say once that pairs of a doc are left out."""
+        if not self._said and pairs.left_out.any():
+            self._said = True
+            index = int(np.flatnonzero(pairs.left_out)[0])
+            logger.warning(
+                TOO_MANY_PAIRS, self.name, snippet(docs[index].text), int(pairs.left_out[index]), self.max_pairs
+            )
+
+    def _warn_of_lost(self, examples: Sequence[Example]) -> None:
+        """Say how many gold relations no candidate pair stands for."""
+        total, lost = 0, 0
+        first = ""
+        for eg in examples:
+            found = relations(eg.reference, self.key)
+            for one in found:
+                total += 1
+                reason = self._why_lost(one)
+                if reason:
+                    lost += 1
+                    first = first or f"{describe(one)} in doc {snippet(eg.reference.text)}, {reason}"
+        if lost:
+            logger.warning(
+                "head '%s': %d of %d gold relations can't be learned or found, and count as missed. The first is %s",
+                self.name,
+                lost,
+                total,
+                first,
+            )
+
+    def _why_lost(self, relation: Relation) -> str:
+        """The reason why no pair stands for a gold relation; empty if one does."""
+        head, tail = relation.head, relation.tail
+        if (head.start, head.end) == (tail.start, tail.end):
+            return "which relates an entity to itself"
+        between = max(head.start, tail.start) - min(head.end, tail.end)
+        if self.max_distance is not None and between > self.max_distance:
+            return f"with {between} tokens in between, where max_distance is {self.max_distance}"
+        return ""

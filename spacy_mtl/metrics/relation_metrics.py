@@ -1,0 +1,188 @@
+"""Relations against gold: precision, recall and F1, micro and macro, in all and by label.
+
+Strict: a relation is right if the places and types of both arguments and the label are. Boundaries: types don't count.
+A gold relation whose entity was not found is missed.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from ..gold import boundaries
+from ..gold_relations import Argument, GoldRelation, read_relations
+from ..protocols.arrays import IntsT
+from ..protocols.decisions import Decisions, RowT
+from ..relation import UNKNOWN, Relation
+from .prf_counts import FN, FP, TP, CountsByName, CountsT, RowsT, f1, prf_score, where_annotated
+
+SCORE_NAMES = ("p", "r", "f", "macro_f", "f_per_type")
+
+
+@dataclass
+class Tally:
+    """True positives, false positives and false negatives under one way to compare.
+
+    counts (CountsT): (n_docs, 4): 1 if the doc is annotated, then the three.
+    by_label (CountsByName): The same by label.
+    """
+
+    counts: CountsT
+    by_label: CountsByName = field(default_factory=CountsByName)
+
+    def add(self, row: int, gold: set[GoldRelation], predicted: set[GoldRelation]) -> None:
+        """Count a doc."""
+        outcomes = {TP: gold & predicted, FP: predicted - gold, FN: gold - predicted}
+        self.counts[row] = [1, *map(len, outcomes.values())]
+        for outcome, found in outcomes.items():
+            for relation in found:
+                self.by_label.add(row, relation.label, outcome)
+
+    def scores(self, rows: RowsT, prefix: str = "") -> dict[str, Any]:
+        """Compute the scores of some docs, None if none of them is annotated. Macro F1 is the mean over the labels that
+        gold or predictions have.
+        """
+        names = [prefix + name for name in SCORE_NAMES]
+        total = self.counts[slice(None) if rows is None else rows].sum(axis=0)
+        if not total[0]:
+            return dict.fromkeys(names)
+        by_label = {label: score.to_dict() for label, score in self.by_label.total(rows).items()}
+        micro = prf_score(total[1:]).to_dict()
+        macro = float(np.mean([score["f"] for score in by_label.values()])) if by_label else 0.0
+        return dict(zip(names, (micro["p"], micro["r"], micro["f"], macro, by_label), strict=True))
+
+
+@dataclass
+class RelationVerdicts:
+    """What was found in docs, compared with their gold (Protocol `Verdicts`).
+
+    strict, places (Tally): With the types of the arguments, and without.
+    correct (CountsT): (n_docs,): 1.0 if the relations are the gold ones, 0.0 if not, NaN without gold.
+    rows (list[RowT]): The relations, see `Decisions`, each from the first token of its arguments to their last.
+    """
+
+    strict: Tally
+    places: Tally
+    correct: CountsT
+    rows: list[RowT]
+
+    @property
+    def counts(self) -> CountsT:
+        """Annotated, true positives, false positives and false negatives of each doc, (n_docs, 4)."""
+        return self.strict.counts
+
+    def decisions(self) -> Decisions:
+        """The gold relations and the predicted ones."""
+        return Decisions.from_rows("relations", self.rows)
+
+    def scores(self, rows: RowsT = None) -> dict[str, Any]:
+        """Compute the strict scores, and those of boundaries with the prefix `boundaries_`."""
+        return self.strict.scores(rows) | self.places.scores(rows, "boundaries_")
+
+
+def judge_relations(
+    examples: Sequence[Example],
+    found: Callable[[Doc], Sequence[Relation]],
+    *,
+    key: str,
+    spans_key: str | None,
+    symmetric: Iterable[str],
+) -> RelationVerdicts:
+    """Compare predicted relations with gold.
+
+    found (Callable[[Doc], Sequence[Relation]]): The relations that were predicted for a doc.
+    key (str): The span group of the gold relations.
+    spans_key (str | None): The span group of the gold entities; None for `doc.ents`.
+    symmetric (Iterable[str]): Labels that hold in both directions.
+    """
+    strict, places = (Tally(np.zeros((len(examples), 4))) for _ in range(2))
+    correct = np.full(len(examples), np.nan)
+    rows: list[RowT] = []
+    mutual = frozenset(symmetric)
+    for row, eg in enumerate(examples):
+        stored = read_relations(eg.reference, key, spans_key)
+        if stored is None:
+            continue
+        gold, predicted = compared_relations(eg, stored, found(eg.predicted), mutual)
+        strict.add(row, gold, predicted)
+        places.add(row, without_types(gold, mutual), without_types(predicted, mutual))
+        correct[row] = gold == predicted
+        rows += paired_rows(row, gold, predicted, boundaries(eg)[1])
+    return RelationVerdicts(strict, places, correct, rows)
+
+
+def main_score_of_relations(counts: CountsT) -> CountsT:
+    """Compute strict micro F1 from sums of `RelationVerdicts.counts`, (..., 4) -> (...)."""
+    return where_annotated(counts[..., 0], f1(counts[..., 1:]))
+
+
+def compared_relations(
+    example: Example, stored: Sequence[GoldRelation], found: Sequence[Relation], symmetric: Collection[str]
+) -> tuple[set[GoldRelation], set[GoldRelation]]:
+    """The gold and the predicted relations, with boundaries that can be compared. Predictions for pairs of which it is
+    not known how they are related are neither right nor wrong, and left out.
+    """
+    predicted_places, gold_places = boundaries(example)
+    gold = {_moved(relation, gold_places, symmetric) for relation in stored}
+    predicted = {
+        _moved(GoldRelation(_argument(one.head), _argument(one.tail), one.label), predicted_places, symmetric)
+        for one in found
+    }
+    unknown = {frozenset((one.head.place, one.tail.place)) for one in gold if one.label == UNKNOWN}
+    gold = {one for one in gold if one.label != UNKNOWN}
+    if not unknown:
+        return gold, predicted
+    known = {one for one in predicted if one in gold or frozenset((one.head.place, one.tail.place)) not in unknown}
+    return gold, known
+
+
+def without_types(found: Iterable[GoldRelation], symmetric: Collection[str]) -> set[GoldRelation]:
+    """The relations with arguments of no type."""
+    plain = (GoldRelation(one.head._replace(type=""), one.tail._replace(type=""), one.label) for one in found)
+    return {_ordered(one, symmetric) for one in plain}
+
+
+def paired_rows(
+    doc: int, gold: Collection[GoldRelation], predicted: Collection[GoldRelation], places: IntsT
+) -> Iterator[RowT]:
+    """Put gold and predicted labels of the same two arguments side by side, first those that agree.
+
+    places (IntsT): Boundaries of the gold tokens, as the relations' places are counted, (n_tokens + 1,).
+    """
+    labels: dict[tuple[Argument, Argument], tuple[set[str], set[str]]] = {}
+    for side, relations in enumerate((gold, predicted)):
+        for one in relations:
+            labels.setdefault((one.head, one.tail), (set(), set()))[side].add(one.label)
+    for arguments in sorted(labels):
+        expected, found = labels[arguments]
+        start = int(np.searchsorted(places, min(argument.start for argument in arguments), side="right")) - 1
+        end = int(np.searchsorted(places, max(argument.end for argument in arguments), side="left"))
+        for label in sorted(expected & found):
+            yield doc, start, end, label, label
+        for pair in zip_longest(sorted(expected - found), sorted(found - expected)):
+            yield doc, start, end, *pair
+
+
+def _argument(span: Span) -> Argument:
+    return Argument(span.start, span.end, span.label_)
+
+
+def _moved(relation: GoldRelation, places: IntsT, symmetric: Collection[str]) -> GoldRelation:
+    """Count boundaries as `boundaries` does. places: (n_tokens + 1,)."""
+    head, tail = (
+        Argument(int(places[argument.start]), int(places[argument.end]), argument.type)
+        for argument in (relation.head, relation.tail)
+    )
+    return _ordered(GoldRelation(head, tail, relation.label), symmetric)
+
+
+def _ordered(relation: GoldRelation, symmetric: Collection[str]) -> GoldRelation:
+    """Put the arguments of a symmetric label in the order of the text."""
+    if relation.label not in symmetric:
+        return relation
+    first, second = sorted((relation.head, relation.tail))
+    return GoldRelation(first, second, relation.label)

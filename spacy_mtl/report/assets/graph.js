@@ -1,0 +1,146 @@
+"use strict";
+// The drawing of the graph, by Cytoscape.js, and what is shown of the entity or relation that was chosen.
+(() => {
+  const data = JSON.parse(document.getElementById("graph-data").textContent);
+  const canvas = document.getElementById("graph-canvas");
+  const panel = document.getElementById("graph-panel");
+  const search = document.getElementById("graph-search");
+  const label = document.getElementById("graph-label");
+  const touch = matchMedia("(pointer: coarse)").matches;
+  const most = Math.max(...data.nodes.map((node) => node.count), 1);
+
+  // Canvas does not know the colours of the page, so they are read from it, again when the theme changes.
+  const style = () => {
+    const colors = getComputedStyle(document.documentElement);
+    const color = (name) => colors.getPropertyValue(name).trim();
+    const font = getComputedStyle(document.body).fontFamily;
+    return [
+      { selector: "node", style: {
+        "label": "data(name)", "background-color": (node) => color(`--c${node.data("color")}`),
+        "width": (node) => 14 + 18 * Math.sqrt(node.data("count") / most),
+        "height": (node) => 14 + 18 * Math.sqrt(node.data("count") / most),
+        "color": color("--ink"), "font-family": font, "font-size": 11, "text-valign": "bottom", "text-margin-y": 3,
+        "text-outline-color": color("--paper"), "text-outline-width": 2, "text-wrap": "ellipsis", "text-max-width": 120,
+        "min-zoomed-font-size": 6,
+      } },
+      { selector: "edge", style: {
+        "label": "data(label)", "curve-style": "bezier", "target-arrow-shape": "triangle", "arrow-scale": 0.8,
+        "width": (edge) => 1 + Math.log2(edge.data("count")) / 2, "line-color": color("--alone"),
+        "target-arrow-color": color("--alone"), "font-family": font, "font-size": 9, "color": color("--soft"),
+        "text-rotation": "autorotate", "text-outline-color": color("--paper"), "text-outline-width": 2,
+        "min-zoomed-font-size": 7, "loop-direction": "0deg",
+      } },
+      { selector: ".faded", style: { "opacity": 0.15 } },
+      { selector: ".chosen", style: { "border-width": 3, "border-color": color("--accent") } },
+      { selector: "edge.chosen", style: { "line-color": color("--accent"), "target-arrow-color": color("--accent") } },
+    ];
+  };
+
+  // Without chance: the same graph is drawn the same way each time. A spiral is what the layout starts from.
+  const start = (index) => ({ x: 30 * Math.sqrt(index) * Math.cos(2.4 * index), y: 30 * Math.sqrt(index) * Math.sin(2.4 * index) });
+  const cy = cytoscape({
+    container: canvas,
+    elements: [
+      ...data.nodes.map((node, index) => ({ group: "nodes", data: node, position: start(index) })),
+      ...data.edges.map((edge) => ({ group: "edges", data: edge })),
+    ],
+    style: style(), minZoom: 0.1, maxZoom: 4, userZoomingEnabled: touch,
+    layout: {
+      name: "cose", animate: false, randomize: false, fit: true, padding: 30, nodeDimensionsIncludeLabels: true,
+      idealEdgeLength: () => 70, nodeRepulsion: () => 12000, componentSpacing: 50, numIter: 1500,
+    },
+  });
+  canvas.cy = cy;
+
+  const make = (tag, text, parent, kind) => {
+    const node = document.createElement(tag);
+    node.textContent = text;
+    if (kind) node.className = kind;
+    parent.append(node);
+    return node;
+  };
+  const link = (node, parent) => make("button", node.data("name"), parent).addEventListener("click", () => choose(node));
+  const title = (text, note) => {
+    panel.replaceChildren();
+    make("small", ` ${note}`, make("h3", text, panel));
+  };
+  const times = (edge) => `found ${edge.data("count")} ×, confidence ${edge.data("confidence").toFixed(2)}`;
+
+  const list = (edges, node) => {
+    const items = make("ul", "", panel);
+    for (const edge of edges) {
+      const item = make("li", "", items);
+      const [head, tail] = [edge.source(), edge.target()];
+      if (head.same(node)) item.append(head.data("name")); else link(head, item);
+      item.append(" ");
+      make("b", edge.data("label"), item);
+      item.append(" ");
+      if (tail.same(node)) item.append(tail.data("name")); else link(tail, item);
+      make("small", ` ${times(edge)}`, item);
+      for (const sentence of edge.data("sentences")) {
+        const quote = make("blockquote", sentence.text, item);
+        make("small", sentence.source, quote);
+      }
+    }
+  };
+
+  const clear = () => {
+    cy.elements().removeClass("faded chosen");
+    panel.replaceChildren();
+    make("p", "Nothing is chosen.", panel, "note");
+  };
+  const choose = (one) => {
+    clear();
+    const around = one.isNode() ? one.closedNeighborhood() : one.union(one.connectedNodes());
+    cy.elements().not(around).addClass("faded");
+    one.addClass("chosen");
+    if (one.isNode()) {
+      const edges = one.connectedEdges().toArray();
+      title(one.data("name"), [one.data("type"), one.data("kb_id")].filter(Boolean).join(", "));
+      make("p", `${one.data("count")} mentions, ${edges.length} relations in the drawing`, panel, "note");
+      list(edges, one);
+    } else {
+      title(one.data("label"), "");
+      list([one], cy.collection());
+    }
+  };
+  // Relations with other labels, and the entities that have no others, are hidden.
+  const filter = () => {
+    clear();
+    cy.batch(() => {
+      cy.elements().style("display", "element");
+      if (!label.value) return;
+      const kept = cy.edges().filter((edge) => edge.data("label") === label.value);
+      cy.elements().not(kept.union(kept.connectedNodes())).style("display", "none");
+    });
+    cy.fit(cy.elements(":visible"), 30);
+  };
+  const find = () => {
+    const wanted = search.value.trim().toLowerCase();
+    const names = cy.nodes(":visible").filter((node) => node.data("name").toLowerCase().includes(wanted));
+    const exact = names.filter((node) => node.data("name").toLowerCase() === wanted);
+    if (!wanted) return clear();
+    if (names.empty()) {
+      clear();
+      panel.firstChild.textContent = `No entity in the drawing is called “${search.value.trim()}”.`;
+      return;
+    }
+    const found = (exact.empty() ? names : exact)[0];
+    choose(found);
+    cy.animate({ center: { eles: found }, duration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 200 });
+  };
+
+  cy.on("tap", "node, edge", (event) => choose(event.target));
+  cy.on("tap", (event) => event.target === cy && clear());
+  // The wheel scrolls the page until the drawing was clicked.
+  canvas.addEventListener("pointerdown", () => cy.userZoomingEnabled(true));
+  canvas.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && cy.userZoomingEnabled(false));
+  search.addEventListener("change", find);
+  label.addEventListener("change", filter);
+  document.getElementById("graph-tools").addEventListener("submit", (event) => { event.preventDefault(); find(); });
+  document.getElementById("graph-fit").addEventListener("click", () => { clear(); cy.fit(cy.elements(":visible"), 30); });
+  document.querySelectorAll("[data-zoom]").forEach((button) => button.addEventListener("click", () => {
+    cy.zoom({ level: cy.zoom() * Number(button.dataset.zoom), renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+  }));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cy.style(style()));
+})();
