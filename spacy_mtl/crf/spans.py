@@ -1,6 +1,6 @@
 """The spans decoded from a batch, and how they are written to `doc.ents`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ class Spans:
     ends (Ints1d): Index of the token after its last one.
     labels (Ints1d): Index of its label.
     probabilities (Floats1d | None): Probability of exactly this span under the CRF, if it was asked for.
+    rank_types (Callable | None): Computes how much likelier each type is than the span's own, in nats, (n_spans,
+        n_labels), for spans that were decoded.
     """
 
     docs: NDArray[np.int64]
@@ -32,6 +34,7 @@ class Spans:
     ends: NDArray[np.int64]
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64] | None
+    rank_types: Callable[[], NDArray[np.float64]] | None = None
 
     def by_doc(self, docs: Sequence[Doc], label_ids: NDArray[np.uint64]) -> list[list[Span]]:
         """Make spaCy's spans, a list for each doc.

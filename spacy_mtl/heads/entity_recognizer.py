@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +24,7 @@ from ..crf.linear_chain import grown as grown_crf
 from ..crf.path_probability import path_probabilities
 from ..crf.seen_types import SeenTypes
 from ..crf.span_probability import span_probabilities
+from ..crf.span_types import span_type_scores
 from ..crf.spans import Spans, add_strings, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.viterbi import viterbi
@@ -179,6 +182,23 @@ class EntityRecognizer:
         """Get the decoded spans as arrays."""
         return FoundSpans(annotations.docs, annotations.starts, annotations.ends, annotations.labels, self.labels)
 
+    def type_scores(self, annotations: Spans) -> NDArray[np.float64]:
+        """Compute how much likelier each type is than the one that a decoded span has, in nats, (n_spans, n_labels).
+        The classes of docs that it is decoded with (`consistent_with`) are not considered.
+        """
+        assert annotations.rank_types is not None
+        return annotations.rank_types()
+
+    def with_types(self, annotations: Spans, labels: NDArray[np.int64]) -> Spans:
+        """Give decoded spans other types. Their probabilities change as the types' scores do."""
+        changed = annotations.labels != labels
+        if not changed.any():
+            return annotations
+        probabilities = annotations.probabilities
+        if probabilities is not None:
+            probabilities = probabilities * np.exp(self.type_scores(annotations)[np.arange(len(labels)), labels])
+        return replace(annotations, labels=labels, probabilities=probabilities, rank_types=None)
+
     def condition(self, scores: CRFScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], CRFScores]]:
         """The softmax of the emissions at each token, (n_tokens, n_tags); zeros for white space."""
         probabilities = softmax(scores.emissions)
@@ -232,7 +252,8 @@ class EntityRecognizer:
         offsets = np.cumsum([0, *(len(doc) for doc in docs)])
         owners = np.searchsorted(offsets, first_tokens, side="right") - 1
         begins = offsets[owners]
-        return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities)
+        rank_types = partial(span_type_scores, constrained, tags, starts, ends, self.tag_scheme)
+        return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities, rank_types)
 
     def update_constraints(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
         """Record the entity types of each doc with annotated entities. Recording a doc again changes nothing, so all

@@ -4,20 +4,20 @@ Strict: a relation is right if the places and types of both arguments and the la
 A gold relation whose entity was not found is missed.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-from spacy.tokens import Doc, Span
+from spacy.tokens import Span
 from spacy.training import Example
 
 from ..gold import boundaries
 from ..gold_relations import Argument, GoldRelation, read_relations
 from ..protocols.arrays import IntsT
 from ..protocols.decisions import Decisions, RowT
-from ..relation import UNKNOWN, Relation
+from ..relation import UNKNOWN, relations
 from .prf_counts import FN, FP, TP, CountsByName, CountsT, RowsT, f1, prf_score, where_annotated
 
 SCORE_NAMES = ("p", "r", "f", "macro_f", "f_per_type")
@@ -60,13 +60,15 @@ class Tally:
 class RelationVerdicts:
     """What was found in docs, compared with their gold (Protocol `Verdicts`).
 
-    strict, places (Tally): With the types of the arguments, and without.
+    strict, places, from_gold (Tally): With the types of the arguments, without, and of what was found between gold
+        entities.
     correct (CountsT): (n_docs,): 1.0 if the relations are the gold ones, 0.0 if not, NaN without gold.
     rows (list[RowT]): The relations, see `Decisions`, each from the first token of its arguments to their last.
     """
 
     strict: Tally
     places: Tally
+    from_gold: Tally
     correct: CountsT
     rows: list[RowT]
 
@@ -80,13 +82,16 @@ class RelationVerdicts:
         return Decisions.from_rows("relations", self.rows)
 
     def scores(self, rows: RowsT = None) -> dict[str, Any]:
-        """Compute the strict scores, and those of boundaries with the prefix `boundaries_`."""
-        return self.strict.scores(rows) | self.places.scores(rows, "boundaries_")
+        """Compute the strict scores, those of boundaries with the prefix `boundaries_`, and those with gold entities
+        with the prefix `gold_entities_`.
+        """
+        others = self.places.scores(rows, "boundaries_") | self.from_gold.scores(rows, "gold_entities_")
+        return self.strict.scores(rows) | others
 
 
 def judge_relations(
     examples: Sequence[Example],
-    found: Callable[[Doc], Sequence[Relation]],
+    from_gold: Sequence[Sequence[GoldRelation] | None],
     *,
     key: str,
     spans_key: str | None,
@@ -94,12 +99,13 @@ def judge_relations(
 ) -> RelationVerdicts:
     """Compare predicted relations with gold.
 
-    found (Callable[[Doc], Sequence[Relation]]): The relations that were predicted for a doc.
-    key (str): The span group of the gold relations.
+    from_gold (Sequence[list[GoldRelation] | None]): What was found between the gold entities of each doc; None if that
+        was not tried.
+    key (str): The span group of the relations.
     spans_key (str | None): The span group of the gold entities; None for `doc.ents`.
     symmetric (Iterable[str]): Labels that hold in both directions.
     """
-    strict, places = (Tally(np.zeros((len(examples), 4))) for _ in range(2))
+    strict, places, gold_entities = (Tally(np.zeros((len(examples), 4))) for _ in range(3))
     correct = np.full(len(examples), np.nan)
     rows: list[RowT] = []
     mutual = frozenset(symmetric)
@@ -107,12 +113,18 @@ def judge_relations(
         stored = read_relations(eg.reference, key, spans_key)
         if stored is None:
             continue
-        gold, predicted = compared_relations(eg, stored, found(eg.predicted), mutual)
+        found = [
+            GoldRelation(_argument(one.head), _argument(one.tail), one.label) for one in relations(eg.predicted, key)
+        ]
+        gold, predicted = compared_relations(eg, stored, found, mutual)
         strict.add(row, gold, predicted)
         places.add(row, without_types(gold, mutual), without_types(predicted, mutual))
+        own = from_gold[row]
+        if own is not None:
+            gold_entities.add(row, *compared_relations(eg, stored, own, mutual))
         correct[row] = gold == predicted
         rows += paired_rows(row, gold, predicted, boundaries(eg)[1])
-    return RelationVerdicts(strict, places, correct, rows)
+    return RelationVerdicts(strict, places, gold_entities, correct, rows)
 
 
 def main_score_of_relations(counts: CountsT) -> CountsT:
@@ -121,17 +133,14 @@ def main_score_of_relations(counts: CountsT) -> CountsT:
 
 
 def compared_relations(
-    example: Example, stored: Sequence[GoldRelation], found: Sequence[Relation], symmetric: Collection[str]
+    example: Example, stored: Sequence[GoldRelation], found: Sequence[GoldRelation], symmetric: Collection[str]
 ) -> tuple[set[GoldRelation], set[GoldRelation]]:
     """The gold and the predicted relations, with boundaries that can be compared. Predictions for pairs of which it is
     not known how they are related are neither right nor wrong, and left out.
     """
     predicted_places, gold_places = boundaries(example)
     gold = {_moved(relation, gold_places, symmetric) for relation in stored}
-    predicted = {
-        _moved(GoldRelation(_argument(one.head), _argument(one.tail), one.label), predicted_places, symmetric)
-        for one in found
-    }
+    predicted = {_moved(relation, predicted_places, symmetric) for relation in found}
     unknown = {frozenset((one.head.place, one.tail.place)) for one in gold if one.label == UNKNOWN}
     gold = {one for one in gold if one.label != UNKNOWN}
     if not unknown:
@@ -154,16 +163,16 @@ def paired_rows(
     places (IntsT): Boundaries of the gold tokens, as the relations' places are counted, (n_tokens + 1,).
     """
     labels: dict[tuple[Argument, Argument], tuple[set[str], set[str]]] = {}
-    for side, relations in enumerate((gold, predicted)):
-        for one in relations:
+    for side, found in enumerate((gold, predicted)):
+        for one in found:
             labels.setdefault((one.head, one.tail), (set(), set()))[side].add(one.label)
     for arguments in sorted(labels):
-        expected, found = labels[arguments]
+        expected, given = labels[arguments]
         start = int(np.searchsorted(places, min(argument.start for argument in arguments), side="right")) - 1
         end = int(np.searchsorted(places, max(argument.end for argument in arguments), side="left"))
-        for label in sorted(expected & found):
+        for label in sorted(expected & given):
             yield doc, start, end, label, label
-        for pair in zip_longest(sorted(expected - found), sorted(found - expected)):
+        for pair in zip_longest(sorted(expected - given), sorted(given - expected)):
             yield doc, start, end, *pair
 
 

@@ -6,7 +6,7 @@ from spacy.tokens import Doc
 
 from ..network.run_heads import AllScoresT
 from ..protocols.arrays import AnnotationsT, PreparedT, ScoresT
-from ..protocols.head import Head, Prepares
+from ..protocols.head import Head, Prepares, RevisesAnnotation
 from .consistency import decide
 from .head_views import HeadViews
 
@@ -20,11 +20,14 @@ class Decoding:
         pairs: Mapping[str, str],
         docs: Sequence[Doc],
         views: HeadViews | None = None,
+        *,
+        prepared: Mapping[str, PreparedT] | None = None,
     ) -> None:
         """heads (Mapping[str, Head]): All heads by name.
         pairs (Mapping[str, str]): Heads that are decoded jointly, each with its classifier.
         docs (Sequence[Doc]): The batch.
         views (HeadViews | None): Its gold, in training.
+        prepared (Mapping[str, PreparedT] | None): What is prepared already, by head.
         """
         self.heads = heads
         self.pairs = pairs
@@ -32,7 +35,11 @@ class Decoding:
         self.views = views
         self._decided: AllScoresT = {}
         self._annotations: dict[str, AnnotationsT] = {}
-        self._prepared: dict[str, PreparedT] = {}
+        self._prepared: dict[str, PreparedT] = dict(prepared or {})
+        self._revisers = {
+            head.revises: key for key, head in heads.items() if isinstance(head, RevisesAnnotation) and head.revises
+        }
+        self._revised: dict[str, AnnotationsT] = {}
 
     def prepare(self, name: str, scores: Mapping[str, ScoresT]) -> PreparedT:
         """Build what a head's network gets beside the vectors, from the scores of the heads before it. It is built
@@ -57,6 +64,18 @@ class Decoding:
         if name not in self._annotations:
             self._annotations[name] = self.heads[name].decode(self.docs, self.decided(name, scores))
         return self._annotations[name]
+
+    def revised(self, name: str, scores: Mapping[str, ScoresT]) -> AnnotationsT:
+        """Get what is written: the decoded annotation, after the head that decides about it together with its own."""
+        reviser = self._revisers.get(name)
+        if reviser is None or reviser not in scores:
+            return self.annotation(name, scores)
+        if name not in self._revised:
+            head = self.heads[reviser]
+            assert isinstance(head, RevisesAnnotation)
+            annotation = self.annotation(name, scores)
+            self._revised[name] = head.revise(self.decided(reviser, scores), annotation)
+        return self._revised[name]
 
 
 class Found(Mapping[str, AnnotationsT]):

@@ -21,7 +21,7 @@ from ..network.optimizer_step import finish_layers
 from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run_heads
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
-from ..protocols.head import Confident, HasLabels, Head
+from ..protocols.head import Confident, HasLabels, Head, ScoredFromGold
 from ..protocols.readout import ReadoutT
 from ..protocols.weighting import Step, Weighting
 from ..threads.blas_threads import one_blas_thread
@@ -452,6 +452,7 @@ class Multitask(TrainablePipe):
         if self._is_new:
             self._log_gold_costs(examples)
         self._run_silent_heads([eg.predicted for eg in examples])
+        self._run_from_gold(examples)
         found = score_component(with_threshold(self.heads, kwargs.get("threshold")), examples, self.name)
         self.main_scores, self.corpus_scores = found.main, found.by_corpus
         if self.progress.observe(found.main, self.heads):
@@ -606,7 +607,7 @@ class Multitask(TrainablePipe):
         """The annotation of the docs by these heads."""
         with one_blas_thread(sum(map(len, docs))):
             decoding, scores = run_to_predict(self.model, self.in_order(), self.pairs, docs, names, name=self.name)
-            return {key: decoding.annotation(key, scores) for key in names}
+            return {key: decoding.revised(key, scores) for key in names}
 
     def _run_silent_heads(self, docs: Sequence[Doc]) -> None:
         """Let the heads that `predict` passes over leave on the docs what they are scored by."""
@@ -614,6 +615,20 @@ class Multitask(TrainablePipe):
         if silent:
             for batch in minibatch(docs, size=N_SCORED):
                 self.set_annotations(batch, self._predict_with(batch, silent))
+
+    def _run_from_gold(self, examples: Sequence[Example]) -> None:
+        """Let the heads that are also scored on the gold of other heads leave on the docs what they make of it."""
+        able = {key: head for key, head in self.heads.items() if isinstance(head, ScoredFromGold)}
+        for batch in minibatch(examples, size=N_SCORED) if able else ():
+            batch = list(batch)
+            docs, views = [eg.predicted for eg in batch], HeadViews(batch)
+            gold = {key: head.prepare_from_gold(docs, views.of(key)) for key, head in able.items()}
+            with one_blas_thread(sum(map(len, docs))):
+                decoding, scores = run_to_predict(
+                    self.model, self.in_order(), self.pairs, docs, list(able), name=self.name, prepared=gold
+                )
+                for key, head in able.items():
+                    head.note_from_gold(docs, decoding.annotation(key, scores))
 
     def _log_gold_costs(self, examples: Sequence[Example]) -> None:
         """Log what `consistent_with` costs the gold of the docs that are scored first after initialisation. As a

@@ -7,6 +7,7 @@ from thinc.types import Ragged
 
 from ..network.listeners import check_vectors
 from ..network.run_heads import AllScoresT, MultitaskModelT, run_heads
+from ..protocols.arrays import PreparedT
 from ..protocols.head import Head
 from .decoding import Decoding
 from .run_order import needed_heads
@@ -20,6 +21,7 @@ def run_to_predict(
     names: Sequence[str],
     *,
     name: str,
+    prepared: Mapping[str, PreparedT] | None = None,
 ) -> tuple[Decoding, AllScoresT]:
     """Run some heads, and those that they need.
 
@@ -29,6 +31,7 @@ def run_to_predict(
     docs (list[Doc]): The batch. Over a listener the docs must have passed the upstream pipe.
     names (Sequence[str]): The heads whose annotation is wanted.
     name (str): The component's name, for messages.
+    prepared (Mapping[str, PreparedT] | None): What heads get in the place of what they would prepare.
     RETURNS: what decodes the heads, and their scores.
     """
     encoder = model.get_ref("encoder")
@@ -37,7 +40,7 @@ def run_to_predict(
         tokvecs = encoder.predict(docs)
     else:
         tokvecs = Ragged(model.ops.alloc2f(0, encoder.get_dim("nO")), model.ops.alloc1i(len(docs)))
-    decoding = Decoding(heads, pairs, docs)
+    decoding = Decoding(heads, pairs, docs, prepared=prepared)
     needed = needed_heads(heads, pairs, names)
     run = run_heads(model, heads, docs, tokvecs, is_train=False, prepare=decoding.prepare, only=needed)
     return decoding, run.scores

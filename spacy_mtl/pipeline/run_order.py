@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from ..network.run_heads import conditions_of
-from ..protocols.head import ConnectsToHeads, GivesCondition, Head, Prepares
+from ..protocols.head import ConnectsToHeads, GivesCondition, Head, Prepares, RevisesAnnotation
 
 
 def run_order(heads: Mapping[str, Head], pairs: Mapping[str, str]) -> list[str]:
@@ -46,10 +46,22 @@ def check_names(heads: Mapping[str, Head]) -> None:
 
 
 def connect_heads(heads: Mapping[str, Head]) -> None:
-    """Show all heads to those that ask others what their annotation means."""
+    """Show all heads to those that ask others what their annotation means.
+
+    RAISES ValueError: A head can't give what another one asks, or two would decide about one head's annotation.
+    """
     for head in heads.values():
         if isinstance(head, ConnectsToHeads):
             head.connect(heads)
+    revisers: dict[str, str] = {}
+    for key, head in heads.items():
+        if isinstance(head, RevisesAnnotation) and head.revises:
+            rival = revisers.setdefault(head.revises, key)
+            if rival != key:
+                raise ValueError(
+                    f"head {key!r}: it would decide about the annotation of {head.revises!r} together with its own, as "
+                    f"head {rival!r} does; only one can, so set joint = false in the other"
+                )
 
 
 def needs_of(heads: Mapping[str, Head], pairs: Mapping[str, str], key: str) -> set[str]:

@@ -272,6 +272,19 @@ class ConnectsToHeads(Protocol):
 
 
 @runtime_checkable
+class ScoredFromGold(Protocol):
+    """A head that works on other heads' annotation, and is also scored on what it makes of their gold."""
+
+    def prepare_from_gold(self, docs: Sequence[Doc], examples: Sequence[Example]) -> PreparedT:
+        """Build what `Prepares.prepare` would, with the gold in the place of the other heads' annotation. Nothing is
+        learned from the gold.
+        """
+
+    def note_from_gold(self, docs: Sequence[Doc], annotations: AnnotationsT) -> None:
+        """Keep the annotation that was decoded from it until the docs are scored, apart from what was predicted."""
+
+
+@runtime_checkable
 class FindsSpans(Protocol):
     """A head whose annotation is spans, for heads that work on them."""
 
@@ -298,6 +311,49 @@ class FoundSpans:
     ends: ArrayT
     labels: ArrayT
     names: tuple[str, ...]
+
+
+@runtime_checkable
+class RanksTypes(FindsSpans, Protocol):
+    """A head that can say how likely other types are for the spans that it has found, and take them back."""
+
+    def type_scores(self, annotations: AnnotationsT) -> NDArray[np.float64]:
+        """Compute how much likelier each type is than the one that a span has, in nats, (n_spans, n_labels)."""
+
+    def with_types(self, annotations: AnnotationsT, labels: NDArray[np.int64]) -> AnnotationsT:
+        """Give the spans other types. labels: indices, (n_spans,)."""
+
+
+@runtime_checkable
+class RevisesAnnotation(Protocol):
+    """A head that decides about the annotation of another head together with its own.
+
+    revises (str | None): The name of the other head, one of `depends_on`; None to leave it as it is.
+    """
+
+    revises: str | None
+
+    def revise(self, scores: ScoresT, annotations: AnnotationsT) -> AnnotationsT:
+        """Change what the other head has decoded to what this head's own annotation goes with.
+
+        scores (ScoresT): This head's scores.
+        annotations (AnnotationsT): What the other head has decoded.
+        """
+
+
+@runtime_checkable
+class FindsSentences(Protocol):
+    """A head whose annotation may be sentences, for heads that work on them.
+
+    finds_sentences (bool): Whether it is.
+    """
+
+    @property
+    def finds_sentences(self) -> bool:
+        """Whether the annotation is sentences."""
+
+    def found_starts(self, annotations: AnnotationsT) -> ArrayT:
+        """Get whether each token of the batch begins a sentence, (n_tokens,)."""
 
 
 @runtime_checkable

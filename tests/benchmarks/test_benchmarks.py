@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -378,3 +379,25 @@ def printed(name, *arguments):
     done = run_script(name, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_relations_are_trained_jointly_alone_and_separately(benchmark_module, tmp_path):
+    relations = benchmark_module("relations")
+    args = SimpleNamespace(
+        data=tmp_path, seeds=[3], steps=80, systems=["joint", "alone", "separate"], domains=["ai", "music"]
+    )
+    runs = list(relations.plan(args))
+    assert [(run.key["system"], run.key["domains"]) for run in runs] == [
+        ("joint", "ai music"),
+        ("alone", "ai"),
+        ("alone", "music"),
+        ("separate", "ai music"),
+    ]
+    assert len({run.name for run in runs}) == 4
+    for run in runs:
+        nlp = load_model_from_config(run.config, auto_fill=True)
+        pipes = [pipe for _, pipe in nlp.pipeline if hasattr(pipe, "heads")]
+        assert [name for pipe in pipes for name in sorted(pipe.heads)] == ["ents", "relations"]
+        assert len(pipes) == (2 if run.key["system"] == "separate" else 1)
+        assert sorted(run.config["corpora"]["train"]["corpora"]) == run.key["domains"].split()
+        assert run.config["training"]["max_steps"] == 80

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...layers.ragged_rows import bounds, first_rows, row_owners
-from ...protocols.arrays import BoolsT, IntsT
+from ...protocols.arrays import BoolsT, FloatsT, IntsT
 from ...protocols.head import FoundSpans
 
 
@@ -20,6 +20,8 @@ class Pairs:
     first, second (IntsT): Indices of the two entities, (n_pairs,).
     lengths (IntsT): Number of tokens of each doc, (n_docs,).
     left_out (IntsT): Number of pairs that each doc has beyond `max_pairs`, (n_docs,).
+    prior (FloatsT | None): For candidates among which one is chosen for each place, how much likelier each type is than
+        the one that was found, in nats, (n_entities,); None if each entity has one type.
 
     Entities 0 and 1 in doc 0, 2, 3 and 4 in doc 1: first [0, 2, 2, 3], second [1, 3, 4, 4];
     heads [0, 1, 2, 3, 2, 4, 3, 4], tails [1, 0, 3, 2, 4, 2, 4, 3].
@@ -31,6 +33,7 @@ class Pairs:
     second: IntsT
     lengths: IntsT
     left_out: IntsT
+    prior: FloatsT | None = None
 
     @property
     def heads(self) -> IntsT:

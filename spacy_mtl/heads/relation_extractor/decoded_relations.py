@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from spacy.tokens import Doc, Span
 
+from ...gold_relations import Argument, GoldRelation
 from ...protocols.arrays import FloatsT, IntsT
 from ...protocols.head import FoundSpans
 from ...relation import Relation, set_relations
@@ -27,6 +28,18 @@ class FoundRelations:
     labels: IntsT
     scores: FloatsT
     names: tuple[str, ...]
+
+    def as_tuples(self, n_docs: int) -> list[list[GoldRelation]]:
+        """List the relations of each doc without reference to the doc."""
+        found: list[list[GoldRelation]] = [[] for _ in range(n_docs)]
+        entities = self.entities
+        columns = (entities.starts.tolist(), entities.ends.tolist(), entities.labels.tolist())
+        arguments = [Argument(start, end, entities.names[label]) for start, end, label in zip(*columns, strict=True)]
+        owners = entities.docs[self.heads].tolist()
+        rows = zip(owners, self.heads.tolist(), self.tails.tolist(), self.labels.tolist(), strict=True)
+        for owner, head, tail, label in rows:
+            found[owner].append(GoldRelation(arguments[head], arguments[tail], self.names[label]))
+        return found
 
     def write(self, docs: Sequence[Doc], key: str) -> None:
         """Write the relations of each doc to `doc.spans[key]`."""

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,15 @@ from thinc.types import Floats2d
 from thinc.util import get_array_module, to_numpy
 
 from ...gold import snippet
-from ...gold_relations import aligned_relations, describe, find_mistake, gold_entities, labels_of, read_relations
+from ...gold_relations import (
+    GoldRelation,
+    aligned_relations,
+    describe,
+    find_mistake,
+    gold_entities,
+    labels_of,
+    read_relations,
+)
 from ...layers.linear import grow_output
 from ...layers.old_labels import old_scores, with_new_labels
 from ...layers.softmax import log_softmax, sigmoid, softmax, softplus
@@ -22,9 +32,10 @@ from ...metrics.prf_counts import as_flag
 from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
 from ...protocols.decisions import Decisions
-from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT
+from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT, RanksTypes
 from ...relation import RELATIONS, UNKNOWN, Relation, relations, set_relations
 from .candidate_pairs import Pairs, find_pairs
+from .choose_types import choose, ruled_out_relations, with_alternatives
 from .decoded_relations import FoundRelations
 from .entity_source import gold_spans, mixed, spans_of
 from .gold_rows import gold_rows
@@ -32,6 +43,8 @@ from .lookup_table import grown_table
 from .pair_network import RelationScores, n_outputs, pair_network
 from .type_constraints import TypesT, allowed_labels, read_types
 
+# What each head has found between the gold entities of a predicted doc, by its name. It lasts as long as the doc.
+FROM_GOLD: WeakKeyDictionary[Doc, dict[str, list[GoldRelation]]] = WeakKeyDictionary()
 TOO_MANY_PAIRS = (
     "head '%s': doc %s has %d more pairs of entities than max_pairs = %d, and those with the most entities between "
     "them are left out; this is said once. Split the doc, set max_distance, or raise max_pairs"
@@ -49,6 +62,7 @@ def make_relation_extractor_v1(
     max_distance: int | None = None,
     max_pairs: int = 5000,
     found_entities: float = 0.0,
+    joint: bool = False,
     width: int = 96,
 ) -> "RelationExtractor":
     """Build a relation extractor: directed, labelled relations between two entities of a doc, written to a span group.
@@ -59,7 +73,8 @@ def make_relation_extractor_v1(
     that it is not known how these two are related. The loss is the cross-entropy of all candidate pairs in both
     directions, in nats per token, so that it adds up with that of the entities. Main score: `f`, the micro F1 of
     relations whose arguments, with their types, and label are right; those of entities that were not found are missed.
-    Also `p`, `r`, `macro_f` and `f_per_type`, the same without the types as `boundaries_f` and so on.
+    Also `p`, `r`, `macro_f` and `f_per_type`; the same without the types as `boundaries_f` and so on; and the same
+    with gold entities as `gold_entities_f` and so on, for which an evaluation runs the network once more.
 
     depends_on (str | None): Name of the head of the same component that finds the entities. None takes those that an
         earlier component has set.
@@ -78,8 +93,13 @@ def make_relation_extractor_v1(
         them are left out, with a warning.
     found_entities (float): Share of the training docs, from 0 to 1, for which the entities that are found now are
         candidates too, so that the head learns to survive wrong ones.
+    joint (bool): Decide the types of the found entities together with the relations: types that rule out a likely
+        relation cost as much as it is likely, and each entity gets the type with which all are likeliest. Needs
+        `depends_on`.
     width (int): Width of the hidden layers.
     """
+    if joint and depends_on is None:
+        raise ValueError("RelationExtractor: joint is true, so depends_on must name the head that finds the entities")
     check_settings(threshold=threshold, max_distance=max_distance, max_pairs=max_pairs, found_entities=found_entities)
     attrs: dict[str, Any] = {"labels": [], "types": [], "seen": [], "n_extra": int(exclusive)}
     return RelationExtractor(
@@ -94,6 +114,7 @@ def make_relation_extractor_v1(
         max_distance=max_distance,
         max_pairs=max_pairs,
         found_entities=found_entities,
+        joint=joint,
     )
 
 
@@ -138,6 +159,7 @@ class RelationExtractor:
         max_distance: int | None,
         max_pairs: int,
         found_entities: float,
+        joint: bool,
     ) -> None:
         self.name = "relation_extractor"
         self.model = model
@@ -152,6 +174,7 @@ class RelationExtractor:
         self.max_distance = max_distance
         self.max_pairs = max_pairs
         self.found_entities = found_entities
+        self.revises = depends_on if joint else None
         self._finder: FindsSpans | None = None
         self._said = False
 
@@ -178,6 +201,11 @@ class RelationExtractor:
                 raise ValueError(
                     f"head {self.name!r}: depends_on names {name!r}, but a {type(finder).__name__} finds no entities; "
                     "name an entity recognizer, or leave depends_on out to relate the entities of an earlier component"
+                )
+            if self.revises and not isinstance(finder, RanksTypes):
+                raise ValueError(
+                    f"head {self.name!r}: joint is true, but a {type(finder).__name__} can't say how likely other "
+                    "types are; set joint = false"
                 )
             self._finder = finder
 
@@ -274,6 +302,12 @@ class RelationExtractor:
         """Find the candidate pairs: of gold entities in training, for some docs with those that are found now, and of
         the found ones in prediction.
         """
+        if examples is None and self.revises:
+            assert isinstance(self._finder, RanksTypes)
+            annotations = found[self.revises]
+            spans, scores = self._finder.found_spans(annotations), self._finder.type_scores(annotations)
+            candidates, prior = with_alternatives(spans, scores)
+            return replace(self._all_pairs(docs, candidates), prior=prior)
         if examples is None:
             return self._pairs(docs, self._found_entities(docs, found))
         for eg in examples:
@@ -324,6 +358,19 @@ class RelationExtractor:
             pairs.entities, pairs.heads[rows], pairs.tails[rows], labels, probabilities[rows, labels], self.labels
         )
 
+    def revise(self, scores: RelationScores, annotations: AnnotationsT) -> AnnotationsT:
+        """Give the found entities the types that were decided together with their relations."""
+        if scores.pairs.prior is None:
+            return annotations
+        assert isinstance(self._finder, RanksTypes)
+        probabilities, _ = self._likely(scores)
+        kept = np.flatnonzero(self._chosen(scores.pairs, probabilities))
+        candidates, spans = scores.pairs.entities, self._finder.found_spans(annotations)
+        columns = (candidates.docs[kept], candidates.starts[kept], candidates.ends[kept], candidates.labels[kept])
+        types = {tuple(row[:3]): row[3] for row in zip(*(column.tolist() for column in columns), strict=True)}
+        places = zip(spans.docs.tolist(), spans.starts.tolist(), spans.ends.tolist(), strict=True)
+        return self._finder.with_types(annotations, np.array([types[place] for place in places], dtype="int64"))
+
     def set_annotations(self, docs: Sequence[Doc], annotations: FoundRelations) -> None:
         """Write the relations, in the place of those that a doc has."""
         annotations.write(docs, self.key)
@@ -331,8 +378,21 @@ class RelationExtractor:
     def verdicts(self, examples: Sequence[Example]) -> RelationVerdicts:
         """Compare the predicted relations with the gold ones."""
         return judge_relations(
-            examples, self._found, key=self.key, spans_key=self.entities_key, symmetric=self.symmetric
+            examples,
+            [FROM_GOLD.get(eg.predicted, {}).get(self.name) for eg in examples],
+            key=self.key,
+            spans_key=self.entities_key,
+            symmetric=self.symmetric,
         )
+
+    def prepare_from_gold(self, docs: Sequence[Doc], examples: Sequence[Example]) -> Pairs:
+        """Find the candidate pairs of gold entities."""
+        return self._pairs(docs, gold_spans(examples, self.key, self.entities_key))
+
+    def note_from_gold(self, docs: Sequence[Doc], annotations: FoundRelations) -> None:
+        """Keep the relations of gold entities until the docs are scored."""
+        for doc, found in zip(docs, annotations.as_tuples(len(docs)), strict=True):
+            FROM_GOLD.setdefault(doc, {})[self.name] = found
 
     def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
         """Count true positives, false positives and false negatives in each doc, see `RelationVerdicts`."""
@@ -344,7 +404,8 @@ class RelationExtractor:
 
     def score(self, examples: Sequence[Example]) -> dict[str, Any]:
         """Precision, recall, micro and macro F1 of the relations, in all and by label: strict, with the boundaries and
-        types of both arguments, and of boundaries alone.
+        types of both arguments; with `boundaries_`, without their types; and with `gold_entities_`, strict, of what the
+        head finds between the gold entities, if the component has scored it.
         """
         return self.verdicts(examples).scores()
 
@@ -415,6 +476,13 @@ class RelationExtractor:
 
     def _pairs(self, docs: Sequence[Doc], entities: FoundSpans) -> Pairs:
         """The pairs of entities that any label can hold between."""
+        pairs = self._all_pairs(docs, entities)
+        possible: ArrayT = self._table().any(axis=2)
+        first, second = pairs.types[pairs.first], pairs.types[pairs.second]
+        return pairs.only(possible[first, second] | possible[second, first])
+
+    def _all_pairs(self, docs: Sequence[Doc], entities: FoundSpans) -> Pairs:
+        """The pairs of entities that are near enough."""
         pairs = find_pairs(
             entities,
             [len(doc) for doc in docs],
@@ -423,9 +491,7 @@ class RelationExtractor:
             max_pairs=self.max_pairs,
         )
         self._warn_of_many(docs, pairs)
-        possible: ArrayT = self._table().any(axis=2)
-        first, second = pairs.types[pairs.first], pairs.types[pairs.second]
-        return pairs.only(possible[first, second] | possible[second, first])
+        return pairs
 
     def _see(self, docs: Iterable[Doc]) -> None:
         """Note which label has which types, for constraints seen in training. Seeing a doc again changes nothing."""
@@ -503,22 +569,42 @@ class RelationExtractor:
 
         in_text_order (bool): Find symmetric labels in the order of the text only.
         """
-        logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
-        allowed = self._allowed(scores.pairs)
-        if self.exclusive:
-            none = np.ones((len(logits), 1), dtype=bool)
-            probabilities = softmax(np.where(np.hstack([none, allowed]), logits, -np.inf))
-            best = probabilities.argmax(axis=1) if len(logits) else np.zeros(0, dtype="int64")
-            probabilities = probabilities[:, 1:]
-            holds = best[:, None] == np.arange(1, len(self.labels) + 1)
-        else:
-            probabilities = sigmoid(logits) * allowed
-            holds = (probabilities >= self.threshold) & allowed
+        probabilities, holds = self._likely(scores)
+        if scores.pairs.prior is not None:
+            chosen = self._chosen(scores.pairs, probabilities)
+            rows = chosen[scores.pairs.heads] & chosen[scores.pairs.tails]
+            probabilities, holds = probabilities * rows[:, None], holds & rows[:, None]
         columns = [self.labels.index(label) for label in self.symmetric]
         if in_text_order and columns:
             holds[::2, columns] |= holds[1::2, columns]
             holds[1::2, columns] = False
         return probabilities, holds
+
+    def _likely(self, scores: RelationScores) -> tuple[NDArray[np.float64], BoolsT]:
+        """The probability of each label of each directed pair, given the types of its candidates, and whether it would
+        be found, (2 * n_pairs, n_labels) each.
+        """
+        logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
+        allowed = self._allowed(scores.pairs)
+        if not self.exclusive:
+            probabilities = sigmoid(logits) * allowed
+            return probabilities, (probabilities >= self.threshold) & allowed
+        none = np.ones((len(logits), 1), dtype=bool)
+        probabilities = softmax(np.where(np.hstack([none, allowed]), logits, -np.inf))
+        best = probabilities.argmax(axis=1) if len(logits) else np.zeros(0, dtype="int64")
+        return probabilities[:, 1:], best[:, None] == np.arange(1, len(self.labels) + 1)
+
+    def _chosen(self, pairs: Pairs, probabilities: NDArray[np.float64]) -> BoolsT:
+        """The candidate of each place that goes best with the relations, (n_entities,)."""
+        assert pairs.prior is not None
+        if self.exclusive:
+            likeliest = np.maximum(1.0 - probabilities.sum(axis=1), probabilities.max(axis=1, initial=0.0))
+            decided = np.log(likeliest)
+        else:
+            decided = np.log(np.maximum(probabilities, 1.0 - probabilities)).sum(axis=1)
+        ruled_out = ruled_out_relations(pairs, probabilities, self._allowed(pairs))
+        values = (decided + ruled_out).reshape(-1, 2).sum(axis=1)
+        return choose(pairs, pairs.prior, values)
 
     def _check(self, example: Example) -> None:
         """Raise a ValueError for gold that can't be learned from."""

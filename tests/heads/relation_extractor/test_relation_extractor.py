@@ -602,3 +602,79 @@ def test_the_extension_is_registered_once():
     assert Doc.has_extension("relations")
     doc = spacy.blank("en")("no relations here")
     assert doc._.relations == []
+
+
+def test_types_and_relations_are_decided_together():
+    """An entity that could be either type gets the one that its relation needs, if that is asked for."""
+    found = {}
+    for together in (False, True):
+        nlp = make(joint=together, types={"job": [["PER", "ORG"]], "in": [["ORG", "LOC"]]})
+        train(nlp, lambda nlp=nlp: make_examples(nlp))
+        pipe = nlp.get_pipe("multitask")
+        finder, decode = pipe.heads["ents"], pipe.heads["ents"].decode
+        assert finder.labels == ("LOC", "ORG", "PER")
+
+        def doubt(docs, scores, decode=decode):
+            """A recognizer that finds "Siemens" a place, and an organisation hardly less likely."""
+            spans = decode(docs, scores)
+            spans.labels[1] = 0
+            type_scores = np.array([[-9.0, -9.0, 0.0], [0.0, -0.1, -9.0], [0.0, -9.0, -9.0]])
+            spans.rank_types = lambda: type_scores
+            return spans
+
+        finder.decode = doubt
+        doc = nlp(TEXTS[0][0])
+        found[together] = ([ent.label_ for ent in doc.ents], found_in(doc))
+        assert [span.label_ for span in doc.spans["relations"]][1::2] == (["ORG", "LOC"] if together else [])
+        assert 0.0 < pipe.confidences([nlp.make_doc(TEXTS[0][0])])["relations"][0] <= 1.0
+    assert found[False] == (["PER", "LOC", "LOC"], [])
+    assert found[True] == (["PER", "ORG", "LOC"], EXPECTED)
+
+
+def test_deciding_together_changes_nothing_that_is_certain(tmp_path):
+    for spans_key in (None, "sc"):
+        heads = joint(joint=True) | heads_config(ents=ENTS | {"spans_key": spans_key})
+        nlp = make(heads=heads)
+        train(nlp, lambda nlp=nlp: make_examples(nlp))
+        doc = nlp(TEXTS[0][0])
+        assert found_in(doc) == EXPECTED
+        assert nlp.evaluate(make_examples(nlp))["multitask_exact"] == 1.0
+        nlp.to_disk(tmp_path / "model")
+        assert found_in(spacy.load(tmp_path / "model")(TEXTS[0][0])) == EXPECTED
+
+
+def test_only_one_head_decides_about_the_types():
+    with pytest.raises(ValueError, match="depends_on must name the head that finds the entities"):
+        make_relation_extractor_v1(joint=True)
+    heads = joint(joint=True) | heads_config(
+        other={"kind": "RelationExtractor", "depends_on": "ents", "key": "other", "joint": True}
+    )
+    with pytest.raises(ValueError, match=r"annotation of 'ents' together with its own, as head .* does; only one can"):
+        make(heads=heads)
+
+
+def test_scores_with_gold_entities(trained):
+    """The component runs the head on gold entities too, which teaches nothing and changes no prediction."""
+    texts = [("Dora works for Acme in Paris", [(0, 1, "PER"), (3, 4, "ORG"), (5, 6, "LOC")], TEXTS[0][2])]
+    pipe = trained.get_pipe("multitask")
+    head = pipe.heads["relations"]
+    examples = make_examples(trained, texts)
+    finder = pipe.heads["ents"]
+    nothing = Doc(trained.vocab, words=["nothing"])
+    decode = finder.decode
+    finder.decode = lambda docs, scores: finder.__class__.decode(
+        finder, [nothing], pipe.model.predict([nothing])["ents"]
+    )
+    seen = list(head.model.attrs["seen"])
+    try:
+        scores = trained.evaluate([*examples, *make_examples(trained, texts, has_relations=False)])
+    finally:
+        finder.decode = decode
+    assert scores["relations_f"] == 0.0
+    assert scores["relations_gold_entities_r"] > 0.0
+    assert scores["relations_gold_entities_f"] <= 1.0
+    new = [(*texts[0][:2], [(2, "knows", 0)])]
+    trained.evaluate(make_examples(trained, new))
+    assert head.model.attrs["seen"] == seen
+    assert head.score(make_examples(trained, texts))["gold_entities_f"] is None
+    assert trained.evaluate(make_examples(trained))["relations_gold_entities_macro_f"] == 1.0
