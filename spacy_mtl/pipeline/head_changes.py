@@ -29,7 +29,7 @@ from .head_config import (
 from .head_names import NameChange
 from .head_views import HeadViews
 from .initialization import fit_gold, initialize_heads, sample_of, set_labels
-from .run_order import needed_heads, run_order
+from .run_order import needed_heads, needs_of, run_order
 
 if TYPE_CHECKING:
     from .multitask import Multitask
@@ -150,7 +150,10 @@ def rename_head(pipe: "Multitask", nlp: Language, old: str, new: str) -> None:
         raise ValueError(f"component {component!r}: there is a head {new!r} already; choose another name for {old!r}")
     change = NameChange(renamed={old: new})
     old_sections = head_sections(nlp, component)
-    sections = {change.of(key): rename_in_section(section, change) for key, section in old_sections.items()}
+    sections = {
+        change.of(key): rename_in_section(section, change, names_it=old in named_by(pipe, key))
+        for key, section in old_sections.items()
+    }
     heads: dict[str, Head] = {}
     for key, head in pipe.heads.items():
         if sections[change.of(key)] != old_sections[key]:
@@ -159,6 +162,12 @@ def rename_head(pipe: "Multitask", nlp: Language, old: str, new: str) -> None:
     check_heads(heads, component)
     with all_or_nothing(pipe, nlp, component):
         replace_heads(pipe, nlp, component, heads, sections, change)
+
+
+def named_by(pipe: "Multitask", key: str) -> set[str]:
+    """The heads that a head names, and those that they are decoded with."""
+    joint = {pipe.pairs[key]} if key in pipe.pairs else set()
+    return needs_of(pipe.heads, pipe.pairs, key) | joint
 
 
 def rebuilt(head: Head, new: Head) -> Head:

@@ -23,16 +23,25 @@ def head_sections(nlp: Language, component: str) -> dict[str, Any]:
     return dict(sections or {key: {"@mtl_heads": maker} for key, maker in DEFAULT_HEADS.items()})
 
 
-def rename_in_section(section: Mapping[str, Any], change: NameChange) -> dict[str, Any]:
-    """Rename the heads that a head's section names."""
+def rename_in_section(section: Mapping[str, Any], change: NameChange, *, names_it: bool) -> dict[str, Any]:
+    """Rename the heads that a head's section names.
+
+    names_it (bool): Whether the head names one that is renamed. If no setting of `NAMING` does, a setting of the head's
+        own stands for one of them, such as `sents` of a parser for `depends_on`.
+    """
     changed = deepcopy(dict(section))
-    for setting in NAMING:
-        value = changed.get(setting)
-        if isinstance(value, str):
-            changed[setting] = change.of(value)
-        elif isinstance(value, list | tuple):
-            changed[setting] = [change.of(name) for name in value]
+    if not names_it:
+        return changed
+    settings = [key for key in NAMING if _names(changed.get(key), change)]
+    for setting in settings or [key for key, value in changed.items() if _names(value, change)]:
+        value = changed[setting]
+        changed[setting] = change.of(value) if isinstance(value, str) else [change.of(name) for name in value]
     return changed
+
+
+def _names(value: Any, change: NameChange) -> bool:
+    named = [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []
+    return any(isinstance(name, str) and name in change.renamed for name in named)
 
 
 def weighting_section(nlp: Language, component: str, change: NameChange, heads: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,9 +132,8 @@ def change_meta(nlp: Language, component: str, heads: Mapping[str, Head], change
         scores = {key: value for key, value in scores.items() if key.rpartition("/")[2] not in JOINT_SCORES}
     nlp.meta["performance"] = scores
     own = nlp.meta.get("spacy_mtl", {})
-    for name in ("heads",):
-        if component in own.get(name, {}):
-            own[name][component] = change.within(own[name][component])
+    if component in own.get("heads", {}):
+        own["heads"][component] = change.within(own["heads"][component])
     own.get("balance", {}).pop(component, None)
 
 

@@ -5,7 +5,7 @@ import pytest
 import spacy
 from balancing import CNN, use
 from numpy.testing import assert_array_equal
-from pipelines import JOINT, TEXTS, heads_config, make_examples, make_nlp, train
+from pipelines import JOINT, TEXTS, make_examples, make_nlp, train
 
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
 

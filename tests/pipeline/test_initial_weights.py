@@ -53,14 +53,14 @@ def test_old_heads_predict_the_same_and_new_ones_start_fresh(old, tmp_path):
 
 
 def test_new_labels_come_after_the_old_ones(old):
-    nlp, path, listener = old
+    _, path, listener = old
     new = build(path, JOINT, listener=listener, more=["a_first"])
     assert new.get_pipe("multitask").label_data["intent"] == ["ask", "play", "a_first"]
     train(new, tagged(new, ["a_first"]), steps=1)
 
 
 def test_a_sourced_pipe_stays_as_it_is(old):
-    nlp, path, listener = old
+    _, path, listener = old
     if not listener:
         pytest.skip("it is about listeners")
     other = make_nlp(JOINT, listener=True, tok2vec=ENCODER | {"depth": 2})
@@ -78,7 +78,7 @@ def test_a_sourced_pipe_stays_as_it_is(old):
 
 
 def test_bad_input(old, tmp_path):
-    nlp, path, listener = old
+    _, path, listener = old
     with pytest.raises(ValueError, match="which is no trained pipeline"):
         build(tmp_path / "nothing", JOINT)
     spacy.blank("en").to_disk(tmp_path / "blank")
