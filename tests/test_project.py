@@ -136,6 +136,19 @@ def test_workflow_corpora(project: Path) -> None:
 
 
 @pytest.mark.slow
+def test_workflow_relations(project: Path) -> None:
+    """It ends with the path of a page, even if it runs again."""
+    options = ["--vars.relations_max_steps", "150", "--vars.eval_frequency", "150"]
+    for _ in range(2):
+        printed = run_spacy("project", "run", "relations", project, *options, cwd=project)
+        page = project / printed.split()[-1]
+        assert page.suffix == ".html"
+        assert "Knowledge graph" in page.read_text(encoding="utf8")
+    scores = json.loads((project / "metrics" / "relations.json").read_text(encoding="utf8"))["test"]
+    assert scores["relations_f"] > 0.1
+
+
+@pytest.mark.slow
 def test_workflow_snips(project: Path, data_dir: Path) -> None:
     """The real workflow, with the download's files put where it would put them."""
     folder = data_dir / "raw" / "snips"

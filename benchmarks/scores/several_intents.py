@@ -33,9 +33,8 @@ FIXED = {f"{INTENT}.exclusive": False, f"{SLOTS}.consistent_with": None}
 # settings of the head of the intents
 SYSTEMS: dict[str, dict[str, Any]] = {
     "pooled": {},
-    "pooled, learned threshold": {"threshold": "learned"},
-    "pooled, count": {"threshold": "count"},
-    "near tokens, count": {"threshold": "count", "near_tokens": True},
+    "pooled, count": {"count_classes": True},
+    "near tokens, count": {"count_classes": True, "near_tokens": True},
 }
 
 

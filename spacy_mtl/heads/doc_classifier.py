@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ from ..gold_cats import GoldCats, cats_of
 from ..layers.class_attention import pool_near
 from ..layers.class_counts import count_loss, shift_to_count
 from ..layers.class_losses import (
-    adaptive_loss,
     binary_cross_entropy,
     cross_entropy,
     exclusive_loss,
@@ -43,19 +42,16 @@ from ..protocols.head import ClaimsCats, Head, HeadModelT
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
-# probability from which a class is predicted if training sets the threshold
-TRAINED = 0.5
-
-ThresholdT = float | Literal["learned", "count"]
 
 
 def make_doc_classifier_v1(
     exclusive: bool = True,
-    threshold: ThresholdT = 0.5,
+    threshold: float = 0.5,
     pooling: list[PoolingKindT] = ["mean", "max"],  # noqa: B006  (a config needs a plain default; it is only read)
     label_prefix: str = "",
     class_weights: dict[str, Any] | list[Any] | None = None,
     label_smoothing: float = 0.0,
+    count_classes: bool = False,
     near_tokens: bool = False,
 ) -> "DocClassifier":
     """Build a document classifier, which writes the probability of each class to `doc.cats`.
@@ -65,12 +61,8 @@ def make_doc_classifier_v1(
     score: `acc` if the classes are exclusive, else `macro_f`; the other scores are those of spaCy's `textcat`.
 
     exclusive (bool): Predict exactly one class per doc (softmax). False predicts any number of classes (sigmoid).
-    threshold (float | str): Probability from which a class counts as predicted in scores. Only used if the classes are
-        not exclusive. `doc.cats` always holds the probabilities themselves. `"learned"` trains each class against a
-        threshold class (adaptive thresholding, Zhou et al. 2021, "Document-Level Relation Extraction with Adaptive
-        Thresholding and Localized Context Pooling", AAAI): the classes of a doc get higher scores than the threshold,
-        all others lower ones. `"count"` also learns how many classes a doc has, and predicts the number of classes that
-        explains both best. In both cases `doc.cats` holds probabilities relative to the threshold, so that 0.5 decides.
+    threshold (float): Probability from which a class counts as predicted in scores. Only used if the classes are not
+        exclusive. `doc.cats` always holds the probabilities themselves.
     pooling (list[str]): How to combine token vectors into a doc vector: `"mean"`, `"max"`, `"attention"`, or several of
         them, concatenated.
     label_prefix (str): Prefix of the `doc.cats` keys that belong to this head. The head reads and writes only these
@@ -79,6 +71,9 @@ def make_doc_classifier_v1(
         that are not named have 1.0. Labels with `=` need a list of pairs: `[["genre=email", 2.0]]`.
     label_smoothing (float): Share of the target probability that is spread evenly over the other classes, from 0 to
         below 1 (Szegedy et al. 2016). Only allowed if the classes are exclusive.
+    count_classes (bool): Learn how many classes a doc has too. The predicted classes are then the best K, for the K
+        that explains best the scores of the classes and the count together, and `doc.cats` holds probabilities that are
+        shifted so that these classes have more than 0.5. Only allowed if the classes are not exclusive.
     near_tokens (bool): Score each token for each class too, and add their average to the score of the doc, each class
         with an attention of its own (label attention). Heads that are conditioned on this one then see the classes near
         each token, not those of the whole doc. Only allowed if the classes are not exclusive.
@@ -91,22 +86,18 @@ def make_doc_classifier_v1(
         )
     if not pooling:
         raise ValueError("DocClassifier: pooling is empty; name at least one of 'mean', 'max', 'attention'")
-    if near_tokens and exclusive:
-        raise ValueError(
-            "DocClassifier: near_tokens is true, but the classes are exclusive; set it to false, or exclusive = false"
-        )
-    if isinstance(threshold, str) and exclusive:
-        raise ValueError(
-            f"DocClassifier: threshold is {threshold!r}, but the classes are exclusive, so the likeliest one is "
-            "predicted; set a number, or exclusive = false"
-        )
+    for name, value in (("count_classes", count_classes), ("near_tokens", near_tokens)):
+        if value and exclusive:
+            raise ValueError(
+                f"DocClassifier: {name} is true, but the classes are exclusive; set it to false, or exclusive = false"
+            )
     check_threshold(threshold, "DocClassifier")
     weights = read_mapping(class_weights or {}, "DocClassifier: class_weights")
     for label, weight in weights.items():
         if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
             raise ValueError(f"DocClassifier: class_weights has {label!r} = {weight}; a weight must be at least 0")
     return DocClassifier(
-        build_model(pooling, counts=threshold == "count", near=near_tokens),
+        build_model(pooling, counts=count_classes, near=near_tokens),
         exclusive=exclusive,
         threshold=threshold,
         label_prefix=label_prefix,
@@ -124,9 +115,9 @@ def build_model(kinds: Sequence[PoolingKindT], *, counts: bool, near: bool) -> H
     return doc_logits("doc_classifier", pool, attrs)
 
 
-def check_threshold(threshold: ThresholdT, owner: str) -> None:
+def check_threshold(threshold: float, owner: str) -> None:
     """Raise a ValueError if the threshold is no probability."""
-    if not isinstance(threshold, str) and not 0.0 <= threshold <= 1.0:
+    if not 0.0 <= threshold <= 1.0:
         raise ValueError(f"{owner}: threshold is {threshold}; it must be a probability, from 0 to 1")
 
 
@@ -148,7 +139,7 @@ class DocClassifier:
         model: HeadModelT,
         *,
         exclusive: bool,
-        threshold: ThresholdT,
+        threshold: float,
         label_prefix: str,
         class_weights: Mapping[str, float],
         label_smoothing: float,
@@ -156,8 +147,7 @@ class DocClassifier:
         self.name = "doc_classifier"
         self.model = model
         self.exclusive = exclusive
-        self.has_learned_threshold = threshold == "learned"
-        self.threshold = TRAINED if isinstance(threshold, str) else threshold
+        self.threshold = threshold
         self.label_prefix = label_prefix
         self.class_weights = class_weights
         self.label_smoothing = label_smoothing
@@ -273,7 +263,7 @@ class DocClassifier:
 
     def get_loss(self, examples: Sequence[Example], scores: ScoresT) -> tuple[float, ScoresT | None]:
         """Negative log-likelihood of the gold classes, in nats: cross-entropy, or the sum of the classes' binary ones,
-        or the cross-entropies against the learned threshold.
+        and the cross-entropy of their number if it is learned too.
 
         If all keys of an exclusive doc are zero and some labels have no key, the doc belongs to one of those labels:
         they share the likelihood.
@@ -286,8 +276,6 @@ class DocClassifier:
         target, class_weights = get_array_module(near).asarray(gold), self._class_weights(near)
         if self.exclusive:
             losses, d_near = exclusive_loss(target, near, class_weights, label_smoothing=self.label_smoothing)
-        elif self.has_learned_threshold:
-            losses, d_near = adaptive_loss(target, near, class_weights)
         else:
             losses, d_near = multilabel_loss(target, near, class_weights)
         xp = get_array_module(logits)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,25 +10,23 @@ from numpy.typing import NDArray
 from spacy.pipeline.spancat import Suggester, build_ngram_suggester
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from thinc.api import Model, NumpyOps
-from thinc.types import Ragged
+from thinc.api import NumpyOps
 from thinc.util import get_array_module, to_numpy
 
 from ..crf.spans import Spans, add_strings
-from ..gold import look_up, snippet
+from ..gold import snippet
 from ..layers.class_losses import binary_cross_entropy
-from ..layers.dropout import dropout
-from ..layers.linear import grow_output, linear
+from ..layers.linear import grow_output
 from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.ragged_rows import bounds
 from ..layers.softmax import sigmoid, softplus
-from ..layers.span_pooling import SpanPoolingKindT, span_pooling
+from ..layers.span_network import Candidates, SpanScores, span_network
+from ..layers.span_pooling import SpanPoolingKindT
 from ..metrics.prf_counts import as_flag
 from ..metrics.span_group_metrics import judge_span_groups
 from ..metrics.span_metrics import SpanVerdicts, main_score_of_spans
-from ..protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT, IntsT
+from ..protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
 from ..protocols.decisions import Decisions
-from ..protocols.head import FindsSpans, FoundSpans, Head, HeadInput, HeadModelT
+from ..protocols.head import FindsSpans, FoundSpans, Head, HeadModelT
 
 # lengths of the n-grams that are suggested if nothing else is set, as spaCy's spancat has them
 SIZES = [1, 2, 3]
@@ -85,7 +83,7 @@ def make_span_classifier_v1(
     if not pooling:
         raise ValueError("SpanClassifier: pooling is empty; name at least one of 'mean', 'max', 'first', 'last'")
     return SpanClassifier(
-        build_model(pooling, hidden_width),
+        span_network(pooling, hidden_width),
         suggester=suggester or build_ngram_suggester(SIZES),
         depends_on=depends_on,
         spans_key=spans_key,
@@ -94,100 +92,6 @@ def make_span_classifier_v1(
         allow_overlap=allow_overlap,
         negative_weight=negative_weight,
     )
-
-
-@dataclass
-class Candidates:
-    """Suggested spans of a batch, in the order of docs and places. All arrays (n_spans,).
-
-    docs (Ints1d): Index of the doc.
-    starts (Ints1d): Index of the first token in the doc.
-    ends (Ints1d): Index of the token after the last one.
-    """
-
-    docs: IntsT
-    starts: IntsT
-    ends: IntsT
-
-    @classmethod
-    def of(cls, places: Sequence[IntsT]) -> "Candidates":
-        """Make them from arrays (n, 3) of doc, start and end. Each span is taken once, and empty ones are left out."""
-        rows = np.concatenate([np.zeros((0, 3), dtype="int64"), *places])
-        rows = rows[rows[:, 1] < rows[:, 2]]
-        _, first = np.unique(_codes(rows, int(rows.max(initial=0)) + 1), return_index=True)
-        return cls(*rows[first].T)
-
-    def rows_of(self, places: IntsT) -> IntsT:
-        """The index of each of some spans (n, 3), -1 if it is not suggested."""
-        base = int(max(self.ends.max(initial=0), self.docs.max(initial=0), places.max(initial=0))) + 1
-        known = _codes(np.column_stack([self.docs, self.starts, self.ends]), base)
-        return (
-            look_up(_codes(places, base).astype("uint64"), known.tolist()) if len(known) else np.full(len(places), -1)
-        )
-
-
-@dataclass
-class SpanScores:
-    """Scores of the labels of suggested spans, or their gradient.
-
-    logits (Floats2d): (n_spans, n_labels).
-    spans (Candidates): The spans.
-    n_tokens (int): Number of tokens of the batch.
-    """
-
-    logits: ArrayT
-    spans: Candidates
-    n_tokens: int
-
-    def __mul__(self, factor: float) -> "SpanScores":
-        return replace(self, logits=self.logits * factor)
-
-    def __add__(self, other: "SpanScores") -> "SpanScores":
-        return replace(self, logits=self.logits + other.logits)
-
-
-def _codes(places: IntsT, base: int) -> IntsT:
-    """One number for each span (n, 3), in their order. All indices are below `base`."""
-    return (places[:, 0] * base + places[:, 1]) * base + places[:, 2]
-
-
-def build_model(kinds: Sequence[SpanPoolingKindT], hidden_width: int) -> HeadModelT:
-    """HeadInput with `Candidates` -> SpanScores."""
-    layers: dict[str, Model[Any, Any]] = {
-        "dropout": dropout(),
-        "pooling": span_pooling(kinds),
-        "hidden": linear(hidden_width),
-        "output": linear(),
-    }
-    return Model("span_classifier", forward, init=init, layers=list(layers.values()), refs=layers, attrs={"labels": []})
-
-
-def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[SpanScores, Any]:
-    """RETURNS: SpanScores, and backprop to the input. Without `prepared` no span is suggested."""
-    spans: Candidates = X.prepared or Candidates.of(())
-    starts = bounds(to_numpy(X.tokvecs.lengths))[spans.docs]
-    dropped, bp_dropped = model.get_ref("dropout")(X.tokvecs.dataXd, is_train)
-    pooled, bp_pooled = model.get_ref("pooling")((dropped, starts + spans.starts, starts + spans.ends), is_train)
-    hidden, bp_hidden = model.get_ref("hidden")(pooled, is_train)
-    active = hidden > 0
-    logits, bp_logits = model.get_ref("output")(hidden * active, is_train)
-
-    def backprop(d_scores: SpanScores) -> HeadInput:
-        d_dropped = bp_pooled(bp_hidden(bp_logits(d_scores.logits) * active))
-        return HeadInput([], Ragged(bp_dropped(d_dropped), X.tokvecs.lengths), [])
-
-    return SpanScores(logits, spans, len(X.tokvecs.dataXd)), backprop
-
-
-def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
-    """Set the sizes from the sample and the labels."""
-    assert X is not None
-    pooling, hidden, output = (model.get_ref(name) for name in ("pooling", "hidden", "output"))
-    hidden.set_dim("nI", X.tokvecs.dataXd.shape[1] * len(pooling.attrs["kinds"]), force=True)
-    hidden.initialize()
-    output.set_dim("nO", len(model.attrs["labels"]), force=True)
-    output.set_dim("nI", hidden.get_dim("nO"), force=True)
-    output.initialize()
 
 
 class SpanClassifier:
@@ -214,7 +118,7 @@ class SpanClassifier:
         self.name = "span_classifier"
         self.model = model
         self.suggester = suggester
-        self.depends_on = () if depends_on is None else (depends_on,)
+        self.depends_on: tuple[str, ...] = () if depends_on is None else (depends_on,)
         self.spans_key = spans_key
         self.threshold = threshold
         self.max_positive = max_positive

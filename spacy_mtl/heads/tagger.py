@@ -204,14 +204,20 @@ class Tagger:
         """Cross-entropy against the teacher's probabilities, over the values that the teacher has."""
         return token_teacher_loss(teacher, scores)
 
-    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.int64] | BoolsT:
-        """The label index of each token, (n_tokens,). For `sent_start` whether it starts a sentence, as heads read it
-        that work on sentences.
-        """
-        best = to_numpy(scores.argmax(axis=1)) if scores.size else np.zeros(len(scores), dtype="int64")
-        return best.astype(bool) if self.attr == "sent_start" else best
+    def decode(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.int64]:
+        """The label index of each token, (n_tokens,)."""
+        return to_numpy(scores.argmax(axis=1)) if scores.size else np.zeros(len(scores), dtype="int64")
 
-    def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64] | BoolsT) -> None:
+    @property
+    def finds_sentences(self) -> bool:
+        """Whether the attribute is `sent_start`."""
+        return self.attr == "sent_start"
+
+    def found_starts(self, annotations: NDArray[np.int64]) -> BoolsT:
+        """Get the tokens that begin a sentence, (n_tokens,)."""
+        return annotations == list(SENT_STARTS).index("S")
+
+    def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> None:
         """Write the attribute. Values that are already set stay, unless `overwrite` is set."""
         attr_id, start = ATTR_IDS[self.attr], 0
         values: ArrayT = np.array([], dtype="uint64")
@@ -221,7 +227,7 @@ class Tagger:
                 continue
             if doc.vocab is not vocab:
                 vocab = doc.vocab
-                values = self._stored_values(vocab)[annotations.astype(int)]
+                values = self._stored_values(vocab)[annotations]
             new = values[start : start + len(doc)]
             start += len(doc)
             # A doc's first token starts a sentence, which has_annotation passes over.

@@ -3,7 +3,7 @@
 from thinc.util import get_array_module
 
 from ..protocols.arrays import ArrayT
-from .softmax import log_softmax, row_max, sigmoid, softmax, softplus
+from .softmax import log_softmax, sigmoid, softmax, softplus
 
 
 def exclusive_loss(
@@ -48,39 +48,6 @@ def multilabel_loss(gold: ArrayT, scores: ArrayT, class_weights: ArrayT) -> tupl
     target = xp.where(xp.isnan(gold), 0.0, gold)
     losses = (softplus(scores) - target * scores) * factor
     return losses.sum(axis=1), ((sigmoid(scores) - target) * factor).astype(scores.dtype)
-
-
-def adaptive_loss(gold: ArrayT, scores: ArrayT, class_weights: ArrayT) -> tuple[ArrayT, ArrayT]:
-    """Compute the loss of adaptive thresholding (Zhou et al. 2021): the classes that apply compete with a threshold
-    class, whose logit is 0, and the threshold class with those that don't.
-
-    With logits a, b, c and gold [1, 1, 0] the loss is -log(e^a / s) - log(e^b / s) - log(1 / (1 + e^c)), where
-    s = 1 + e^a + e^b.
-
-    gold (ArrayT): (n_docs, n_labels): above 0 if the class applies, NaN where missing.
-    scores (ArrayT): Logits, (n_docs, n_labels).
-    class_weights (ArrayT): Factors of the classes' losses, (n_labels,).
-    RETURNS: the loss of each row in nats, (n_docs,), and the gradient of their sum, (n_docs, n_labels).
-    """
-    xp = get_array_module(scores)
-    applies = gold > 0
-    others = xp.where((gold <= 0) & (class_weights > 0), xp.log(xp.maximum(class_weights, 1e-30)), -xp.inf)
-    total_above, shares_above = _against_threshold(xp.where(applies, scores, -xp.inf))
-    total_below, shares_below = _against_threshold(scores + others)
-    weights = applies * class_weights
-    n_above = weights.sum(axis=1)
-    losses = n_above * total_above - (weights * scores).sum(axis=1) + total_below
-    d_scores = n_above[:, None] * shares_above - weights + shares_below
-    return losses, d_scores.astype(scores.dtype)
-
-
-def _against_threshold(logits: ArrayT) -> tuple[ArrayT, ArrayT]:
-    """The logarithm of 1 plus the sum of each row's exponentials, (n,), and the share of each of them."""
-    xp = get_array_module(logits)
-    highest = xp.maximum(row_max(logits), 0.0)
-    exponentials = xp.exp(logits - highest)
-    total = exponentials.sum(axis=1, keepdims=True) + xp.exp(-highest)
-    return (xp.log(total) + highest)[:, 0], exponentials / total
 
 
 def smooth(target: ArrayT, share: float) -> ArrayT:

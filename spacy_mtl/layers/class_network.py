@@ -62,7 +62,7 @@ def class_network(
         refs["counts"] = linear(N_COUNTS)
     if near:
         refs |= {"dropout": dropout(), "near": linear(), "attention": linear(bias=False)}
-    return Model(name, forward, init=init, layers=list(refs.values()), refs=refs, attrs=attrs)
+    return Model(name, forward, init=init, layers=list(refs.values()), refs={**refs}, attrs=attrs)
 
 
 def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[ClassScores, Any]:

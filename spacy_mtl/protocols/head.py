@@ -342,6 +342,21 @@ class RevisesAnnotation(Protocol):
 
 
 @runtime_checkable
+class FindsSentences(Protocol):
+    """A head whose annotation may be sentences, for heads that work on them.
+
+    finds_sentences (bool): Whether it is.
+    """
+
+    @property
+    def finds_sentences(self) -> bool:
+        """Whether the annotation is sentences."""
+
+    def found_starts(self, annotations: AnnotationsT) -> ArrayT:
+        """Get whether each token of the batch begins a sentence, (n_tokens,)."""
+
+
+@runtime_checkable
 class Adversarial(Protocol):
     """A head whose gradient reaches the encoder reversed. A weighting must not balance it away.
 

@@ -35,14 +35,23 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def treebank(tmp_path_factory):
-    """A corpus with tags, entities and genres, for configs/tagging.cfg."""
+    """A corpus with tags, lemmas, trees, entities and genres, for configs/tagging.cfg and configs/ud.cfg."""
     path = tmp_path_factory.mktemp("corpus") / "treebank.spacy"
     nlp = spacy.blank("en")
     docs = []
     for eg in make_examples(nlp):
         doc = eg.reference
         n = len(doc)
-        full = Doc(nlp.vocab, words=[t.text for t in doc], tags=["X"] * n, pos=["NOUN"] * n, morphs=["Case=Nom"] * n)
+        full = Doc(
+            nlp.vocab,
+            words=[t.text for t in doc],
+            tags=["X"] * n,
+            pos=["NOUN"] * n,
+            morphs=["Case=Nom"] * n,
+            lemmas=[t.text for t in doc],
+            heads=[0] * n,
+            deps=["ROOT"] + ["dep"] * (n - 1),
+        )
         full.set_ents([spacy.tokens.Span(full, ent.start, ent.end, ent.label_) for ent in doc.ents])
         full.cats = {f"genre={key}": value for key, value in doc.cats.items()}
         docs.append(full)
@@ -65,7 +74,7 @@ def test_configs_are_complete_and_valid(config, corpus, treebank, tmp_path):
         pytest.importorskip("spacy_transformers")
     run("init", "fill-config", config, tmp_path / "filled.cfg")
     assert body(tmp_path / "filled.cfg") == body(config)
-    data = treebank if config.name == "tagging.cfg" else corpus
+    data = treebank if config.name in ("tagging.cfg", "ud.cfg") else corpus
     assert "Config is valid" in run("debug", "config", config, *paths(data))
     assert len([line for line in config.read_text().splitlines() if line.startswith("#")]) == 4
     settings = spacy.util.load_config(config)

@@ -57,8 +57,7 @@ HEADS += [("spacy_mtl.Tagger.v1", {"attr": attr}) for attr in TAGGERS]
 HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "symmetric": ["back"], "types": None})]
 HEADS += [("spacy_mtl.RelationExtractor.v1", {"entities_key": "entities", "exclusive": True, "max_distance": 5})]
 HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "pooling": ["mean", "max", "attention"]})]
-HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "threshold": "learned"})]
-HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "near_tokens": True, "threshold": "count"})]
+HEADS += [("spacy_mtl.DocClassifier.v1", {"exclusive": False, "near_tokens": True, "count_classes": True})]
 HEADS += [("spacy_mtl.SpanClassifier.v1", {"max_positive": 2, "negative_weight": 0.5, "pooling": ["mean", "last"]})]
 HEADS += [("spacy_mtl.Regressor.v1", {"loss": "squared"})]
 HEADS += [("spacy_mtl.EntityRecognizer.v1", {"scheme": "BILUO", "spans_key": "sc"})]
@@ -279,7 +278,7 @@ def test_gradients_equal_finite_differences_through_the_component(pipe, examples
     assert check_gradients(pipe, examples) >= 5
 
 
-@pytest.mark.parametrize("settings", [{}, {"near_tokens": True}, {"threshold": "count"}])
+@pytest.mark.parametrize("settings", [{}, {"near_tokens": True}, {"count_classes": True}])
 def test_gradients_flow_through_a_condition(nlp, examples, settings):
     heads = {
         "intent": {"@mtl_heads": "spacy_mtl.DocClassifier.v1", "exclusive": not settings, **settings},

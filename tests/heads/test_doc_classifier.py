@@ -235,30 +235,56 @@ def test_evaluate_takes_a_threshold(threshold):
     assert [found[name] for name in names] == [expected[name] for name in names]
 
 
-def test_loss_of_a_learned_threshold_equals_the_formula():
-    made = head(exclusive=False, threshold="learned", class_weights={"b": 2.0})
-    assert made.threshold == 0.5
-    loss, gradient = made.get_loss(examples({"a": 1.0, "b": 1.0, "c": 0.0}, {}), SCORES)
-    a, b, c = np.exp(SCORES[0].astype("d"))
-    total = 1 + a + b
-    assert loss == pytest.approx((-math.log(a / total) - 2 * math.log(b / total) + math.log(1 + c)) / 2, rel=1e-5)
-    expected = np.array([3 * a / total - 1, 3 * b / total - 2, c / (1 + c)])
-    assert gradient == pytest.approx(np.array([expected, [0, 0, 0]]) / 2, abs=1e-6)
-
-
-def test_a_learned_threshold_leaves_absent_keys_out():
-    made = head(exclusive=False, threshold="learned")
-    one = made.get_loss(examples({"a": 1.0}), SCORES[:1])
-    assert one[0] == pytest.approx(math.log(1 + math.exp(-2.0)))
-    assert one[1][0, 1:].tolist() == [0.0, 0.0]
-    extreme = np.array([[1e4, -1e4, 1e4]], dtype="f")
-    loss, gradient = made.get_loss(examples({"a": 0.0, "b": 1.0, "c": 1.0}), extreme)
-    assert np.isfinite(loss)
-    assert np.isfinite(gradient).all()
-
-
-@pytest.mark.parametrize("settings", [{"threshold": "learned"}, {"threshold": "count"}, {"near_tokens": True}])
+@pytest.mark.parametrize("settings", [{"count_classes": True}, {"near_tokens": True}])
 def test_exclusive_classes_refuse_what_is_for_several_classes(settings):
     (name,) = settings
     with pytest.raises(ValueError, match=f"{name} is .*, but the classes are exclusive"):
         make_doc_classifier_v1(**settings)
+
+
+TOPICS = [
+    ("play jazz and book a table", {"play": 1.0, "book": 1.0, "ask": 0.0}),
+    ("play jazz", {"play": 1.0, "book": 0.0, "ask": 0.0}),
+    ("who is it and book a room", {"play": 0.0, "book": 1.0, "ask": 1.0}),
+    ("nothing", {"play": 0.0, "book": 0.0, "ask": 0.0}),
+]
+
+
+def topic_examples(nlp):
+    found = [Example(nlp.make_doc(text), nlp.make_doc(text)) for text, _ in TOPICS]
+    for eg, (_, cats) in zip(found, TOPICS, strict=True):
+        eg.reference.cats = dict(cats)
+    return found
+
+
+@pytest.mark.parametrize("settings", [{"count_classes": True}, {"near_tokens": True}])
+def test_options_for_several_classes_learn_and_are_saved(settings, tmp_path):
+    nlp = make_nlp(
+        heads_config(topic={"kind": "DocClassifier", "exclusive": False, **settings}), examples=topic_examples
+    )
+    train(nlp, topic_examples(nlp), steps=60)
+    assert nlp.evaluate(topic_examples(nlp))["topic_acc"] == 1.0
+    everything = nlp.evaluate(topic_examples(nlp), scorer_cfg={"threshold": 0.0})
+    assert everything["topic_acc"] < everything["topic_micro_r"] == 1.0
+    nlp.to_disk(tmp_path)
+    override = {"components": {"multitask": {"heads": {"topic": {"threshold": 0.3}}}}}
+    for loaded in (spacy.load(tmp_path), spacy.load(tmp_path, config=override)):
+        assert [loaded(text).cats for text, _ in TOPICS] == [nlp(text).cats for text, _ in TOPICS]
+    pipe = loaded.get_pipe("multitask")
+    assert pipe.heads["topic"].threshold == 0.3
+    assert pipe.confidences([nlp.make_doc(text) for text, _ in TOPICS])["topic"].shape == (4,)
+    assert pipe.add_label("new", head="topic")
+    assert set(loaded(TOPICS[0][0]).cats) == {"play", "book", "ask", "new"}
+
+
+def test_a_certain_count_decides_how_many_classes_are_predicted():
+    nlp = make_nlp(
+        heads_config(topic={"kind": "DocClassifier", "exclusive": False, "count_classes": True}),
+        examples=topic_examples,
+    )
+    counts = nlp.get_pipe("multitask").heads["topic"].model.get_ref("counts")
+    for number in range(4):
+        counts.get_param("b")[:] = 0.0
+        counts.get_param("b")[number] = 50.0
+        for text, _ in TOPICS:
+            assert sum(value >= 0.5 for value in nlp(text).cats.values()) == number

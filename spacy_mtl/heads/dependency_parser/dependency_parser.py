@@ -18,7 +18,7 @@ from ...metrics.dependency_metrics import DependencyVerdicts, judge_dependencies
 from ...metrics.prf_counts import as_flag
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT
 from ...protocols.decisions import Decisions
-from ...protocols.head import HeadModelT
+from ...protocols.head import FindsSentences, Head, HeadModelT
 from .arc_losses import teacher_loss, tree_loss
 from .arc_scores import ArcScores
 from .biaffine_network import build_model, grow_labels
@@ -108,6 +108,7 @@ class DependencyParser:
         self.depends_on = () if sents is None else (sents,)
         self.projective = projective
         self.max_length = max_length
+        self._sentences: FindsSentences | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -183,6 +184,18 @@ class DependencyParser:
         """Describe the circle in a gold tree; None if there is none."""
         return describe_cycle(example.reference, self.name)
 
+    def connect(self, heads: Mapping[str, Head]) -> None:
+        """Remember the head that `sents` names. Raise a ValueError if it finds no sentences."""
+        if self.sents is None:
+            return
+        head = heads[self.sents]
+        if not isinstance(head, FindsSentences) or not head.finds_sentences:
+            raise ValueError(
+                f"head {self.name!r}: sents names {self.sents!r}, which finds no sentences; name a Tagger with "
+                'attr = "sent_start", or leave sents out'
+            )
+        self._sentences = head
+
     def prepare(
         self, docs: Sequence[Doc], examples: Sequence[Example] | None, found: Mapping[str, AnnotationsT]
     ) -> BoolsT | None:
@@ -191,12 +204,8 @@ class DependencyParser:
         """
         if self.sents is None or examples is not None:
             return None
-        starts = found[self.sents]
-        if not isinstance(starts, np.ndarray) or starts.dtype != bool:
-            raise ValueError(
-                f"head {self.name!r}: sents names {self.sents!r}, which finds no sentences; name a Tagger with "
-                'attr = "sent_start", or leave sents out'
-            )
+        assert self._sentences is not None
+        starts: BoolsT = self._sentences.found_starts(found[self.sents])
         return starts
 
     def get_loss(self, examples: Sequence[Example], scores: ArcScores) -> tuple[float, ArcScores | None]:

@@ -11,7 +11,7 @@ lose more than any two trees can differ by, which makes the best tree one with a
 Scores are (n_words, n_words + 1): a row for each dependent, column 0 for the root and column 1 + h for the head h.
 """
 
-from typing import Any
+import math
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def best_tree(scores: FloatsT, *, single_root: bool = True) -> IntsT:
     RETURNS (IntsT): The column of each word's head, (n_words,).
     """
     weights = _weights(scores)
-    columns = _arborescence(weights.copy())
+    columns = _arborescence(weights)
     if single_root and (columns == ROOT).sum() > 1:
         finite = weights[np.isfinite(weights)]
         weights[ROOT, 1:] -= 1.0 + len(scores) * (finite.max() - finite.min())
@@ -76,13 +76,9 @@ def _weights(scores: FloatsT) -> FloatsT:
 
 
 def _arborescence(weights: FloatsT) -> IntsT:
-    """Find the maximum spanning arborescence from node 0. `weights` is overwritten.
-
-    Contracting a cycle makes a new node. It takes the row and the column of one of the cycle's nodes, and minus
-    infinity fills those of the others.
-    """
+    """Find the maximum spanning arborescence from node 0."""
     contraction = _Contraction(weights)
-    for node in range(1, len(weights)):
+    for node in np.flatnonzero(~contraction.reaches_root).tolist():
         contraction.connect(node)
     return contraction.expand()
 
@@ -90,21 +86,29 @@ def _arborescence(weights: FloatsT) -> IntsT:
 class _Contraction:
     """The graph with its cycles contracted so far, and how to expand them.
 
-    Nodes have ids: those of the words, then those of the contracted cycles in the order of their contraction. Each node
-    that is not inside a cycle has a place, which is its row and column in the arrays.
+    Contracting a cycle makes a new node, which takes the place of one of the cycle's nodes; the places of the others
+    are empty from then on. Nodes have ids: those of the words, then those of the contracted cycles in the order of
+    their contraction. An edge between words is one number: head * n_nodes + dependent. Sentences are short, so that
+    lists are several times faster than arrays.
     """
 
     def __init__(self, weights: FloatsT) -> None:
         size = len(weights)
-        self.weights = weights
-        # the word edge behind each weight
-        self.heads = np.repeat(np.arange(size)[:, None], size, axis=1)
-        self.dependents = np.repeat(np.arange(size)[None], size, axis=0)
+        # for each place the weights from all places, and the word edges behind them
+        self.weights: list[list[float]] = weights.T.tolist()
+        self.edges_to = [list(range(place, size * size, size)) for place in range(size)]
         self.node_at = list(range(size))
-        self.cycle_of: list[int] = [-1] * size
-        self.edges: list[tuple[int, int]] = [(-1, -1)] * size
-        self.done = np.arange(size) == ROOT
         self.place_of = list(range(size))
+        self.cycle_of = [-1] * size
+        # words whose best heads lead to the root need no more work
+        best = weights.argmax(axis=0)
+        self.edges: list[int] = (best * size + np.arange(size)).tolist()
+        reached = best
+        for _ in range(size.bit_length()):
+            reached = reached[reached]
+        self.reaches_root = reached == ROOT
+        self.done: list[bool] = self.reaches_root.tolist()
+        self.open = set(np.flatnonzero(~self.reaches_root).tolist())
 
     def connect(self, word: int) -> None:
         """Follow best heads from a word until the root is reached, and contract what is a cycle on the way."""
@@ -115,9 +119,10 @@ class _Contraction:
         while not self.done[place]:
             on_path[place] = len(path)
             path.append(place)
-            head = int(self.weights[:, place].argmax())
-            gains.append(float(self.weights[head, place]))
-            self.edges[self.node_at[place]] = int(self.heads[head, place]), int(self.dependents[head, place])
+            gain = max(self.weights[place])
+            head = self.weights[place].index(gain)
+            gains.append(gain)
+            self.edges[self.node_at[place]] = self.edges_to[place][head]
             if head in on_path:
                 start = on_path[head]
                 cycle = path[start:]
@@ -127,17 +132,19 @@ class _Contraction:
                 del path[start:], gains[start:]
                 head = cycle[0]
             place = head
-        self.done[path] = True
+        for place in path:
+            self.done[place] = True
+        self.open.difference_update(path)
 
     def expand(self) -> IntsT:
         """Undo the contractions, the last one first: the edge that enters a cycle replaces one inside it."""
-        n_words = len(self.weights)
-        for cycle in range(len(self.edges) - 1, n_words - 1, -1):
-            inside = self.edges[cycle][1]
+        n_nodes = len(self.weights)
+        for cycle in range(len(self.edges) - 1, n_nodes - 1, -1):
+            inside = self.edges[cycle] % n_nodes
             while self.cycle_of[inside] != cycle:
                 inside = self.cycle_of[inside]
             self.edges[inside] = self.edges[cycle]
-        return np.array([self.edges[word][0] for word in range(1, n_words)], dtype="int64")
+        return np.array(self.edges[1:n_nodes], dtype="int64") // n_nodes
 
     def _place(self, word: int) -> int:
         node = word
@@ -152,25 +159,26 @@ class _Contraction:
             replace.
         """
         kept, others = cycle[0], cycle[1:]
-        entering = self.weights[:, cycle] - np.array(gains)
-        self._keep_best(np.s_[:, kept], entering, self.heads[:, cycle], self.dependents[:, cycle])
-        leaving = self.weights[cycle].T
-        self._keep_best(np.s_[kept], leaving, self.heads[cycle].T, self.dependents[cycle].T)
-        self.weights[others] = -np.inf
-        self.weights[:, others] = -np.inf
-        self.weights[kept, kept] = -np.inf
+        self.open.difference_update(others)
+        weights = [weight - gains[0] for weight in self.weights[kept]]
+        edges = self.edges_to[kept]
+        for place, gain in zip(others, gains[1:], strict=True):
+            for head, weight in enumerate(self.weights[place]):
+                if weight - gain > weights[head]:
+                    weights[head], edges[head] = weight - gain, self.edges_to[place][head]
+        for place in cycle:
+            weights[place] = -math.inf
+        self.weights[kept] = weights
+        for place in self.open:
+            row = self.weights[place]
+            best = max(cycle, key=row.__getitem__)
+            row[kept], self.edges_to[place][kept] = row[best], self.edges_to[place][best]
+            for other in others:
+                row[other] = -math.inf
         node = len(self.edges)
-        self.edges.append((-1, -1))
+        self.edges.append(-1)
         self.cycle_of.append(-1)
         for place in cycle:
             self.cycle_of[self.node_at[place]] = node
         self.node_at[kept] = node
         self.place_of.append(kept)
-
-    def _keep_best(self, target: Any, weights: FloatsT, heads: IntsT, dependents: IntsT) -> None:
-        """Write the best of several edges for each other node. weights, heads, dependents: (n_nodes, n_edges)."""
-        best = weights.argmax(axis=1)
-        rows = np.arange(len(best))
-        self.weights[target] = weights[rows, best]
-        self.heads[target] = heads[rows, best]
-        self.dependents[target] = dependents[rows, best]

@@ -19,14 +19,14 @@
         "label": "data(name)", "background-color": (node) => color(`--c${node.data("color")}`),
         "width": (node) => 14 + 18 * Math.sqrt(node.data("count") / most),
         "height": (node) => 14 + 18 * Math.sqrt(node.data("count") / most),
-        "color": color("--ink"), "font-family": font, "font-size": 11, "text-valign": "bottom", "text-margin-y": 3,
+        "color": color("--ink"), "font-family": font, "font-size": 13, "text-valign": "bottom", "text-margin-y": 3,
         "text-outline-color": color("--paper"), "text-outline-width": 2, "text-wrap": "ellipsis", "text-max-width": 120,
         "min-zoomed-font-size": 6,
       } },
       { selector: "edge", style: {
         "label": "data(label)", "curve-style": "bezier", "target-arrow-shape": "triangle", "arrow-scale": 0.8,
         "width": (edge) => 1 + Math.log2(edge.data("count")) / 2, "line-color": color("--alone"),
-        "target-arrow-color": color("--alone"), "font-family": font, "font-size": 9, "color": color("--soft"),
+        "target-arrow-color": color("--alone"), "font-family": font, "font-size": 10, "color": color("--soft"),
         "text-rotation": "autorotate", "text-outline-color": color("--paper"), "text-outline-width": 2,
         "min-zoomed-font-size": 7, "loop-direction": "0deg",
       } },
@@ -36,8 +36,13 @@
     ];
   };
 
-  // Without chance: the same graph is drawn the same way each time. A spiral is what the layout starts from.
-  const start = (index) => ({ x: 30 * Math.sqrt(index) * Math.cos(2.4 * index), y: 30 * Math.sqrt(index) * Math.sin(2.4 * index) });
+  // Without chance: the same graph is drawn the same way each time. What the layout starts from is a spiral, as wide in
+  // proportion as the canvas.
+  const ratio = Math.max(1, canvas.clientWidth / canvas.clientHeight);
+  const start = (index) => {
+    const [radius, angle] = [30 * Math.sqrt(index), 2.4 * index];
+    return { x: 2 * ratio * radius * Math.cos(angle), y: radius * Math.sin(angle) };
+  };
   const cy = cytoscape({
     container: canvas,
     elements: [
@@ -47,7 +52,7 @@
     style: style(), minZoom: 0.1, maxZoom: 4, userZoomingEnabled: touch,
     layout: {
       name: "cose", animate: false, randomize: false, fit: true, padding: 30, nodeDimensionsIncludeLabels: true,
-      idealEdgeLength: () => 70, nodeRepulsion: () => 12000, componentSpacing: 50, numIter: 1500,
+      idealEdgeLength: () => 60, nodeRepulsion: () => 9000, componentSpacing: 40, numIter: 1500,
     },
   });
   canvas.cy = cy;
