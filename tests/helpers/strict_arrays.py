@@ -29,6 +29,7 @@ take repeat cumsum astype copy reshape ravel flatten transpose swapaxes dot clip
 FUNCTIONS = """
 empty zeros ones full arange empty_like zeros_like ones_like concatenate stack hstack vstack where take repeat
 exp log tanh sqrt maximum minimum subtract multiply matmul dot outer einsum logaddexp isnan cumsum clip fill_diagonal
+bincount broadcast_to
 """.split()
 NUMPY_OPS = NumpyOps()
 

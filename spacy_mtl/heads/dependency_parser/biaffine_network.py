@@ -104,7 +104,7 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
     size = label_width + 1
     weights.set_param("root", draw(model.ops, (arc_width,), 1.0 / math.sqrt(arc_width)))
     weights.set_param("label_root", draw(model.ops, (label_width,), 1.0 / math.sqrt(label_width)))
-    weights.set_param("label_weights", draw(model.ops, (len(labels), size, size), 1.0 / size))
+    weights.set_param("label_weights", draw(model.ops, (len(labels), size, size), 0.3 / size))
 
 
 def draw(ops: Ops, shape: tuple[int, ...], deviation: float) -> ArrayT:

@@ -42,10 +42,10 @@ def range_max(X: ArrayT, starts: IntsT, ends: IntsT, *, is_train: bool) -> tuple
             which[rows] = places
 
     def backprop(dY: ArrayT) -> ArrayT:
-        kept = which >= 0
-        columns = xp.broadcast_to(xp.arange(X.shape[1]), Y.shape)
-        flat = (which * X.shape[1] + columns)[kept]
-        summed = xp.bincount(flat, weights=dY[kept], minlength=X.size)
+        if not X.size or not Y.size:
+            return xp.zeros_like(X)
+        flat = xp.maximum(which, 0) * X.shape[1] + xp.arange(X.shape[1])
+        summed = xp.bincount(flat.reshape(-1), weights=(dY * (which >= 0)).reshape(-1), minlength=X.size)
         return summed.reshape(X.shape).astype(X.dtype)
 
     return Y, backprop

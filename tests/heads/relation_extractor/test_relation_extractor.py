@@ -10,6 +10,7 @@ import spacy
 from pipelines import ENCODER, has_moved, heads_config, make_nlp, weights_of
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
+from strict_arrays import strict_device  # noqa: F401  (a fixture)
 from toy import ENCODER as FAST_ENCODER
 
 import spacy_mtl
@@ -547,7 +548,7 @@ def test_nested_arguments_are_learned_from(trained):
         ({"types": {"hates": [["PER", "PER"]]}}, r"types names \['hates'\], but the labels are"),
         ({"symmetric": ["hates"]}, r"symmetric names \['hates'\], but the labels are"),
         ({"depends_on": "nobody"}, "depends_on names 'nobody', but the heads are"),
-        ({"depends_on": "relations"}, "depends_on names 'relations', but a RelationExtractor finds no entities"),
+        ({"depends_on": "relations"}, "depends_on names the head itself"),
     ],
     ids=str,
 )
@@ -678,3 +679,27 @@ def test_scores_with_gold_entities(trained):
     assert head.model.attrs["seen"] == seen
     assert head.score(make_examples(trained, texts))["gold_entities_f"] is None
     assert trained.evaluate(make_examples(trained))["relations_gold_entities_macro_f"] == 1.0
+
+
+@pytest.mark.parametrize("settings", [{}, {"exclusive": True, "joint": True}, {"symmetric": ["knows"], "types": None}])
+def test_nothing_mixes_arrays_of_a_gpu_with_numpys(strict_device, settings):  # noqa: F811
+    nlp = spacy.blank("en")
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": FAST_ENCODER}
+    nlp.add_pipe("multitask", config={"model": model, "heads": joint(**settings), "readout_every": 0})
+
+    def examples():
+        return make_examples(nlp, TEXTS[:3])
+
+    nlp.initialize(examples)
+    optimizer = nlp.resume_training()
+    for _ in range(2):
+        losses = nlp.update(examples(), sgd=optimizer, drop=0.1, losses={})
+    nlp.rehearse(examples(), sgd=optimizer, losses=losses)
+    assert np.isfinite(list(losses.values())).all()
+    assert nlp.evaluate(examples())["relations_f"] is not None
+    waits = []
+    for n_docs in (8, 64):
+        strict_device.clear()
+        list(nlp.pipe([TEXTS[0][0]] * n_docs, batch_size=64))
+        waits.append(strict_device.total())
+    assert waits[0] == waits[1]
