@@ -285,7 +285,16 @@ def commands() -> list[tuple[str, Any]]:
     for point in entry_points()[COMMANDS.groups[0].name]:
         point.load()
     group: Any = typer.main.get_command(app)
-    return sorted(group.commands[COMMANDS.groups[0].key].commands.items())
+    return list(leaves(group.commands[COMMANDS.groups[0].key]))
+
+
+def leaves(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
+    """The commands of a group and of the groups in it, each with all its names: "heads add"."""
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from leaves(command, *names, name)
+        else:
+            yield " ".join([*names, name]), command
 
 
 def describe_command(name: str, command: Any) -> Iterator[str]:

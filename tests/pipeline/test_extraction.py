@@ -144,6 +144,7 @@ def test_joint_decoding_comes_along():
 def test_two_components():
     nlp = make()
     nlp.add_pipe("multitask", name="second", config={"heads": heads_config(tag={"kind": "Tagger", "attr": "tag"})})
+    nlp.initialize(lambda: examples_of(nlp))
     with pytest.raises(ValueError, match="2 components with heads"):
         extract(nlp, ["intent"])
     smaller = extract(nlp, ["intent"], component="multitask")

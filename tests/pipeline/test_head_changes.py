@@ -176,7 +176,10 @@ def test_bad_input_changes_nothing():
         "expected its section": lambda: pipe.add_head("tag", pipe.heads["pos"], nlp=nlp),
         "not part of the pipeline": lambda: pipe.remove_head("pos", nlp=spacy.blank("en")),
         "condition_on names 'x'": lambda: pipe.add_head(
-            "tag", TAGGER | {"attr": "tag", "condition_on": "x"}, nlp=nlp, labels=["A"]
+            "spans",
+            {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1", "spans_key": "sc", "condition_on": "x"},
+            nlp=nlp,
+            labels=["A"],
         ),
     }.items():
         with pytest.raises(ValueError, match=match):
