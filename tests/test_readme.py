@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from spacy.util import load_config_from_str, load_model_from_config
+from spacy.util import fix_random_seed, load_config_from_str, load_model_from_config
 
 from spacy_mtl.protocols.weighting import Step, Weighting
 
@@ -35,6 +35,7 @@ def test_every_block_is_of_a_known_kind() -> None:
 @pytest.mark.parametrize("code", PYTHON)
 def test_python_runs(code: str) -> None:
     scope: dict[str, object] = {}
+    fix_random_seed(0)
     exec(compile(code, "README.md", "exec"), scope)
     doc, losses = scope["doc"], scope["losses"]
     assert max(doc.cats, key=doc.cats.get) == "music"
