@@ -247,12 +247,13 @@ def test_a_table_has_a_line_for_each_system(benchmark_module):
 
 def test_balance_trains_each_set_with_each_weighting_for_as_long(benchmark_module, tmp_path):
     balance = benchmark_module("balance")
+    files = {split: str(tmp_path / f"{split}.spacy") for split in ("train", "dev", "test")}
     for name, setting in balance.SETTINGS.items():
         sections = balance.weightings(setting)
         assert {"NormScaling", "FAMO", "Targets"} <= sections.keys()
         assert "Static" not in sections
         for section in sections.values() if name == "snips" else [sections["NormScaling"]]:
-            config = balance.make_config(setting, section, tmp_path, 40, 1)
+            config = balance.make_config(setting, section, files, 40, 1)
             assert config["training"]["max_steps"] == 40
             assert sum(config["training"]["score_weights"].values()) == pytest.approx(1.0)
             heads = config["components"]["multitask"]["heads"]
@@ -261,6 +262,7 @@ def test_balance_trains_each_set_with_each_weighting_for_as_long(benchmark_modul
             assert (name == "loud") == bool(heads.get("genre", {}).get("class_weights"))
 
 
+@pytest.mark.slow
 def test_balance_draws_weights_and_tells_what_beats_them(benchmark_module, tmp_path):
     nlp, docs = spacy.blank("en"), []
     for number in range(24):

@@ -287,7 +287,7 @@ def test_in_a_terminal_there_is_a_bar_with_the_speed(toy, tmp_path):
     command = [sys.executable, "-m", "spacy", "train", str(tmp_path / "config.cfg")]
     terminal = ["script", "-qec", f"stty rows 24 cols 80; {shlex.join(command)}", os.devnull]
     environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
-    shown = subprocess.run(terminal, capture_output=True, timeout=100, check=True, env=environment).stdout.decode()
+    shown = subprocess.run(terminal, capture_output=True, timeout=300, check=True, env=environment).stdout.decode()
     assert re.search(r"\d+/30 .*[\d,]+ words/s", shown)
 
 

@@ -341,7 +341,7 @@ def test_trees_are_the_best_under_random_scores():
 
 def test_a_long_doc_is_parsed_in_bounded_memory():
     nlp, (eg,) = make(several, steps=20)
-    words = [token.text for token in eg.reference] * 400
+    words = [token.text for token in eg.reference] * 100
     doc = nlp(Doc(nlp.vocab, words=words))
     sentences_with_one_root(doc)
     scores = random_scores(np.random.default_rng(0), len(words))
