@@ -305,6 +305,7 @@ def test_a_larger_dev_overwrites_no_data(benchmark_module, tmp_path, monkeypatch
     assert "name another folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_each_script_starts_and_tells_its_options(path):
     done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=False)
