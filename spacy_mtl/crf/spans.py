@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB, ENT_KB_ID, ENT_TYPE
 from spacy.strings import get_string_id
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 
 from ..layers.ragged_rows import bounds, row_ranges
 from ..protocols.arrays import ArrayT
@@ -47,6 +47,18 @@ class Spans:
         for owner, start, end, label in zip(*(column.tolist() for column in columns), strict=True):
             spans[owner].append(Span(docs[owner], start, end, label=label))
         return spans
+
+    def write_groups(self, docs: Sequence[Doc], key: str, label_ids: NDArray[np.uint64]) -> None:
+        """Write the spans, which are in the order of the docs, to `doc.spans[key]`, with their probabilities as scores.
+
+        label_ids (Ints1d): Hashes of the labels, (n_labels,).
+        """
+        assert self.probabilities is not None
+        edges = np.searchsorted(self.docs, np.arange(len(docs) + 1))
+        scores = self.probabilities.astype("f")
+        for index, (doc, spans) in enumerate(zip(docs, self.by_doc(docs, label_ids), strict=True)):
+            attrs = {"scores": scores[edges[index] : edges[index + 1]]}
+            doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
 
 
 def add_strings(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.uint64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB
 from spacy.strings import get_string_id
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from thinc.types import Floats2d, Ints1d
 from thinc.util import get_array_module
@@ -297,11 +297,7 @@ class EntityRecognizer:
         if self.spans_key is None:
             set_ents(docs, annotations, label_ids)
             return
-        assert annotations.probabilities is not None
-        spans = annotations.by_doc(docs, label_ids)
-        for index, (doc, new) in enumerate(zip(docs, spans, strict=True)):
-            scores = annotations.probabilities[annotations.docs == index].astype("f")
-            doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=new, attrs={"scores": scores})
+        annotations.write_groups(docs, self.spans_key, label_ids)
 
     def verdicts(self, examples: Sequence[Example]) -> SpanVerdicts:
         """Compare the predicted spans with the gold entities."""

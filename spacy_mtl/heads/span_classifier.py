@@ -252,13 +252,7 @@ class SpanClassifier:
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
         """Write the spans and their probabilities. A group that the doc has under the key is replaced."""
-        assert annotations.probabilities is not None
-        spans = annotations.by_doc(docs, add_strings(docs, self.labels))
-        edges = np.searchsorted(annotations.docs, np.arange(len(docs) + 1))
-        scores = annotations.probabilities.astype("f")
-        for index, (doc, new) in enumerate(zip(docs, spans, strict=True)):
-            attrs = {"scores": scores[edges[index] : edges[index + 1]]}
-            doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=new, attrs=attrs)
+        annotations.write_groups(docs, self.spans_key, add_strings(docs, self.labels))
 
     def verdicts(self, examples: Sequence[Example]) -> SpanVerdicts:
         """Compare the predicted spans with the gold ones."""

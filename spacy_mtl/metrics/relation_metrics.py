@@ -5,8 +5,8 @@ A gold relation whose entity was not found is missed.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,42 +18,25 @@ from ..gold_relations import Argument, GoldRelation, read_relations
 from ..protocols.arrays import IntsT
 from ..protocols.decisions import Decisions, RowT
 from ..relation import UNKNOWN, relations
-from .prf_counts import FN, FP, TP, CountsByName, CountsT, RowsT, f1, prf_score, where_annotated
+from .prf_counts import CountsT, RowsT, prf_score
+from .tally import Tally, main_score_of_tally, side_by_side
 
 SCORE_NAMES = ("p", "r", "f", "macro_f", "f_per_type")
+LABEL = attrgetter("label")
 
 
-@dataclass
-class Tally:
-    """True positives, false positives and false negatives under one way to compare.
-
-    counts (CountsT): (n_docs, 4): 1 if the doc is annotated, then the three.
-    by_label (CountsByName): The same by label.
+def tally_scores(tally: Tally, rows: RowsT, prefix: str = "") -> dict[str, Any]:
+    """Compute the scores of docs, None if none of them is annotated. Macro F1 is the mean over the labels that gold
+    or predictions have.
     """
-
-    counts: CountsT
-    by_label: CountsByName = field(default_factory=CountsByName)
-
-    def add(self, row: int, gold: set[GoldRelation], predicted: set[GoldRelation]) -> None:
-        """Count a doc."""
-        outcomes = {TP: gold & predicted, FP: predicted - gold, FN: gold - predicted}
-        self.counts[row] = [1, *map(len, outcomes.values())]
-        for outcome, found in outcomes.items():
-            for relation in found:
-                self.by_label.add(row, relation.label, outcome)
-
-    def scores(self, rows: RowsT, prefix: str = "") -> dict[str, Any]:
-        """Compute the scores of some docs, None if none of them is annotated. Macro F1 is the mean over the labels that
-        gold or predictions have.
-        """
-        names = [prefix + name for name in SCORE_NAMES]
-        total = self.counts[slice(None) if rows is None else rows].sum(axis=0)
-        if not total[0]:
-            return dict.fromkeys(names)
-        by_label = {label: score.to_dict() for label, score in self.by_label.total(rows).items()}
-        micro = prf_score(total[1:]).to_dict()
-        macro = float(np.mean([score["f"] for score in by_label.values()])) if by_label else 0.0
-        return dict(zip(names, (micro["p"], micro["r"], micro["f"], macro, by_label), strict=True))
+    names = [prefix + name for name in SCORE_NAMES]
+    total = tally.total(rows)
+    if total is None:
+        return dict.fromkeys(names)
+    by_label = {label: score.to_dict() for label, score in tally.by_name.total(rows).items()}
+    micro = prf_score(total).to_dict()
+    macro = float(np.mean([score["f"] for score in by_label.values()])) if by_label else 0.0
+    return dict(zip(names, (micro["p"], micro["r"], micro["f"], macro, by_label), strict=True))
 
 
 @dataclass
@@ -85,8 +68,8 @@ class RelationVerdicts:
         """Compute the strict scores, those of boundaries with the prefix `boundaries_`, and those with gold entities
         with the prefix `gold_entities_`.
         """
-        others = self.places.scores(rows, "boundaries_") | self.from_gold.scores(rows, "gold_entities_")
-        return self.strict.scores(rows) | others
+        others = tally_scores(self.places, rows, "boundaries_") | tally_scores(self.from_gold, rows, "gold_entities_")
+        return tally_scores(self.strict, rows) | others
 
 
 def judge_relations(
@@ -105,7 +88,7 @@ def judge_relations(
     spans_key (str | None): The span group of the gold entities; None for `doc.ents`.
     symmetric (Iterable[str]): Labels that hold in both directions.
     """
-    strict, places, gold_entities = (Tally(np.zeros((len(examples), 4))) for _ in range(3))
+    strict, places, gold_entities = (Tally.of(len(examples)) for _ in range(3))
     correct = np.full(len(examples), np.nan)
     rows: list[RowT] = []
     mutual = frozenset(symmetric)
@@ -117,11 +100,11 @@ def judge_relations(
             GoldRelation(_argument(one.head), _argument(one.tail), one.label) for one in relations(eg.predicted, key)
         ]
         gold, predicted = compared_relations(eg, stored, found, mutual)
-        strict.add(row, gold, predicted)
-        places.add(row, without_types(gold, mutual), without_types(predicted, mutual))
+        strict.add(row, gold, predicted, LABEL)
+        places.add(row, without_types(gold, mutual), without_types(predicted, mutual), LABEL)
         own = from_gold[row]
         if own is not None:
-            gold_entities.add(row, *compared_relations(eg, stored, own, mutual))
+            gold_entities.add(row, *compared_relations(eg, stored, own, mutual), LABEL)
         correct[row] = gold == predicted
         rows += paired_rows(row, gold, predicted, boundaries(eg)[1])
     return RelationVerdicts(strict, places, gold_entities, correct, rows)
@@ -129,7 +112,7 @@ def judge_relations(
 
 def main_score_of_relations(counts: CountsT) -> CountsT:
     """Compute strict micro F1 from sums of `RelationVerdicts.counts`, (..., 4) -> (...)."""
-    return where_annotated(counts[..., 0], f1(counts[..., 1:]))
+    return main_score_of_tally(counts)
 
 
 def compared_relations(
@@ -167,12 +150,9 @@ def paired_rows(
         for one in found:
             labels.setdefault((one.head, one.tail), (set(), set()))[side].add(one.label)
     for arguments in sorted(labels):
-        expected, given = labels[arguments]
         start = int(np.searchsorted(places, min(argument.start for argument in arguments), side="right")) - 1
         end = int(np.searchsorted(places, max(argument.end for argument in arguments), side="left"))
-        for label in sorted(expected & given):
-            yield doc, start, end, label, label
-        for pair in zip_longest(sorted(expected - given), sorted(given - expected)):
+        for pair in side_by_side(*labels[arguments]):
             yield doc, start, end, *pair
 
 

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
 
 import numpy as np
 from spacy.tokens import Doc
@@ -10,16 +9,15 @@ from spacy.training import Example
 
 from ..gold import boundaries
 from ..protocols.decisions import RowT
-from .prf_counts import FN, FP, TP, CountsByName
 from .span_metrics import SpanT, SpanVerdicts
+from .tally import side_by_side
 
 
 def judge_span_groups(examples: Sequence[Example], key: str) -> SpanVerdicts:
     """Compare the spans of one key of `doc.spans`. Docs whose gold does not have the key are passed over. A gold span
     without a label says that something unknown is there: predictions at the same place don't count.
     """
-    counts, correct, by_type = np.zeros((len(examples), 4)), np.full(len(examples), np.nan), CountsByName()
-    rows: list[RowT] = []
+    verdicts = SpanVerdicts.of(len(examples))
     for row, eg in enumerate(examples):
         if key not in eg.reference.spans:
             continue
@@ -28,14 +26,8 @@ def judge_span_groups(examples: Sequence[Example], key: str) -> SpanVerdicts:
         unknown = {span[:2] for span in gold if not span[2]}
         gold = {span for span in gold if span[2]}
         predicted = {span for span in predicted if span[:2] not in unknown}
-        outcomes = {TP: gold & predicted, FP: predicted - gold, FN: gold - predicted}
-        counts[row] = [1, *map(len, outcomes.values())]
-        correct[row] = gold == predicted
-        for outcome, spans in outcomes.items():
-            for span in spans:
-                by_type.add(row, span[2], outcome)
-        rows += _paired_rows(row, gold, predicted)
-    return SpanVerdicts(counts, correct, by_type, rows)
+        verdicts.add(row, gold, predicted, _paired_rows(row, gold, predicted))
+    return verdicts
 
 
 def _spans(doc: Doc, key: str, places: np.ndarray) -> set[SpanT]:
@@ -49,12 +41,8 @@ def _paired_rows(doc: int, gold: Iterable[SpanT], predicted: Iterable[SpanT]) ->
     """
     expected, found = _by_place(gold), _by_place(predicted)
     for place in sorted(expected.keys() | found.keys()):
-        both = sorted(expected[place] & found[place])
-        for label in both:
-            yield doc, *place, label, label
-        others = sorted(expected[place] - found[place]), sorted(found[place] - expected[place])
-        for missed, wrong in zip_longest(*others):
-            yield doc, *place, missed, wrong
+        for pair in side_by_side(expected[place], found[place]):
+            yield doc, *place, *pair
 
 
 def _by_place(spans: Iterable[SpanT]) -> dict[tuple[int, int], set[str]]:

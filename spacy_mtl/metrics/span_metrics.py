@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -12,29 +13,44 @@ from spacy.training import Example
 
 from ..gold import boundaries
 from ..protocols.decisions import Decisions, RowT
-from .prf_counts import FN, FP, TP, CountsByName, CountsT, RowsT, f1, prf_score, where_annotated
+from .prf_counts import CountsT, RowsT, prf_score
+from .tally import Tally, main_score_of_tally
 
 # value of ENT_IOB where the entity of a token is not annotated
 UNSET = 0
 # start, end and type
 SpanT = tuple[int, int, str]
+TYPE = itemgetter(2)
 
 
 @dataclass
 class SpanVerdicts:
     """What was found in docs, compared with their gold (Protocol `Verdicts`).
 
-    counts (NDArray[np.float64]): (n_docs, 4): 1 if the doc is annotated, true positives, false positives, false
-        negatives.
+    tally (Tally): What is right and wrong in each doc, in all and by type.
     correct (NDArray[np.float64]): (n_docs,): 1.0 if the spans are the gold ones, 0.0 if not, NaN without gold.
-    by_type (CountsByName): The same counts by entity type.
     rows (list[RowT]): The spans, see `Decisions`: two at the same place are one row.
     """
 
-    counts: CountsT
+    tally: Tally
     correct: CountsT
-    by_type: CountsByName
     rows: list[RowT]
+
+    @classmethod
+    def of(cls, n_docs: int) -> "SpanVerdicts":
+        """Begin with docs that have no gold."""
+        return cls(Tally.of(n_docs), np.full(n_docs, np.nan), [])
+
+    @property
+    def counts(self) -> CountsT:
+        """Annotated, true positives, false positives and false negatives of each doc, (n_docs, 4)."""
+        return self.tally.counts
+
+    def add(self, doc: int, gold: set[SpanT], predicted: set[SpanT], rows: Iterable[RowT]) -> None:
+        """Compare the spans of a doc. rows: as the attribute has them."""
+        self.tally.add(doc, gold, predicted, TYPE)
+        self.correct[doc] = gold == predicted
+        self.rows += rows
 
     def decisions(self) -> Decisions:
         """The gold spans and the predicted ones."""
@@ -42,11 +58,11 @@ class SpanVerdicts:
 
     def scores(self, rows: RowsT = None) -> dict[str, Any]:
         """Compute `p`, `r`, `f` and `f_per_type` of these docs; None where none of them is annotated."""
-        total = self.counts[slice(None) if rows is None else rows].sum(axis=0)
-        if not total[0]:
+        total = self.tally.total(rows)
+        if total is None:
             return dict.fromkeys(("p", "r", "f", "f_per_type"))
-        per_type = {label: score.to_dict() for label, score in self.by_type.total(rows).items()}
-        return prf_score(total[1:]).to_dict() | {"f_per_type": per_type}
+        per_type = {label: score.to_dict() for label, score in self.tally.by_name.total(rows).items()}
+        return prf_score(total).to_dict() | {"f_per_type": per_type}
 
 
 def judge_spans(examples: Sequence[Example], found: Callable[[Doc], Iterable[Span]]) -> SpanVerdicts:
@@ -54,20 +70,13 @@ def judge_spans(examples: Sequence[Example], found: Callable[[Doc], Iterable[Spa
 
     found (Callable[[Doc], Iterable[Span]]): The spans that were predicted for a doc.
     """
-    counts, correct, by_type = np.zeros((len(examples), 4)), np.full(len(examples), np.nan), CountsByName()
-    rows: list[RowT] = []
+    verdicts = SpanVerdicts.of(len(examples))
     for row, eg in enumerate(examples):
         if not eg.reference.has_annotation("ENT_IOB"):
             continue
         gold, predicted = compared_spans(eg, found(eg.predicted))
-        outcomes = {TP: gold & predicted, FP: predicted - gold, FN: gold - predicted}
-        counts[row] = [1, *map(len, outcomes.values())]
-        correct[row] = gold == predicted
-        for outcome, spans in outcomes.items():
-            for span in spans:
-                by_type.add(row, span[2], outcome)
-        rows += paired_rows(row, gold, predicted)
-    return SpanVerdicts(counts, correct, by_type, rows)
+        verdicts.add(row, gold, predicted, paired_rows(row, gold, predicted))
+    return verdicts
 
 
 def paired_rows(doc: int, gold: Iterable[SpanT], predicted: Iterable[SpanT]) -> Iterator[RowT]:
@@ -79,7 +88,7 @@ def paired_rows(doc: int, gold: Iterable[SpanT], predicted: Iterable[SpanT]) -> 
 
 def main_score_of_spans(counts: CountsT) -> CountsT:
     """Compute F1 from sums of `SpanVerdicts.counts`, (..., 4) -> (...)."""
-    return where_annotated(counts[..., 0], f1(counts[..., 1:]))
+    return main_score_of_tally(counts)
 
 
 def compared_spans(example: Example, found: Iterable[Span]) -> tuple[set[SpanT], set[SpanT]]:
