@@ -528,7 +528,7 @@ class Multitask(TrainablePipe):
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
         run = run_heads(self.model, self.in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
         run.skip_broken = self.nan_gradient == "skip"
-        own, d_scores = get_losses(self.heads, views, run)
+        own, d_scores = get_losses(self.heads, views, run, step=self.cfg.get(N_STEPS, 0))
         if only is not None:
             self._backprop(run, bp_tokvecs, {key: d_scores[key] for key in (only,) if key in d_scores}, step=None)
             for key, loss in own.items():
