@@ -13,6 +13,7 @@ from .co_train import co_train_cli  # noqa: E402
 from .compare import compare_cli  # noqa: E402
 from .convert import convert_cli  # noqa: E402
 from .debug_data import ALLOW_OVERRIDES, debug_data_cli  # noqa: E402
+from .distil import distil_cli  # noqa: E402
 from .errors import errors_cli  # noqa: E402
 from .evaluate import evaluate_cli  # noqa: E402
 from .export_onnx import export_onnx_cli  # noqa: E402
@@ -26,6 +27,7 @@ mtl_cli.command("co-train", context_settings=ALLOW_OVERRIDES)(co_train_cli)
 mtl_cli.command("compare", context_settings=ALLOW_OVERRIDES)(compare_cli)
 mtl_cli.command("convert")(convert_cli)
 mtl_cli.command("debug-data", context_settings=ALLOW_OVERRIDES)(debug_data_cli)
+mtl_cli.command("distil", context_settings=ALLOW_OVERRIDES)(distil_cli)
 mtl_cli.command("errors")(errors_cli)
 mtl_cli.command("evaluate")(evaluate_cli)
 mtl_cli.command("export-onnx")(export_onnx_cli)

@@ -55,8 +55,11 @@ def chain_targets(
     packed_columns, packed_values = likeliest(np.exp(log_alpha + log_beta), n_kept)
     n_first = int(packing.sizes[0]) if len(packing.sizes) else 0
     steps = expected_steps(
-        log_alpha[packing.before], constrained.transitions, log_step[n_first:],
-        packed_columns[packing.before], packed_columns[n_first:],
+        log_alpha[packing.before],
+        constrained.transitions,
+        log_step[n_first:],
+        packed_columns[packing.before],
+        packed_columns[n_first:],
     )
     names = tag_names(scheme, labels)
     n_tokens = sum(len(doc) for doc in docs)

@@ -270,9 +270,7 @@ class EntityRecognizer:
         self, docs: Sequence[Doc], targets: TargetsT, scores: CRFScores, weights: FloatsT
     ) -> tuple[float, CRFScores | None]:
         """Cross-entropy against the teacher's distribution over tag sequences, in nats per token."""
-        return chain_target_loss(
-            docs, targets, scores, weights, kind=self.scheme, labels=self.labels, name=self.name
-        )
+        return chain_target_loss(docs, targets, scores, weights, kind=self.scheme, labels=self.labels, name=self.name)
 
     def decode(self, docs: Sequence[Doc], scores: CRFScores) -> Spans:
         """The spans of the best valid tag sequences, none of them over a token that the doc has blocked."""

@@ -35,9 +35,7 @@ def misfit(name: str, theirs: Sequence[str], own: Sequence[str]) -> str:
     )
 
 
-def class_targets(
-    keys: Sequence[str], logits: ArrayT, *, exclusive: bool, temperature: float
-) -> list[SoftTarget]:
+def class_targets(keys: Sequence[str], logits: ArrayT, *, exclusive: bool, temperature: float) -> list[SoftTarget]:
     """Make targets of classes from logits, (n_docs, n_labels)."""
     kind: KindT = "exclusive" if exclusive else "independent"
     labels, columns = tuple(keys), np.arange(len(keys))[None]
@@ -137,9 +135,7 @@ def taught_docs(targets: TargetsT, weights: FloatsT) -> tuple[IntsT, list[SoftTa
     return np.array(rows, dtype="int64"), [target for row in rows if (target := targets[row]) is not None]
 
 
-def spread(
-    targets: Sequence[SoftTarget], own: tuple[str, ...], name: str, *, fill: float
-) -> tuple[FloatsT, BoolsT]:
+def spread(targets: Sequence[SoftTarget], own: tuple[str, ...], name: str, *, fill: float) -> tuple[FloatsT, BoolsT]:
     """Write the rows of all targets over the head's own outputs.
 
     RETURNS: the values, (n_rows, n_own), `fill` where a target has none, and the outputs that its teacher knows.

@@ -39,10 +39,9 @@ class StoredTargets:
         }
         self._load = lru_cache(maxsize=N_HELD)(self._read)
 
-    @property
-    def has_targets(self) -> bool:
-        """Whether the teacher gives soft targets of any head."""
-        return bool(self._forms)
+    def knows(self, doc: Doc) -> bool:
+        """Whether the teacher has seen a doc with these words."""
+        return key_of(doc) in self._places
 
     def of(self, doc: Doc) -> dict[str, SoftTarget]:
         """The targets of the doc with these words, by head; empty for words that the teacher has not seen."""

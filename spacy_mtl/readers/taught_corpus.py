@@ -66,14 +66,16 @@ class TaughtCorpus:
         """
         if self._stored is None:
             self._stored = [StoredTargets(path) for path in self.targets]
-        found = False
-        for eg in self.reader(nlp):
+        n_docs, found = 0, False
+        for n_docs, eg in enumerate(self.reader(nlp), start=1):
             targets: dict[str, SoftTarget] = {}
             for stored in self._stored:
                 targets |= stored.of(eg.predicted)
             if targets:
                 teach(eg.reference, Teaching(targets, self.gold_share, self.anneal_steps))
-                found = True
+            found = found or any(stored.knows(eg.predicted) for stored in self._stored)
             yield eg
-        if not found and any(stored.has_targets for stored in self._stored):
-            raise ValueError(f"{READER}: the targets in {self.targets} are of other texts; no doc has any of them")
+        if n_docs and not found:
+            raise ValueError(
+                f"{READER}: the targets in {self.targets} are of other texts: the teachers have seen no doc"
+            )

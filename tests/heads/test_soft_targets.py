@@ -105,7 +105,9 @@ def tag_of(head, token):
         return "O"
     begins = token.ent_iob_ == "B"
     ends = token.i + 1 == len(token.doc) or token.nbor().ent_iob_ != "I"
-    prefix = token.ent_iob_ if head.scheme == "BIO" else {(1, 1): "U", (1, 0): "B", (0, 1): "L", (0, 0): "I"}[begins, ends]
+    prefix = (
+        token.ent_iob_ if head.scheme == "BIO" else {(1, 1): "U", (1, 0): "B", (0, 1): "L", (0, 0): "I"}[begins, ends]
+    )
     return f"{prefix}-{token.ent_type_}"
 
 
@@ -134,13 +136,17 @@ def test_the_gradient_is_that_of_the_loss(case, temperature):
     for index, part in enumerate(arrays_of(gradient)):
         for _ in range(12):
             place = tuple(rng.integers(size) for size in part.shape)
-            up, down = (head.get_target_loss(docs, targets, moved(scores, index, place, by), weights)[0] for by in (1e-4, -1e-4))
+            up, down = (
+                head.get_target_loss(docs, targets, moved(scores, index, place, by), weights)[0] for by in (1e-4, -1e-4)
+            )
             assert part[place] == pytest.approx((up - down) / 2e-4, abs=1e-6)
 
 
 def test_a_teacher_without_doubt_is_gold(case):
     head, examples, scores = case
-    loss, gradient = head.get_target_loss([eg.predicted for eg in examples], one_hot(head, examples), scores, np.ones(4))
+    loss, gradient = head.get_target_loss(
+        [eg.predicted for eg in examples], one_hot(head, examples), scores, np.ones(4)
+    )
     gold_loss, gold = head.get_loss(examples, scores)
     assert loss == pytest.approx(gold_loss, abs=1e-6)
     for mine, theirs in zip(arrays_of(gradient), arrays_of(gold), strict=True):
@@ -180,7 +186,10 @@ def test_labels_are_matched_by_name(case):
         steps=place[target.steps],
     )
     for one, other in zip(
-        *(arrays_of(head.get_target_loss(docs, [t, None, None, None], scores, np.ones(4))[1]) for t in (target, shuffled)),
+        *(
+            arrays_of(head.get_target_loss(docs, [t, None, None, None], scores, np.ones(4))[1])
+            for t in (target, shuffled)
+        ),
         strict=True,
     ):
         np.testing.assert_allclose(one, other, atol=1e-9)
