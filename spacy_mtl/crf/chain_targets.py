@@ -1,5 +1,6 @@
 """A CRF's soft targets: the marginals of a teacher's tags, and the loss of another CRF against them."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -98,7 +99,7 @@ def steps_by_doc(
     found, counts = found[counts >= LEAST_COUNT], counts[counts >= LEAST_COUNT].astype("float32")
     steps = np.stack([found // n_tags % n_tags, found % n_tags], axis=1)
     ends = np.searchsorted(found, np.arange(n_docs + 1) * n_tags**2).tolist()
-    return [(steps[start:end], counts[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+    return [(steps[start:end], counts[start:end]) for start, end in itertools.pairwise(ends)]
 
 
 def chain_target_loss(

@@ -22,7 +22,7 @@ from .distil_plan import DistilPlan, dev_examples, dev_section, make_plan
 from .distil_report import DistilReport, SystemRow
 from .distil_settings import DistilSettings, TeacherName
 from .label_fit import fit_labels
-from .student_config import GOLD, RAW, make_student_config
+from .student_config import RAW, make_student_config
 from .taught_docs import write_taught_docs
 from .teacher import Teacher, digest_of
 from .teacher_pass import PassKey, TeacherPass, answer_all
@@ -102,7 +102,7 @@ class Distillation:
         empty = [key for key, head in heads.items() if isinstance(head, HasLabels) and not head.labels]
         if empty:
             raise ValueError(
-                f"head {empty[0]!r} has no labels: neither the gold nor a teacher gives any; give it a teacher or remove it"
+                f"head {empty[0]!r} has no labels: neither gold nor a teacher gives any; give it a teacher"
             )
         student = make_student_config(
             plan.config,

@@ -25,12 +25,12 @@ def fit_labels(head: Head, form: TargetForm | None, labels: Sequence[str], *, fi
         if not isinstance(head, LearnsFromTargets) or head.target_kind != form.kind:
             own = head.target_kind if isinstance(head, LearnsFromTargets) else "none"
             raise ValueError(
-                f"head {head.name!r}: its teacher gives targets of the kind {form.kind!r}, the head learns from {own!r}. "
+                f"head {head.name!r}: its teacher's targets are of the kind {form.kind!r}, its own of {own!r}. "
                 f"The teacher has the labels {list(form.labels)}, the head {list(before)}; give both the same kind of "
                 "classes, or take the teacher's labels alone (--labels hard)"
             )
         theirs = head.labels_of_columns(form.labels)
-    if theirs and before and (fixed and not set(theirs) <= set(before) or set(theirs).isdisjoint(before)):
+    if theirs and before and ((fixed and not set(theirs) <= set(before)) or set(theirs).isdisjoint(before)):
         raise ValueError(misfit(head.name, theirs, before))
     for label in theirs:
         head.add_label(label)

@@ -30,8 +30,8 @@ def misfit(name: str, theirs: Sequence[str], own: Sequence[str]) -> str:
     """Say which labels of a teacher do not fit a head."""
     missing = [label for label in theirs if label not in set(own)]
     return (
-        f"head {name!r}: its teacher's labels {missing} are none of the head's. The teacher has {list(theirs)}, the head "
-        f"{list(own)}; add the labels to the head, or take another teacher"
+        f"head {name!r}: its teacher's labels {missing} are none of the head's. The teacher has {list(theirs)}, the "
+        f"head {list(own)}; add the labels to the head, or take another teacher"
     )
 
 

@@ -24,7 +24,7 @@ class StoredTargets:
         for name in (PASS, DONE):
             if not (self.path / name).is_file():
                 raise ValueError(
-                    f"{self.path} is no complete pass of a teacher, since it has no {name}; run 'spacy mtl distil' again"
+                    f"{self.path} is no complete pass of a teacher, as it has no {name}; run spacy mtl distil again"
                 )
         heads: dict[str, Any] = json.loads((self.path / DONE).read_text(encoding="utf8"))["heads"]
         self.heads = list(heads)

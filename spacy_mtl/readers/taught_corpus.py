@@ -66,8 +66,9 @@ class TaughtCorpus:
         """
         if self._stored is None:
             self._stored = [StoredTargets(path) for path in self.targets]
-        n_docs, found = 0, False
-        for n_docs, eg in enumerate(self.reader(nlp), start=1):
+        is_empty, found = True, False
+        for eg in self.reader(nlp):
+            is_empty = False
             targets: dict[str, SoftTarget] = {}
             for stored in self._stored:
                 targets |= stored.of(eg.predicted)
@@ -75,7 +76,7 @@ class TaughtCorpus:
                 teach(eg.reference, Teaching(targets, self.gold_share, self.anneal_steps))
             found = found or any(stored.knows(eg.predicted) for stored in self._stored)
             yield eg
-        if n_docs and not found:
+        if not is_empty and not found:
             raise ValueError(
                 f"{READER}: the targets in {self.targets} are of other texts: the teachers have seen no doc"
             )

@@ -1,17 +1,17 @@
 """Soft targets: gradients by finite differences, one-hot targets against gold, labels by name, docs without targets."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import spacy
 from pipelines import heads_config, make_nlp
 from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_mtl.crf.linear_chain import CRFScores
+from spacy_mtl.pipeline.prediction import run_to_predict
 from spacy_mtl.protocols.soft_targets import GivesTargets, LearnsFromTargets, SoftTarget
-from spacy_mtl.readers.pipeline_heads import heads_of
 
 KINDS = {
     "exclusive": {"kind": "DocClassifier"},
@@ -45,8 +45,6 @@ def case(request):
         for name in node.param_names:
             if node.has_param(name):
                 node.set_param(name, rng.normal(size=node.get_param(name).shape).astype("f"))
-    from spacy_mtl.pipeline.prediction import run_to_predict
-
     docs = [eg.predicted for eg in examples]
     _, scores = run_to_predict(pipe.model, pipe.in_order(), pipe.pairs, docs, ["head"], name="multitask")
     return pipe.heads["head"], examples, doubled(scores["head"])
@@ -83,8 +81,6 @@ def one_hot(head, examples):
             SoftTarget("tokens", names, 1.0, columns, np.ones(columns.shape, dtype="f"))
             for columns in (np.array([[names.index(token.tag_)] for token in doc]) for doc in docs)
         ]
-    rows = [[*map(len, WORDS)]]
-    del rows
     targets = []
     for doc in docs:
         gold = [token for token in doc if not token.is_space]
@@ -93,7 +89,7 @@ def one_hot(head, examples):
         values = np.zeros((len(doc), 1), dtype="f")
         for token, tag in zip(gold, found, strict=True):
             columns[token.i], values[token.i] = names.index(tag), 1.0
-        steps = np.array([[names.index(a), names.index(b)] for a, b in zip(found, found[1:], strict=False)], dtype=int)
+        steps = np.array([[names.index(a), names.index(b)] for a, b in itertools.pairwise(found)], dtype=int)
         targets.append(
             SoftTarget("chain", names, 1.0, columns, values, steps.reshape(-1, 2), np.ones(len(steps), dtype="f"))
         )
@@ -121,7 +117,8 @@ def soft(head, examples, scores, temperature):
 
 def test_the_protocols_are_met(case):
     head, _, _ = case
-    assert isinstance(head, GivesTargets) and isinstance(head, LearnsFromTargets)
+    assert isinstance(head, GivesTargets)
+    assert isinstance(head, LearnsFromTargets)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
@@ -161,7 +158,8 @@ def test_a_doc_without_a_target_gets_no_gradient(case):
     _, gradient = head.get_target_loss(docs, targets, scores, np.ones(4))
     rows = arrays_of(gradient)[0]
     n_first = 1 if head.target_kind in ("exclusive", "independent") else len(docs[0])
-    assert rows[:n_first].any() and not rows[n_first:].any()
+    assert rows[:n_first].any()
+    assert not rows[n_first:].any()
 
 
 def test_the_least_loss_is_at_the_teacher(case):
@@ -198,15 +196,13 @@ def test_labels_are_matched_by_name(case):
 def test_labels_that_the_head_lacks_are_named(case):
     head, examples, scores = case
     target = replace(soft(head, examples, scores, 1.0)[0], labels=tuple(f"{label}x" for label in head.target_columns))
-    with pytest.raises(ValueError, match="head 'head': its teacher's labels .*The teacher has .*the head .*"):
+    with pytest.raises(ValueError, match=r"head 'head': its teacher's labels .*The teacher has .*the head .*"):
         head.get_target_loss([eg.predicted for eg in examples], [target, None, None, None], scores, np.ones(4))
 
 
 def test_labels_that_the_teacher_lacks_get_no_gradient(case):
     head, examples, scores = case
     last = head.labels[-1]
-    nlp = spacy.blank("en")
-    del nlp
     columns = [c for c, name in enumerate(head.target_columns) if last not in head.labels_of_columns([name])]
     target = soft(head, examples, scores, 1.0)[0]
     kept = np.isin(target.columns, columns)
