@@ -71,6 +71,7 @@ def distil_cli(
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Number of trainings at once, each with a thread")
     ] = 1,
+    engine: Annotated[str, typer.Option("--engine", help="Engine that carries out the trainings")] = "local",
     code: Annotated[
         Path | None, typer.Option("--code", "-c", help="Python file with functions that the configs register")
     ] = None,
@@ -118,7 +119,7 @@ def distil_cli(
                 anneal=anneal,
                 baseline=baseline,
             )
-            report = distil(config, output, settings, Carrying(jobs, use_gpu, code, say=msg.info))
+            report = distil(config, output, settings, Carrying(jobs, use_gpu, code, engine, msg.info))
         except (ValueError, OSError) as error:
             msg.fail("Nothing was distilled", str(error), exits=1)
         except KeyboardInterrupt:

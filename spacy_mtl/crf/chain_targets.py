@@ -133,6 +133,11 @@ def chain_target_loss(
         names = tag_names(make_tag_scheme(kind, len(labels)), labels)
         match_columns(tags, names, name)
         columns = match_columns(tag_names(scheme, own), names, name)
+        if len(columns) != len(tags):
+            raise ValueError(
+                f"head {name!r}: its teacher has the tags {list(tags)}, which are not those of {kind} for {own}; give "
+                "both the same tag scheme"
+            )
         group = [taught[place] for place in places]
         expected = expected_counts(group, part, offsets[rows[places]], tag_names(scheme, own), name)
         loss, d_part = against(expected, select_tags(part, columns) * (1.0 / temperature), scheme)

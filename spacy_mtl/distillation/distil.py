@@ -11,7 +11,7 @@ from spacy.training import Example
 from spacy.util import get_package_path
 from thinc.api import Config
 
-from ..experiments.engine import Engine, EngineSettings, make_local_engine
+from ..experiments.engine import Engine, EngineSettings, find_engine
 from ..experiments.finish_runs import finish_runs
 from ..experiments.output_folder import check_output, claim
 from ..experiments.run import Run, judged_on
@@ -35,14 +35,18 @@ SayT = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Carrying:
-    """How the work is done, which changes nothing in the result. jobs (int): Number of trainings at the same time.
-    use_gpu (int): Number of the GPU, -1 for the CPU. code (Path | None): Python file with functions that the configs
-    register. say (Callable[[str], None]): Tells the user what is going on.
+    """How the work is done, which changes nothing in the result.
+
+    jobs (int): Number of trainings at the same time. use_gpu (int): Number of the GPU, -1 for the CPU.
+    code (Path | None): Python file with functions that the configs register.
+    engine (str): Name in the registry `mtl_engines`.
+    say (Callable[[str], None]): Tells the user what is going on.
     """
 
     jobs: int = 1
     use_gpu: int = -1
     code: Path | None = None
+    engine: str = "local"
     say: SayT = print
 
 
@@ -56,12 +60,13 @@ def distil(config: Config, output: Path, settings: DistilSettings, carrying: Car
     RAISES OSError: The disk is full. What is finished stays.
     """
     check_output(output, MARKER)
+    make_engine = find_engine(carrying.engine)
     plan = make_plan(config, settings)
     with claim(output, MARKER) as inherited:
         work = Distillation(plan, output, carrying)
         work.ask_teachers()
         configs = work.make_configs()
-        engine = make_local_engine(EngineSettings(carrying.jobs, carrying.use_gpu, carrying.code, inherited))
+        engine = make_engine(EngineSettings(carrying.jobs, carrying.use_gpu, carrying.code, inherited))
         work.train(engine, configs)
         work.report.save(output)
     return work.report

@@ -38,4 +38,18 @@ def fit_labels(head: Head, form: TargetForm | None, labels: Sequence[str], *, fi
         lacking = [column for column in form.labels if column not in set(head.target_columns)]
         if lacking:
             raise ValueError(misfit(head.name, form.labels, head.target_columns))
+        check_outputs(head, form)
     return [label for label in before if theirs and label not in set(theirs)]
+
+
+def check_outputs(head: LearnsFromTargets, form: TargetForm) -> None:
+    """Raise a ValueError if the teacher has only some of the outputs that belong to its labels: BIO has no tag "L-city"
+    of BILUO.
+    """
+    theirs = set(head.labels_of_columns(form.labels))
+    needed = [column for column in head.target_columns if set(head.labels_of_columns([column])) <= theirs]
+    if set(needed) != set(form.labels):
+        raise ValueError(
+            f"head {head.name!r}: its teacher's outputs are {list(form.labels)}, but for these labels the head has "  # type: ignore[attr-defined]
+            f"{needed}; give both the same tag scheme, or take the teacher's labels alone (--labels hard)"
+        )
