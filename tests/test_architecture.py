@@ -65,6 +65,7 @@ ALLOWED = {
     "debug_data": {*SHARED, "pipeline", "readers", "experiments"},
     "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
     "distillation": {*SHARED, "augmenters", "layers", "pipeline", "readers", "experiments", "cotraining"},
+    "averaging": {*SHARED, "readers", "whole_folder"},
     "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
     "report/sections": {*SHARED, "balance", "comparison", "report"},
     "graph": {*SHARED, "all_entities", "readers", "report"},
@@ -72,6 +73,7 @@ ALLOWED = {
     "cli": {
         "registry",
         "affinity",
+        "averaging",
         "comparison",
         "converters",
         "cotraining",
