@@ -108,7 +108,7 @@ def distil_cli(
                 [TeacherName.parse(option) for option in teachers],
                 texts=texts or (),
                 augmented=augmented,
-                labels=labels.value,  # type: ignore[arg-type]
+                labels=labels.value,
                 threshold=common if any("=" not in option for option in threshold or ()) else 0.0,
                 thresholds=own,
                 temperature=temperature,

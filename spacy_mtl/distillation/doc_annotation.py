@@ -48,10 +48,11 @@ def write_values(doc: Doc, name: str, values: list[str]) -> None:
     """Set the value of each token; an empty string leaves it without one."""
     strings = doc.vocab.strings
     add: Any = doc.vocab.morphology.add if name == "morph" else strings.add
-    doc.from_array(VALUES[name], np.array([add(value) if value else 0 for value in values], dtype="uint64"))
+    codes: Any = np.array([add(value) if value else 0 for value in values], dtype="uint64")
+    doc.from_array(VALUES[name], codes)
 
 
-def write_array(source: Doc, target: Doc, attrs: list[int], strings: Any) -> None:
+def write_array(source: Doc, target: Doc, attrs: list[int | str], strings: Any) -> None:
     """Copy attributes as spaCy stores them."""
     if strings is not None:
         for token in source:

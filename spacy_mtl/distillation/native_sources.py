@@ -34,7 +34,8 @@ class CatsSource:
         self.exclusive = not isinstance(pipe, MultiLabel_TextCategorizer)
         self.temperature = temperature
         kind: Any = "exclusive" if self.exclusive else "independent"
-        self.forms = dict.fromkeys(heads, TargetForm(kind, tuple(pipe.labels), temperature))
+        form = TargetForm(kind, tuple(pipe.labels), temperature)
+        self.forms: dict[str, TargetForm | None] = dict.fromkeys(heads, form)
 
     def labels(self, head: str) -> list[str]:
         """The classes."""
@@ -70,7 +71,9 @@ class TokensSource:
         self.temperature = temperature
         self.top = top
         self._columns = {head: values_of(pipe, attribute) for head, attribute in heads.items()}
-        self.forms = {head: TargetForm("tokens", labels, temperature) for head, (labels, _) in self._columns.items()}
+        self.forms: dict[str, TargetForm | None] = {
+            head: TargetForm("tokens", labels, temperature) for head, (labels, _) in self._columns.items()
+        }
 
     def labels(self, head: str) -> list[str]:
         """The values of the attribute."""

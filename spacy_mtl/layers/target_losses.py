@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 from spacy.tokens import Doc
-from thinc.types import Floats2d
 from thinc.util import get_array_module, to_numpy
 
 from ..protocols.arrays import ArrayT, BoolsT, FloatsT, IntsT
@@ -65,8 +64,8 @@ def likeliest(probabilities: ArrayT, top: int) -> tuple[IntsT, ArrayT]:
 
 
 def class_target_loss(
-    targets: TargetsT, logits: Floats2d, weights: FloatsT, *, keys: tuple[str, ...], exclusive: bool, name: str
-) -> tuple[float, Floats2d | None]:
+    targets: TargetsT, logits: ArrayT, weights: FloatsT, *, keys: tuple[str, ...], exclusive: bool, name: str
+) -> tuple[float, ArrayT | None]:
     """Compute the cross-entropy against a teacher's classes, in nats per doc.
 
     logits (Floats2d): The head's, (n_docs, n_labels).
@@ -93,8 +92,8 @@ def class_target_loss(
 
 
 def token_target_loss(
-    docs: Sequence[Doc], targets: TargetsT, scores: Floats2d, weights: FloatsT, *, labels: tuple[str, ...], name: str
-) -> tuple[float, Floats2d | None]:
+    docs: Sequence[Doc], targets: TargetsT, scores: ArrayT, weights: FloatsT, *, labels: tuple[str, ...], name: str
+) -> tuple[float, ArrayT | None]:
     """Compute the cross-entropy against a teacher's labels of tokens, in nats per token.
 
     scores (Floats2d): The head's logits of all tokens, (n_tokens, n_labels).

@@ -122,7 +122,7 @@ def test_spacys_own_pipes_are_averaged(tmp_path):
     found = average([str(tmp_path / "a"), str(tmp_path / "b")]).nlp
     for (_, _, mean), (_, _, one), (_, _, two) in zip(*map(params_of, (found, a, b)), strict=True):
         np.testing.assert_array_equal(mean, ((one.astype("d") + two) / 2).astype("f"))
-    assert list(found.pipe(TEXTS))[0].has_annotation("TAG")
+    assert next(iter(found.pipe(TEXTS))).has_annotation("TAG")
 
 
 def test_what_is_refused(paths, tmp_path):
