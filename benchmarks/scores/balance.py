@@ -81,6 +81,7 @@ def weightings(setting: Setting) -> dict[str, dict[str, Any]]:
     heads = list(setting.metrics)
     fading = {"@schedules": "decaying.v1", "base_rate": 2.0, "decay": 3.0 / setting.steps}  # from 2 to 0.5
     settings: dict[str, dict[str, Any]] = {
+        "DWA": {"window": setting.steps // 10},  # its default is for longer trainings
         "Scheduled": {"schedules": {heads[0]: fading}},
         "Targets": {"targets": dict.fromkeys(heads, 0.95)},
     }
