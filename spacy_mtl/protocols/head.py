@@ -141,7 +141,9 @@ class CountedVerdicts(Protocol):
     counts (NDArray[np.float64]): What `CountsDocs.judge` returns for the same docs.
     """
 
-    counts: NDArray[np.float64]
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """What `CountsDocs.judge` returns for the same docs."""
 
 
 @runtime_checkable

@@ -28,12 +28,12 @@ from ...gold_relations import (
 from ...layers.linear import grow_output
 from ...layers.old_labels import old_scores, with_new_labels
 from ...layers.softmax import log_softmax, sigmoid, softmax, softplus
-from ...metrics.prf_counts import as_flag
 from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
-from ...protocols.decisions import Decisions
 from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT, RanksTypes
 from ...relation import RELATIONS, UNKNOWN, Relation, relations, set_relations
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .candidate_pairs import Pairs, find_pairs
 from .choose_types import choose, ruled_out_relations, with_alternatives
 from .decoded_relations import FoundRelations
@@ -133,12 +133,14 @@ def check_settings(
         raise ValueError(f"RelationExtractor: max_pairs is {max_pairs}; it must be at least 1")
 
 
-class RelationExtractor:
+class RelationExtractor(DecidedByVerdicts, ModelLabels):
     """Head that relates the entities of a doc. The loss is computed per token.
 
     In training the candidates are the gold entities of docs with gold relations. Relations that no candidate pair
     stands for are not learned and count as missed: an entity related to itself, one that is farther than
     `max_distance`, or one whose tokens the pipeline's tokenizer divides otherwise.
+
+    labels (tuple[str, ...]): Labels of relations.
     """
 
     main_score = "f"
@@ -179,11 +181,6 @@ class RelationExtractor:
         self._said = False
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels of relations."""
-        return tuple(self.model.attrs["labels"])
-
-    @property
     def gold_attributes(self) -> tuple[str, ...]:
         """The span group of the relations."""
         return tuple(self.writes)
@@ -209,16 +206,12 @@ class RelationExtractor:
                 )
             self._finder = finder
 
-    def add_label(self, label: str) -> int:
-        """Add a label. If the network already has its shape, it grows, and the new weights are zero."""
-        if label in self.labels:
-            return 0
-        self.model.attrs["labels"] = [*self.labels, label]
+    def _grow(self, n_labels: int) -> None:
+        """Grow the output layer and the bias by types."""
         bias = self.model.get_ref("type_bias")
         if bias.has_param("E"):
             grow_output(self.model, n_outputs(self.model))
             self.model.replace_node(bias, grown_table(bias, n_outputs(self.model)))
-        return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect all labels of the gold relations, in alphabetical order."""
@@ -376,7 +369,14 @@ class RelationExtractor:
         annotations.write(docs, self.key)
 
     def verdicts(self, examples: Sequence[Example]) -> RelationVerdicts:
-        """Compare the predicted relations with the gold ones."""
+        """Compare the predicted relations with the gold ones.
+
+        The scores are precision, recall, micro and macro F1 of the relations, in all and by label: strict, with the
+        boundaries and types of both arguments; with `boundaries_`, without their types; and with `gold_entities_`,
+        strict, of what the head finds between the gold entities, if the component has scored it.
+        The decisions are the gold relations and the predicted ones, each from the first token of its arguments to their
+        last.
+        """
         return judge_relations(
             examples,
             [FROM_GOLD.get(eg.predicted, {}).get(self.name) for eg in examples],
@@ -394,28 +394,9 @@ class RelationExtractor:
         for doc, found in zip(docs, annotations.as_tuples(len(docs)), strict=True):
             FROM_GOLD.setdefault(doc, {})[self.name] = found
 
-    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Count true positives, false positives and false negatives in each doc, see `RelationVerdicts`."""
-        return self.verdicts(examples).counts
-
     def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Strict micro F1."""
         return main_score_of_relations(counts)
-
-    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Precision, recall, micro and macro F1 of the relations, in all and by label: strict, with the boundaries and
-        types of both arguments; with `boundaries_`, without their types; and with `gold_entities_`, strict, of what the
-        head finds between the gold entities, if the component has scored it.
-        """
-        return self.verdicts(examples).scores()
-
-    def is_correct(self, example: Example) -> bool | None:
-        """Whether the predicted relations are the gold ones."""
-        return as_flag(self.verdicts([example]).correct[0])
-
-    def decisions(self, examples: Sequence[Example]) -> Decisions:
-        """The gold relations and the predicted ones, each from the first token of its arguments to their last."""
-        return self.verdicts(examples).decisions()
 
     @property
     def learns_from(self) -> frozenset[str]:
