@@ -12,18 +12,18 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import renamed_cats, snippet
-from ..layers.doc_logits import doc_logits, init_doc_logits
-from ..layers.dropout import dropout
-from ..layers.gradient_reversal import gradient_reversal
-from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.pooling import PoolingKindT
-from ..layers.pooling import pooling as build_pooling
-from ..layers.softmax import log_softmax, softmax
-from ..origin import corpus_of
-from ..protocols.arrays import ArrayT
-from ..protocols.head import HeadInput, HeadModelT
-from .bases.model_labels import ModelLabels
+from ...gold import renamed_cats, snippet
+from ...layers.doc_logits import doc_logits, init_doc_logits
+from ...layers.dropout import dropout
+from ...layers.old_labels import old_scores, with_new_labels
+from ...layers.pooling import PoolingKindT
+from ...layers.pooling import pooling as build_pooling
+from ...layers.softmax import log_softmax, softmax
+from ...origin import corpus_of
+from ...protocols.arrays import ArrayT
+from ...protocols.head import HeadInput, HeadModelT
+from ..bases.model_labels import ModelLabels
+from .gradient_reversal import gradient_reversal
 
 
 def make_domain_adversary_v1(

@@ -15,30 +15,30 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..config_mappings import read_mapping
-from ..gold import renamed_cats
-from ..gold_cats import GoldCats, cats_of
-from ..layers.class_attention import pool_near
-from ..layers.class_counts import count_loss, shift_to_count
-from ..layers.class_losses import (
+from ...config_mappings import read_mapping
+from ...gold import renamed_cats
+from ...gold_cats import GoldCats, cats_of
+from ...layers.class_losses import (
     binary_cross_entropy,
     cross_entropy,
     exclusive_loss,
     multilabel_loss,
 )
-from ..layers.class_network import ClassScores, class_network
-from ..layers.doc_logits import doc_logits
-from ..layers.dropout import dropout
-from ..layers.linear import grow
-from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.pooling import PoolingKindT
-from ..layers.pooling import pooling as build_pooling
-from ..layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
-from ..metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
-from ..protocols.arrays import ArrayT, ScoresT
-from ..protocols.head import ClaimsCats, Head, HeadModelT
-from .bases.model_labels import ModelLabels
-from .bases.scored_by_verdicts import DecidedByVerdicts
+from ...layers.doc_logits import doc_logits
+from ...layers.dropout import dropout
+from ...layers.linear import grow
+from ...layers.old_labels import old_scores, with_new_labels
+from ...layers.pooling import PoolingKindT
+from ...layers.pooling import pooling as build_pooling
+from ...layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
+from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
+from ...protocols.arrays import ArrayT, ScoresT
+from ...protocols.head import ClaimsCats, Head, HeadModelT
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import DecidedByVerdicts
+from .class_attention import pool_near
+from .class_counts import count_loss, shift_to_count
+from .class_network import ClassScores, class_network
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16

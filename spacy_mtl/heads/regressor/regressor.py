@@ -14,18 +14,18 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import renamed_cats, snippet
-from ..layers.doc_logits import doc_logits
-from ..layers.dropout import dropout
-from ..layers.number_losses import NumberLossT, number_loss
-from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.pooling import PoolingKindT
-from ..layers.pooling import pooling as build_pooling
-from ..metrics.number_metrics import NumberVerdicts, main_score_of_numbers
-from ..protocols.arrays import FloatsT
-from ..protocols.head import HeadModelT
-from .bases.model_labels import ModelLabels
-from .bases.scored_by_verdicts import ScoredByVerdicts
+from ...gold import renamed_cats, snippet
+from ...layers.doc_logits import doc_logits
+from ...layers.dropout import dropout
+from ...layers.old_labels import old_scores, with_new_labels
+from ...layers.pooling import PoolingKindT
+from ...layers.pooling import pooling as build_pooling
+from ...metrics.number_metrics import NumberVerdicts, main_score_of_numbers
+from ...protocols.arrays import FloatsT
+from ...protocols.head import HeadModelT
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import ScoredByVerdicts
+from .number_losses import NumberLossT, number_loss
 
 
 def make_regressor_v1(

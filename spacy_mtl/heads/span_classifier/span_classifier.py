@@ -12,19 +12,19 @@ from spacy.training import Example
 from thinc.api import NumpyOps
 from thinc.util import get_array_module, to_numpy
 
-from ..crf.spans import Spans, add_strings
-from ..gold import snippet
-from ..layers.class_losses import binary_cross_entropy
-from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.softmax import sigmoid, softplus
-from ..layers.span_network import Candidates, SpanScores, span_network
-from ..layers.span_pooling import SpanPoolingKindT
-from ..metrics.span_group_metrics import judge_span_groups
-from ..metrics.span_metrics import SpanVerdicts, main_score_of_spans
-from ..protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
-from ..protocols.head import FindsSpans, FoundSpans, Head, HeadModelT
-from .bases.model_labels import ModelLabels
-from .bases.scored_by_verdicts import DecidedByVerdicts
+from ...crf.spans import Spans, add_strings
+from ...gold import snippet
+from ...layers.class_losses import binary_cross_entropy
+from ...layers.old_labels import old_scores, with_new_labels
+from ...layers.softmax import sigmoid, softplus
+from ...metrics.span_group_metrics import judge_span_groups
+from ...metrics.span_metrics import SpanVerdicts, main_score_of_spans
+from ...protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
+from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import DecidedByVerdicts
+from .span_network import Candidates, SpanScores, span_network
+from .span_pooling import SpanPoolingKindT
 
 # lengths of the n-grams that are suggested if nothing else is set, as spaCy's spancat has them
 SIZES = [1, 2, 3]
