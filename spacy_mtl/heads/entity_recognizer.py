@@ -33,7 +33,8 @@ from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
-from ..protocols.head import FoundSpans, HeadModelT
+from ..protocols.found_annotation import FoundSpans
+from ..protocols.head import HeadModelT
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import DecidedByVerdicts
 

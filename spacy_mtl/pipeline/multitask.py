@@ -21,7 +21,10 @@ from ..network.optimizer_step import finish_layers
 from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run_heads
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
-from ..protocols.head import Confident, HasLabels, Head, ScoredFromGold
+from ..protocols.between_heads import ScoredFromGold
+from ..protocols.head import Head
+from ..protocols.head_confidence import Confident
+from ..protocols.head_labels import HasLabels
 from ..protocols.readout import ReadoutT
 from ..protocols.weighting import Step, Weighting
 from ..threads.blas_threads import one_blas_thread

@@ -24,7 +24,8 @@ from spacy_mtl.origin import mark, name_corpus
 from spacy_mtl.pipeline.decoding import Decoding
 from spacy_mtl.pipeline.head_views import HeadViews
 from spacy_mtl.pipeline.run_order import run_order
-from spacy_mtl.protocols.head import Head, HeadInput, ShowsDecisions
+from spacy_mtl.protocols.doc_verdicts import ShowsDecisions
+from spacy_mtl.protocols.head import Head, HeadInput
 from spacy_mtl.protocols.sharing import SharingInput
 from spacy_mtl.protocols.weighting import KeepsState, MergesGradients, Step, Weighting
 from spacy_mtl.relation import Relation, set_relations

@@ -10,7 +10,7 @@ from spacy.training import Example
 
 from ...metrics.prf_counts import as_flag
 from ...protocols.decisions import Decisions
-from ...protocols.head import CountedVerdicts, DecidedVerdicts, Verdicts
+from ...protocols.doc_verdicts import CountedVerdicts, DecidedVerdicts, Verdicts
 
 
 class ScoringVerdicts(Verdicts, CountedVerdicts, Protocol):

@@ -15,7 +15,8 @@ from ...layers.ragged_rows import bounds
 from ...layers.token_losses import least_certain
 from ...metrics.dependency_metrics import DependencyVerdicts, judge_dependencies, main_score_of_dependencies
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT
-from ...protocols.head import FindsSentences, Head, HeadModelT
+from ...protocols.found_annotation import FindsSentences
+from ...protocols.head import Head, HeadModelT
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .arc_losses import teacher_loss, tree_loss

@@ -33,7 +33,8 @@ from ...layers.pooling import pooling as build_pooling
 from ...layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
 from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
 from ...protocols.arrays import ArrayT, ScoresT
-from ...protocols.head import ClaimsCats, Head, HeadModelT
+from ...protocols.head import Head, HeadModelT
+from ...protocols.head_gold import ClaimsCats
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .class_attention import pool_near

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from ...protocols.arrays import BoolsT, FloatsT, IntsT
-from ...protocols.head import FoundSpans
+from ...protocols.found_annotation import FoundSpans
 from .candidate_pairs import Pairs
 
 # types that are so many nats less likely than the one that was found are not considered

@@ -30,7 +30,8 @@ from ...layers.old_labels import old_scores, with_new_labels
 from ...layers.softmax import log_softmax, sigmoid, softmax, softplus
 from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
-from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT, RanksTypes
+from ...protocols.found_annotation import FindsSpans, FoundSpans, RanksTypes
+from ...protocols.head import Head, HeadModelT
 from ...relation import RELATIONS, UNKNOWN, Relation, relations, set_relations
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts

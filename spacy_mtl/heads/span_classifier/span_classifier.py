@@ -20,7 +20,8 @@ from ...layers.softmax import sigmoid, softplus
 from ...metrics.span_group_metrics import judge_span_groups
 from ...metrics.span_metrics import SpanVerdicts, main_score_of_spans
 from ...protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
-from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT
+from ...protocols.found_annotation import FindsSpans, FoundSpans
+from ...protocols.head import Head, HeadModelT
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .span_network import Candidates, SpanScores, span_network
