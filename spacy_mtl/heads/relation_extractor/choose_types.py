@@ -58,6 +58,25 @@ def places_of(entities: FoundSpans) -> IntsT:
     return np.cumsum(is_new) - 1
 
 
+def choose_candidates(pairs: Pairs, probabilities: FloatsT, allowed: BoolsT, *, exclusive: bool) -> BoolsT:
+    """Choose the candidate of each place that goes best with the relations, (n_entities,).
+
+    pairs (Pairs): Pairs of candidates with their `prior`.
+    probabilities (FloatsT): Of each label of each directed pair, (2 * n_pairs, n_labels).
+    allowed (BoolsT): Labels that the types do not rule out, (2 * n_pairs, n_labels).
+    exclusive (bool): Whether a pair has at most one label.
+    """
+    assert pairs.prior is not None
+    if exclusive:
+        likeliest = np.maximum(1.0 - probabilities.sum(axis=1), probabilities.max(axis=1, initial=0.0))
+        decided = np.log(likeliest)
+    else:
+        decided = np.log(np.maximum(probabilities, 1.0 - probabilities)).sum(axis=1)
+    ruled_out = ruled_out_relations(pairs, probabilities, allowed)
+    values = (decided + ruled_out).reshape(-1, 2).sum(axis=1)
+    return choose(pairs, pairs.prior, values)
+
+
 def choose(pairs: Pairs, prior: FloatsT, values: FloatsT) -> BoolsT:
     """Choose one candidate for each place, so that the sum of their scores and of the values of their pairs is largest.
 
