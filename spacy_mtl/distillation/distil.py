@@ -16,7 +16,8 @@ from ..experiments.finish_runs import finish_runs
 from ..experiments.output_folder import check_output, claim
 from ..experiments.run import Run, judged_on
 from ..experiments.run_folder import RunFolder, write_json
-from ..protocols.head import HasLabels, Head
+from ..protocols.head import Head
+from ..protocols.head_labels import HasLabels
 from ..readers.target_shard import TargetForm
 from .distil_plan import DistilPlan, dev_examples, dev_section, make_plan
 from .distil_report import DistilReport, SystemRow

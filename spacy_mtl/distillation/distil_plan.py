@@ -18,7 +18,7 @@ from ..experiments.gold_counts import count_corpora
 from ..experiments.learner import dev_reader, find_component
 from ..experiments.seeding import seed_of
 from ..pipeline.multitask import Multitask
-from ..protocols.head import HasLabels
+from ..protocols.head_labels import HasLabels
 from ..readers.multi_corpus import MultiCorpus
 from ..readers.unlabelled_corpus import UnlabelledCorpus
 from .augmented_texts import AugmentedTexts

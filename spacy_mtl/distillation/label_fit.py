@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from ..layers.target_losses import misfit
-from ..protocols.head import HasLabels, Head
+from ..protocols.head import Head
+from ..protocols.head_labels import HasLabels
 from ..protocols.soft_targets import LearnsFromTargets
 from ..readers.target_shard import TargetForm
 

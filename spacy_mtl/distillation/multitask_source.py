@@ -8,7 +8,8 @@ from spacy.tokens import Doc
 from ..gold import unannotated
 from ..pipeline.multitask import Multitask
 from ..pipeline.prediction import run_to_predict
-from ..protocols.head import Confident, HasLabels, SelfLabelling
+from ..protocols.head_confidence import Confident, SelfLabelling
+from ..protocols.head_labels import HasLabels
 from ..protocols.soft_targets import GivesTargets, LearnsFromTargets, TargetsT
 from ..readers.target_shard import Answers, TargetForm
 

@@ -15,7 +15,7 @@ from ..gold import unannotated
 from ..layers.softmax import softmax
 from ..layers.target_losses import class_targets, token_targets
 from ..protocols.arrays import ArrayT
-from ..protocols.head import SelfLabelling
+from ..protocols.head_confidence import SelfLabelling
 from ..readers.target_shard import Answers, TargetForm
 from .doc_annotation import copy_annotation
 

@@ -14,7 +14,8 @@ from spacy.util import get_package_path, is_package, load_model
 from ..experiments.data_digest import digest
 from ..gold import unannotated
 from ..pipeline.multitask import Multitask
-from ..protocols.head import Head, SelfLabelling
+from ..protocols.head import Head
+from ..protocols.head_confidence import SelfLabelling
 from ..protocols.soft_targets import SoftTarget
 from ..readers.target_shard import Answers, TargetForm
 from .answer_source import Source
