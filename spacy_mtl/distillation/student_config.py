@@ -47,11 +47,15 @@ def make_student_config(
             sections |= reader["corpora"]
         else:
             sections[GOLD] = {"reader": reader}
-        for section in sections.values():
+        targeted = targets.get(GOLD, ())
+        for name, section in sections.items():
+            if section.get("augmenter") and targeted and settings.labels == "soft":
+                raise ValueError(
+                    f"corpora: the corpus {name!r} has an augmenter, after which the teachers' targets would belong to "
+                    "other words; set it in the corpus's reader instead, or use --labels hard"
+                )
             section["weight"] = section.get("weight", 1.0) * settings.gold_weight
-            section["reader"] = taught_reader(
-                section["reader"], settings, targets.get(GOLD, ()), steps_of(changed, settings)
-            )
+            section["reader"] = taught_reader(section["reader"], settings, targeted, steps_of(changed, settings))
     if taught is not None:
         if RAW in sections:
             raise ValueError(f"{config['training']['train_corpus']}: it has a corpus {RAW!r} already; rename it")

@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 import spacy
 from pipelines import LISTENER, heads_config
+from spacy.cli import app
 from spacy.tokens import DocBin
 from spacy.training import Example
 from spacy.training.initialize import init_nlp
-from spacy.util import resolve_dot_names
+from spacy.util import load_config, resolve_dot_names
 from teachers import multitask_teacher, native_teacher
 from thinc.api import Config
 from toy import ENCODER, make_docs, make_toy, toy_config
+from typer.testing import CliRunner
 
+import spacy_mtl.cli  # noqa: F401  (adds `spacy mtl`)
 from spacy_mtl.distillation import teacher_pass
 from spacy_mtl.distillation.augmented_texts import AugmentedTexts
 from spacy_mtl.distillation.distil import Carrying, Distillation, distil
@@ -355,3 +358,41 @@ def test_words_have_keys_that_never_change():
     nlp = spacy.blank("xx")
     assert key_of(nlp.make_doc("play some jazz")) == 3229344457293588346
     assert key_of(nlp.make_doc("play some  jazz")) != key_of(nlp.make_doc("play some jazz"))
+
+
+def test_the_command(paths, tmp_path):
+    toy_config(paths, **FEW).to_disk(tmp_path / "student.cfg")
+    runner = CliRunner()
+    command = ["mtl", "distil", str(tmp_path / "student.cfg"), "--output", str(tmp_path / "out")]
+    done = runner.invoke(
+        app,
+        [
+            *command,
+            *("--teacher", f"slots={paths['joint']}:slots", "--teacher", f"intent={paths['native']}:textcat"),
+            *("--texts", str(paths["raw"]), "--augmented", "10", "--temperature", "2", "--no-anneal"),
+            *("--engine", "in_this_process", "--training.max_steps", "3"),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    assert "Main scores on dev" in done.output
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["taught"]["slots"]["soft"] == 50
+    config = load_config(tmp_path / "out" / "student.cfg")
+    assert config["training"]["max_steps"] == 3
+    assert config["corpora"]["distillation"]["corpora"]["gold"]["reader"]["anneal_steps"] == 0
+    assert spacy.load(tmp_path / "out" / "model-best").pipe_names == ["multitask"]
+    refused = runner.invoke(app, [*command, "--teacher", f"topic={paths['joint']}", "--texts", str(paths["raw"])])
+    assert refused.exit_code == 1
+    assert "the student has no head 'topic'" in refused.output
+
+
+def test_an_augmenter_after_the_targets_is_refused(paths, tmp_path):
+    config = toy_config(paths, **FEW)
+    reader = config["corpora"]["train"]
+    augmenter = {"@augmenters": "spacy_mtl.SwapEntities.v1", "level": 1.0}
+    config["corpora"]["train"] = {
+        "@readers": "spacy_mtl.MultiCorpus.v1",
+        "corpora": {"mine": {"reader": reader, "augmenter": augmenter}},
+    }
+    with fails("the corpus 'mine' has an augmenter", "set it in the corpus's reader"):
+        prepared(paths, tmp_path, "slots=joint", config=config)
