@@ -52,7 +52,7 @@ class DistilPlan:
 
 def make_plan(config: Config, settings: DistilSettings) -> DistilPlan:
     """Check the run. Raises a ValueError that names what is wrong: settings, heads, files."""
-    nlp = load_model_from_config(config, auto_fill=True)
+    nlp = load_model_from_config(config if settings.gold else without_gold(config), auto_fill=True)
     pipe = find_component(nlp)
     unknown = [name.head for name in settings.teachers if name.head not in pipe.heads]
     if unknown:
@@ -83,6 +83,18 @@ def make_plan(config: Config, settings: DistilSettings) -> DistilPlan:
     if empty:
         raise ValueError(f"the {empty[0]} texts are empty")
     return plan
+
+
+def without_gold(config: Config) -> Config:
+    """A copy in which dev stands in the place of the training corpus, which may have no path: spaCy makes the readers
+    of all corpora, also of one that nothing reads.
+    """
+    changed = config.copy()
+    corpus, dev = (str(changed["training"][name]) for name in ("train_corpus", "dev_corpus"))
+    name = corpus.removeprefix("corpora.")
+    if name in changed["corpora"] and corpus != dev:
+        changed["corpora"][name] = reader_section(changed, "dev_corpus")
+    return changed
 
 
 def fixed_labels(config: Config, component: str) -> dict[str, list[str]]:

@@ -74,12 +74,13 @@ def class_target_loss(
     rows, taught = taught_docs(targets, weights)
     if not len(rows):
         return 0.0, None
-    values, known = spread(taught, keys, name, fill=0.0)
+    values, known = spread(taught, keys, name)
     xp = get_array_module(logits)
     scale = np.array([target.temperature for target in taught])[:, None]
     parts = (xp.asarray(part) for part in (values / scale, known, scale, weights[rows][:, None]))
     theirs, known, scale, factor = parts
-    mine = logits[rows].astype("d") / scale
+    places = xp.asarray(rows)
+    mine = logits[places].astype("d") / scale
     if exclusive:
         losses, gradient = exclusive_losses(theirs, mine, known)
     else:
@@ -87,7 +88,7 @@ def class_target_loss(
         losses = ((softplus(mine) - target * mine) * known).sum(axis=1)
         gradient = (sigmoid(mine) - target) * known
     d_logits = xp.zeros_like(logits)
-    d_logits[rows] = gradient * scale * factor / len(logits)
+    d_logits[places] = gradient * scale * factor / len(logits)
     return float((losses * (scale**2 * factor)[:, 0]).sum()) / len(logits), d_logits
 
 
@@ -104,7 +105,7 @@ def token_target_loss(
         return 0.0, None
     lengths = np.array([len(doc) for doc in docs])
     starts = np.cumsum(lengths) - lengths
-    values, known = spread(taught, labels, name, fill=0.0)
+    values, known = spread(taught, labels, name)
     tokens = np.concatenate([np.arange(starts[row], starts[row] + lengths[row]) for row in rows])
     owners = np.repeat(np.arange(len(rows)), lengths[rows])
     totals = values.sum(axis=1, keepdims=True)
@@ -112,10 +113,11 @@ def token_target_loss(
     scale = xp.asarray(np.array([target.temperature for target in taught])[owners][:, None])
     factor = xp.asarray(weights[rows][owners][:, None] * (totals > 0))
     target, known = xp.asarray(values / np.maximum(totals, 1e-30)), xp.asarray(known)
-    mine = xp.where(known, scores[tokens].astype("d") / scale, -xp.inf)
+    places = xp.asarray(tokens)
+    mine = xp.where(known, scores[places].astype("d") / scale, -xp.inf)
     losses = -xp.where(known, target * xp.where(known, log_softmax(mine), 0.0), 0.0).sum(axis=1)
     d_scores = xp.zeros_like(scores)
-    d_scores[tokens] = (softmax(mine) - target) * scale * factor / len(scores)
+    d_scores[places] = (softmax(mine) - target) * scale * factor / len(scores)
     return float((losses * (scale**2 * factor)[:, 0]).sum()) / len(scores), d_scores
 
 
@@ -134,13 +136,13 @@ def taught_docs(targets: TargetsT, weights: FloatsT) -> tuple[IntsT, list[SoftTa
     return np.array(rows, dtype="int64"), [target for row in rows if (target := targets[row]) is not None]
 
 
-def spread(targets: Sequence[SoftTarget], own: tuple[str, ...], name: str, *, fill: float) -> tuple[FloatsT, BoolsT]:
+def spread(targets: Sequence[SoftTarget], own: tuple[str, ...], name: str) -> tuple[FloatsT, BoolsT]:
     """Write the rows of all targets over the head's own outputs.
 
-    RETURNS: the values, (n_rows, n_own), `fill` where a target has none, and the outputs that its teacher knows.
+    RETURNS: the values, (n_rows, n_own), 0 where a target has none, and the outputs that its teacher knows.
     """
     n_rows = sum(len(target.values) for target in targets)
-    values, known = np.full((n_rows, len(own)), fill), np.zeros((n_rows, len(own)), dtype=bool)
+    values, known = np.zeros((n_rows, len(own))), np.zeros((n_rows, len(own)), dtype=bool)
     start = 0
     for target in targets:
         columns = match_columns(target.labels, own, name)

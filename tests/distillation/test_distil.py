@@ -396,3 +396,12 @@ def test_an_augmenter_after_the_targets_is_refused(paths, tmp_path):
     }
     with fails("the corpus 'mine' has an augmenter", "set it in the corpus's reader"):
         prepared(paths, tmp_path, "slots=joint", config=config)
+
+
+def test_without_gold_there_need_be_no_path_of_it(paths, tmp_path):
+    config = toy_config(paths, **FEW)
+    config["corpora"]["train"] = {"@readers": "spacy_mtl.Corpus.v1", "path": None}
+    work, configs = prepared(paths, tmp_path, config=config, gold=False)
+    assert list(work.passes) == ["raw"]
+    nlp = init_nlp(configs["student"])
+    assert nlp.get_pipe("multitask").label_data == {"intent": ["ask", "play"], "slots": ["city", "genre", "name"]}
