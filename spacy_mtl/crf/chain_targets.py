@@ -8,7 +8,7 @@ import numpy as np
 from spacy.tokens import Doc
 from thinc.util import get_array_module, to_numpy
 
-from ..layers.ragged_rows import row_owners
+from ..layers.ragged_rows import first_rows, row_owners
 from ..layers.target_losses import likeliest, match_columns, taught_docs
 from ..protocols.arrays import ArrayT, FloatsT, IntsT
 from ..protocols.soft_targets import SoftTarget, TargetsT
@@ -121,12 +121,12 @@ def chain_target_loss(
     rows, taught = taught_docs(targets, weights)
     if not len(rows):
         return 0.0, None
-    groups: dict[tuple[float, tuple[str, ...], float], list[int]] = defaultdict(list)
+    groups: dict[tuple[float, tuple[str, ...], float, int], list[int]] = defaultdict(list)
     for place, (row, target) in enumerate(zip(rows.tolist(), taught, strict=True)):
-        groups[float(weights[row]), target.labels, target.temperature].append(place)
+        groups[float(weights[row]), target.labels, target.temperature, target.values.shape[1]].append(place)
     offsets = np.cumsum([0, *(len(doc) for doc in docs)])
     total, gradient = 0.0, scores * 0.0
-    for (weight, tags, temperature), places in groups.items():
+    for (weight, tags, temperature, _), places in groups.items():
         part, kept = select_docs(scores, np.isin(np.arange(len(docs)), rows[places]))
         own = [label for label in labels if label in {label_of_tag(tag) for tag in tags}]
         scheme = make_tag_scheme(kind, len(own))
@@ -152,28 +152,38 @@ def expected_counts(
 ) -> CRFScores:
     """Sum what the teacher expects: the tag counts of each token, of neighbours, of first and of last tokens.
 
+    targets (Sequence[SoftTarget]): With the same labels, and the same number of tags kept for each token.
     scores (CRFScores): Those of the docs with these targets. offsets (IntsT): First token of each doc in the batch.
     """
-    n_tags = len(names)
-    emissions = np.zeros((len(scores.kept), n_tags))
-    transitions, starts, ends = np.zeros((n_tags, n_tags)), np.zeros(n_tags), np.zeros(n_tags)
-    first = 0
-    for target, offset, length in zip(targets, offsets.tolist(), to_numpy(scores.lengths).tolist(), strict=True):
-        columns = match_columns(target.labels, names, name)
-        own = to_numpy(scores.kept)[first : first + length] - offset
-        rows = np.arange(first, first + length)
-        values = target.values[own].astype("d")
-        values /= np.maximum(values.sum(axis=1, keepdims=True), 1e-30)
-        np.add.at(emissions, (rows[:, None], columns[target.columns[own]]), values)
-        pairs = columns[target.steps]
-        counts = target.counts.astype("d") * (max(length - 1, 0) / max(float(target.counts.sum()), 1e-30))
-        np.add.at(transitions, (pairs[:, 0], pairs[:, 1]), counts)
-        if length:
-            starts += emissions[first]
-            ends += emissions[first + length - 1]
-        first += length
+    columns = match_columns(targets[0].labels, names, name)
+    lengths, kept = to_numpy(scores.lengths), to_numpy(scores.kept)
+    owners = row_owners(lengths)
+    first_target = first_rows(np.array([len(target.values) for target in targets]))
+    rows = kept - offsets[owners] + first_target[owners]
+    values = np.concatenate([target.values for target in targets])[rows].astype("d")
+    values /= np.maximum(values.sum(axis=1, keepdims=True), 1e-30)
+    emissions = np.zeros((len(kept), len(names)))
+    tags = columns[np.concatenate([target.columns for target in targets])[rows]]
+    emissions[np.arange(len(kept))[:, None], tags] = values
+    pairs = columns[np.concatenate([target.steps for target in targets])]
+    transitions = np.zeros((len(names), len(names)))
+    np.add.at(transitions, (pairs[:, 0], pairs[:, 1]), step_counts(targets, lengths))
+    running = lengths > 0
+    first = first_rows(lengths)[running]
+    starts, ends = emissions[first].sum(axis=0), emissions[first + lengths[running] - 1].sum(axis=0)
     xp = get_array_module(scores.emissions)
     return scores.with_potentials(map(xp.asarray, (emissions, transitions, starts, ends)))
+
+
+def step_counts(targets: Sequence[SoftTarget], lengths: IntsT) -> FloatsT:
+    """The counts of neighbouring tags of all docs end to end. Those of a doc sum to its number of neighbours again, of
+    which rare ones were left out.
+    """
+    owners = row_owners(np.array([len(target.counts) for target in targets]))
+    counts = np.concatenate([target.counts for target in targets]).astype("d")
+    totals = np.bincount(owners, weights=counts, minlength=len(targets))
+    result: FloatsT = counts * (np.maximum(lengths - 1, 0) / np.maximum(totals, 1e-30))[owners]
+    return result
 
 
 def against(expected: CRFScores, scores: CRFScores, scheme: TagScheme) -> tuple[float, CRFScores]:

@@ -1,5 +1,6 @@
 """Losses against a teacher's soft targets, whose labels are matched by name. Distributions of all docs as arrays."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -9,6 +10,7 @@ from thinc.util import get_array_module, to_numpy
 
 from ..protocols.arrays import ArrayT, BoolsT, FloatsT, IntsT
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
+from .ragged_rows import first_rows, row_owners, row_ranges
 from .softmax import log_softmax, sigmoid, softmax, softplus
 
 
@@ -104,10 +106,10 @@ def token_target_loss(
     if not len(rows):
         return 0.0, None
     lengths = np.array([len(doc) for doc in docs])
-    starts = np.cumsum(lengths) - lengths
+    starts = first_rows(lengths)
     values, known = spread(taught, labels, name)
-    tokens = np.concatenate([np.arange(starts[row], starts[row] + lengths[row]) for row in rows])
-    owners = np.repeat(np.arange(len(rows)), lengths[rows])
+    tokens = row_ranges(starts[rows], lengths[rows])
+    owners = row_owners(lengths[rows])
     totals = values.sum(axis=1, keepdims=True)
     xp = get_array_module(scores)
     scale = xp.asarray(np.array([target.temperature for target in taught])[owners][:, None])
@@ -141,13 +143,17 @@ def spread(targets: Sequence[SoftTarget], own: tuple[str, ...], name: str) -> tu
 
     RETURNS: the values, (n_rows, n_own), 0 where a target has none, and the outputs that its teacher knows.
     """
-    n_rows = sum(len(target.values) for target in targets)
-    values, known = np.zeros((n_rows, len(own))), np.zeros((n_rows, len(own)), dtype=bool)
-    start = 0
-    for target in targets:
-        columns = match_columns(target.labels, own, name)
-        rows = np.arange(start, start + len(target.values))
-        known[rows[:, None], columns] = True
-        np.add.at(values, (rows[:, None], columns[target.columns]), target.values)
-        start += len(rows)
+    lengths = np.array([len(target.values) for target in targets])
+    starts = first_rows(lengths)
+    shape = int(lengths.sum()), len(own)
+    values, known = np.zeros(shape), np.zeros(shape, dtype=bool)
+    groups: dict[tuple[tuple[str, ...], int], list[int]] = defaultdict(list)
+    for place, target in enumerate(targets):
+        groups[target.labels, target.values.shape[1]].append(place)
+    for (labels, _), places in groups.items():
+        columns = match_columns(labels, own, name)
+        rows = row_ranges(starts[places], lengths[places])[:, None]
+        known[rows, columns] = True
+        own_columns = columns[np.concatenate([targets[place].columns for place in places])]
+        values[rows, own_columns] = np.concatenate([targets[place].values for place in places])
     return values, known
