@@ -132,8 +132,8 @@ def distil_cli(
 def print_report(report: DistilReport) -> None:
     """Print what the teachers gave, and the scores."""
     if report.taught:
-        msg.divider("Raw texts")
-        msg.table(taught_rows(report), header=TAUGHT_HEADER, divider=True, aligns=("l", *["r"] * 5))
+        msg.divider("Texts without gold")
+        msg.table(taught_rows(report), header=TAUGHT_HEADER, divider=True, aligns=("l", "l", *["r"] * 5))
     msg.divider("Main scores on dev, in per cent")
     header = score_header(report)
     msg.table(score_rows(report), header=header, divider=True, aligns=("l", *["r"] * (len(header) - 1)))

@@ -23,7 +23,7 @@ from .distil_plan import DistilPlan, dev_examples, dev_section, make_plan
 from .distil_report import DistilReport, SystemRow
 from .distil_settings import DistilSettings, TeacherName
 from .label_fit import fit_labels
-from .student_config import RAW, make_student_config
+from .student_config import GOLD, make_student_config
 from .taught_docs import write_taught_docs
 from .teacher import Teacher, digest_of
 from .teacher_pass import PassKey, TeacherPass, answer_all
@@ -95,15 +95,16 @@ class Distillation:
     def make_configs(self) -> dict[str, Config]:
         """Write the raw docs and the student's config. RETURNS: the configs to train by the name of the system."""
         plan, settings = self.plan, self.settings
-        taught = None
-        if RAW in self.passes:
-            taught = self.output / TAUGHT
-            thresholds = {name.head: settings.threshold_of(name.head) for name in settings.teachers}
-            self.report.taught = write_taught_docs(
-                taught, self.passes[RAW], thresholds, use_soft=settings.labels == "soft", vocab=plan.nlp.vocab
+        thresholds = {name.head: settings.threshold_of(name.head) for name in settings.teachers}
+        taught = {name: self.output / TAUGHT / name for name in self.passes if name != GOLD}
+        for name, folder in taught.items():
+            counts = write_taught_docs(
+                folder, self.passes[name], thresholds, use_soft=settings.labels == "soft", vocab=plan.nlp.vocab
             )
-            if not any(row.soft or row.hard for row in self.report.taught.values()):
-                raise ValueError("no raw text got a label or a soft target; lower --threshold")
+            if not any(row.soft or row.hard for row in counts.values()):
+                raise ValueError(f"no text of the {name} ones got a label or a soft target; lower --threshold")
+            for head, row in counts.items():
+                self.report.taught.append({"texts": name, "head": head} | asdict(row))
         heads = plan.pipe.heads
         empty = [key for key, head in heads.items() if isinstance(head, HasLabels) and not head.labels]
         if empty:

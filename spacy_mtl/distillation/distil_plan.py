@@ -1,10 +1,9 @@
 """Checks of a distillation before any teacher runs, and what it will read."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any
 
 from spacy.language import Language
@@ -37,7 +36,7 @@ class DistilPlan:
     pipe (Multitask): The component.
     settings (DistilSettings): The options.
     fixed (Mapping[str, list[str]]): The labels that the config sets, by head.
-    texts (list[Texts]): The gold and the raw texts, of those there are.
+    texts (list[Texts]): The gold, the raw texts and those that are made from the gold, of those there are.
     seed (int): The seed of the training.
     """
 
@@ -76,9 +75,10 @@ def make_plan(config: Config, settings: DistilSettings) -> DistilPlan:
             reader, nlp, {key: one for key, one in pipe.heads.items() if key not in fixed}, name="train", collect=True
         )
         plan.texts.append(Texts.of("gold", partial(predicted_docs, reader, nlp)))
-    raw = raw_reader(plan)
-    if raw is not None:
-        plan.texts.append(Texts.of("raw", raw))
+    if settings.texts:
+        plan.texts.append(Texts.of("raw", partial(raw_docs, plan)))
+    if settings.augmented:
+        plan.texts.append(Texts.of("augmented", augmented_reader(plan)))
     empty = [texts.name for texts in plan.texts if not texts.n_docs]
     if empty:
         raise ValueError(f"the {empty[0]} texts are empty")
@@ -133,22 +133,16 @@ def predicted_docs(reader: Any, nlp: Language) -> Iterator[Doc]:
     return (eg.predicted for eg in examples_of(reader, nlp))
 
 
-def raw_reader(plan: DistilPlan) -> DocsT | None:
-    """What reads the raw texts, and then makes those that are asked for."""
-    settings, nlp = plan.settings, plan.nlp
-    readers = [UnlabelledCorpus(path) for path in settings.texts]
-    if not readers and not settings.augmented:
-        return None
-    made: AugmentedTexts | None = None
-    if settings.augmented:
-        gold = [eg.reference for eg in examples_of(train_reader(plan.config), nlp)]
-        made = AugmentedTexts(gold, seed=0)
+def raw_docs(plan: DistilPlan) -> Iterator[Doc]:
+    """The raw texts."""
+    return (eg.predicted for path in plan.settings.texts for eg in UnlabelledCorpus(path)(plan.nlp))
 
-    def read() -> Iterable[Doc]:
-        found: Iterable[Doc] = (eg.predicted for reader in readers for eg in reader(nlp))
-        return found if made is None else chain(found, made.make(settings.augmented, nlp.vocab))
 
-    return read
+def augmented_reader(plan: DistilPlan) -> DocsT:
+    """What makes texts from the gold."""
+    gold = [eg.reference for eg in examples_of(train_reader(plan.config), plan.nlp)]
+    made = AugmentedTexts(gold, seed=0)
+    return partial(made.make, plan.settings.augmented, plan.nlp.vocab)
 
 
 def dev_examples(plan: DistilPlan) -> list[Example]:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..cotraining.report import markdown_table, percent
-from .taught_docs import TaughtCounts
 
-TAUGHT_HEADER = ("head", "soft", "labels", "not sure enough", "mean confidence", "dropped at other tokens")
+TAUGHT_HEADER = ("texts", "head", "soft", "labels", "not sure enough", "mean confidence", "dropped at other tokens")
 SCORE_HEADER = ("system", "MiB on disk")
 
 
@@ -33,14 +32,15 @@ class DistilReport:
     """A whole distillation.
 
     settings (dict[str, Any]): The options.
-    taught (dict[str, TaughtCounts]): What the teachers have made of the raw texts by head.
+    taught (list[dict[str, Any]]): What the teachers have made of the raw and of the augmented texts: the texts, the
+        head, and the fields of `TaughtCounts`.
     dropped (dict[str, int]): Number of entities and values by head that did not fit the student's tokens.
     systems (list[SystemRow]): The teachers, the student, and the student on gold alone if it was asked for.
     notes (list[str]): What the user should know.
     """
 
     settings: dict[str, Any]
-    taught: dict[str, TaughtCounts] = field(default_factory=dict)
+    taught: list[dict[str, Any]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
     systems: list[SystemRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -58,17 +58,16 @@ class DistilReport:
 
 
 def taught_rows(report: DistilReport) -> list[tuple[str, ...]]:
-    """A row of `TAUGHT_HEADER` for each head with a teacher."""
+    """A row of `TAUGHT_HEADER` for each head with a teacher, and each kind of texts."""
     return [
         (
-            head,
-            str(row.soft),
-            str(row.hard),
-            str(row.doubtful),
-            "unknown" if row.confidence is None else percent(row.confidence),
-            str(report.dropped.get(head, 0)),
+            row["texts"],
+            row["head"],
+            *(str(row[name]) for name in ("soft", "hard", "doubtful")),
+            "unknown" if row["confidence"] is None else percent(row["confidence"]),
+            str(report.dropped.get(row["head"], 0)),
         )
-        for head, row in report.taught.items()
+        for row in report.taught
     ]
 
 
@@ -95,7 +94,7 @@ def as_markdown(report: DistilReport) -> str:
     """Format the report for people."""
     lines = ["# Distillation", "", "Main scores on dev and shares are per cent.", ""]
     if report.taught:
-        lines += ["Raw docs:", "", *markdown_table(TAUGHT_HEADER, taught_rows(report)), ""]
+        lines += ["Texts without gold:", "", *markdown_table(TAUGHT_HEADER, taught_rows(report)), ""]
     lines += markdown_table(score_header(report), score_rows(report))
     lines += ["", *(f"- {note}" for note in report.notes)] if report.notes else []
     return "\n".join(lines)

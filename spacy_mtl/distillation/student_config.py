@@ -10,7 +10,7 @@ from ..experiments.corpus_sections import MULTI_CORPUS, is_multi_corpus, reader_
 from ..readers.taught_corpus import READER
 from .distil_settings import DistilSettings
 
-CORPUS, GOLD, RAW = "distillation", "gold", "raw"
+CORPUS, GOLD, AUGMENTED = "distillation", "gold", "augmented"
 
 
 def make_student_config(
@@ -20,14 +20,14 @@ def make_student_config(
     component: str,
     labels: Mapping[str, Sequence[str]],
     targets: Mapping[str, Sequence[Path]],
-    taught: Path | None,
+    taught: Mapping[str, Path],
 ) -> Config:
     """Let the training read the gold and the taught docs, both with the teachers' soft targets.
 
     config (Config): A filled training config, not interpolated.
     labels (Mapping[str, Sequence[str]]): The labels of all heads.
-    targets (Mapping[str, Sequence[Path]]): Folders of the teachers' passes over "gold" and "raw".
-    taught (Path | None): Folder of the raw docs with the teachers' labels.
+    targets (Mapping[str, Sequence[Path]]): Folders of the teachers' passes by the name of the texts, "gold" among them.
+    taught (Mapping[str, Path]): Folders of the other texts with the teachers' labels.
     RAISES ValueError: The config has sections of these names already.
     """
     changed = config.copy()
@@ -56,11 +56,15 @@ def make_student_config(
                 )
             section["weight"] = section.get("weight", 1.0) * settings.gold_weight
             section["reader"] = taught_reader(section["reader"], settings, targeted, steps_of(changed, settings))
-    if taught is not None:
-        if RAW in sections:
-            raise ValueError(f"{config['training']['train_corpus']}: it has a corpus {RAW!r} already; rename it")
-        plain = {"@readers": "spacy_mtl.Corpus.v1", "path": str(taught), "gold_tokens": True}
-        sections[RAW] = {"reader": taught_reader(plain, settings, targets.get(RAW, ()), 0)}
+    for name, path in taught.items():
+        if name in sections:
+            raise ValueError(f"{config['training']['train_corpus']}: it has a corpus {name!r} already; rename it")
+        plain = {"@readers": "spacy_mtl.Corpus.v1", "path": str(path), "gold_tokens": True}
+        reader = taught_reader(plain, settings, targets.get(name, ()), 0)
+        if name == AUGMENTED:
+            reader = {"@readers": READER, "targets": [], "reader": plain} if reader is plain else reader
+            reader["augmented"] = True
+        sections[name] = {"reader": reader}
     changed["corpora"][CORPUS] = base | {"corpora": sections}
     changed["training"]["train_corpus"] = f"corpora.{CORPUS}"
     components = changed["initialize"].setdefault("components", {})

@@ -30,7 +30,7 @@ DocsT = Callable[[], Iterable[Doc]]
 class Texts:
     """Texts for the teachers.
 
-    name (str): "gold" or "raw".
+    name (str): "gold", "raw" or "augmented".
     read (Callable[[], Iterable[Doc]]): Reads them, always the same ones in the same order.
     digest (str): SHA-256 of their words.
     n_docs (int): Their number.

@@ -26,7 +26,9 @@ from spacy_mtl.distillation.augmented_texts import AugmentedTexts
 from spacy_mtl.distillation.distil import Carrying, Distillation, distil
 from spacy_mtl.distillation.distil_plan import make_plan
 from spacy_mtl.distillation.distil_settings import DistilSettings, TeacherName
+from spacy_mtl.distillation.taught_docs import TaughtCounts
 from spacy_mtl.distillation.teacher import Teacher
+from spacy_mtl.origin import is_augmented
 from spacy_mtl.readers.stored_targets import StoredTargets
 from spacy_mtl.readers.target_shard import key_of
 from spacy_mtl.readers.taught_corpus import make_taught_corpus_v1
@@ -54,6 +56,10 @@ def paths(tmp_path_factory):
     return paths
 
 
+def counts(report, name):
+    return {(row["texts"], row["head"]): row[name] for row in report.taught}
+
+
 def settings_of(paths, *names, **settings):
     """Settings with teachers as "intent=joint"."""
     teachers = [TeacherName.parse(name) for name in names or ("intent=native", "slots=joint")]
@@ -79,7 +85,7 @@ def test_from_teachers_to_student(paths, tmp_path, monkeypatch):
     assert names == ["teacher of intent", "teacher of slots", "student", "gold alone"]
     assert all(row.bytes > 0 for row in report.systems)
     assert list(report.systems[0].scores) == ["intent"]
-    assert report.taught["intent"].soft == report.taught["slots"].soft == 40
+    assert counts(report, "soft") == {("raw", "intent"): 40, ("raw", "slots"): 40}
     nlp = spacy.load(tmp_path / "model-best")
     (reader,) = resolve_dot_names(nlp.config.interpolate(), ["corpora.dev"])
     scores = nlp.evaluate(list(reader(nlp)))
@@ -214,7 +220,7 @@ def test_a_full_disk_stops_it_and_it_goes_on(paths, tmp_path, monkeypatch):
     work, _ = prepared(
         paths, tmp_path, "slots=joint", gold=False, anneal=False, labels="soft", config=both_labels(paths)
     )
-    assert work.report.taught["slots"].soft == 40
+    assert counts(work.report, "soft") == {("raw", "slots"): 40}
 
 
 def both_labels(paths):
@@ -226,14 +232,17 @@ def both_labels(paths):
 
 def test_hard_labels_need_confidence(paths, tmp_path):
     work, configs = prepared(paths, tmp_path, "intent=joint", "slots=native", labels="hard", thresholds={"intent": 0.9})
-    taught = work.report.taught
+    taught = {
+        row["head"]: TaughtCounts(**{k: v for k, v in row.items() if k not in ("texts", "head")})
+        for row in work.report.taught
+    }
     assert 0 < taught["intent"].hard < 40
     assert taught["intent"].hard + taught["intent"].doubtful == 40
     assert taught["intent"].soft == 0
     assert (taught["slots"].hard, taught["slots"].confidence) == (40, None)
     docs = [
         doc
-        for path in sorted((tmp_path / "taught").iterdir())
+        for path in sorted((tmp_path / "taught" / "raw").iterdir())
         for doc in DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab)
     ]
     assert len(docs) == 40
@@ -245,13 +254,20 @@ def test_hard_labels_need_confidence(paths, tmp_path):
 
 def test_a_teacher_that_is_never_sure_gives_labels(paths, tmp_path):
     work, _ = prepared(paths, tmp_path, "slots=native")
-    assert work.report.taught["slots"].hard == 40
+    assert counts(work.report, "hard") == {("raw", "slots"): 40}
     assert any("head 'slots': its teacher can't say how sure it is" in note for note in work.report.notes)
 
 
 def test_texts_are_made_from_gold(paths, tmp_path):
-    work, _ = prepared(paths, tmp_path, texts=[], augmented=30)
-    assert work.report.taught["slots"].soft == 30
+    work, configs = prepared(paths, tmp_path, texts=[], augmented=30)
+    assert counts(work.report, "soft") == {("augmented", "intent"): 30, ("augmented", "slots"): 30}
+    nlp = init_nlp(configs["student"])
+    (reader,) = resolve_dot_names(nlp.config.interpolate(), [nlp.config["training"]["train_corpus"]])
+    assert [is_augmented(eg.predicted) for eg in reader(nlp)].count(True) == 30
+    _, configs = prepared(paths, tmp_path, texts=[], augmented=30, labels="hard")
+    nlp = init_nlp(configs["student"])
+    (reader,) = resolve_dot_names(nlp.config.interpolate(), [nlp.config["training"]["train_corpus"]])
+    assert [is_augmented(eg.predicted) for eg in reader(nlp)].count(True) == 30
     docs = make_docs(30, 0)
     one, two = ([doc.text for doc in AugmentedTexts(docs, seed=1).make(50, docs[0].vocab)] for _ in range(2))
     assert one == two
@@ -376,7 +392,9 @@ def test_the_command(paths, tmp_path):
     assert done.exit_code == 0, done.output
     assert "Main scores on dev" in done.output
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["taught"]["slots"]["soft"] == 50
+    assert (
+        sorted((row["texts"], row["soft"]) for row in report["taught"]) == [("augmented", 10)] * 2 + [("raw", 40)] * 2
+    )
     config = load_config(tmp_path / "out" / "student.cfg")
     assert config["training"]["max_steps"] == 3
     assert config["corpora"]["distillation"]["corpora"]["gold"]["reader"]["anneal_steps"] == 0
