@@ -63,6 +63,8 @@ def make_vectors(
     vectors = read_all(teacher, list(cuts.values()), "words")
     projection = fit_projection(vectors, width)
     projected = projection(vectors)
+    for word in cuts:
+        nlp.vocab.strings.add(word)
     nlp.vocab.vectors = Vectors(
         strings=nlp.vocab.strings, data=projected, keys=list(cuts), attr="LOWER" if ignores_case else "ORTH"
     )
