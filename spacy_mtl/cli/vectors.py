@@ -93,7 +93,7 @@ def read_words(paths: Sequence[Path], nlp: Language, *, min_count: int, limit: i
 def show(made: TeacherVectors, output: Path) -> None:
     """Print what was written and how to use it."""
     vectors = made.nlp.vocab.vectors
-    msg.info(f"{len(vectors)} words, {vectors.shape[1]} columns with {100 * made.kept:.1f} % of the variance")
+    msg.info(f"{vectors.shape[0]} words, {vectors.shape[1]} columns with {100 * made.kept:.1f} % of the variance")
     if made.left_out:
         msg.info(f"{made.left_out} words have no pieces and got no vector")
     msg.good("Wrote word vectors", f"--initialize.vectors {output}, with pretrained_vectors = true in the encoder")

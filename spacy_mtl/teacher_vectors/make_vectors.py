@@ -47,7 +47,8 @@ def make_vectors(
     The projection is fitted to the words, each of which counts once. It is the same for words and pieces.
 
     teacher (LoneWords): The teacher.
-    words (Sequence[str]): The words. If the teacher's tokenizer ignores case, vectors are found by LOWER, else by ORTH.
+    words (Sequence[str]): The words. If the teacher's tokenizer ignores case, a word is also found in lower case,
+        capitalised and in capitals.
     nlp (Language): A blank pipeline, which gets the vectors.
     width (int): Number of columns.
     with_pieces (bool): Whether to compute vectors of pieces as well.
@@ -63,13 +64,26 @@ def make_vectors(
     vectors = read_all(teacher, list(cuts.values()), "words")
     projection = fit_projection(vectors, width)
     projected = projection(vectors)
-    for word in cuts:
-        nlp.vocab.strings.add(word)
-    nlp.vocab.vectors = Vectors(
-        strings=nlp.vocab.strings, data=projected, keys=list(cuts), attr="LOWER" if ignores_case else "ORTH"
-    )
+    forms = (*words, *cuts, *map(str.capitalize, cuts), *map(str.upper, cuts)) if ignores_case else tuple(cuts)
+    set_vectors(nlp, projected, list(cuts), forms, ignores_case=ignores_case)
     pieces = None if cutter is None else make_pieces(teacher, cutter, projection, cuts, projected)
     return TeacherVectors(nlp, pieces, projection.kept, len(distinct) - len(cuts))
+
+
+def set_vectors(nlp: Language, vectors: ArrayT, names: list[str], forms: Iterable[str], *, ignores_case: bool) -> None:
+    """Give the vocab one vector a name, and let several forms of a word share it. spaCy does not save the attribute by
+    which vectors are found (`Vectors.attr`), so each form needs a key.
+
+    vectors (Floats2d): The vectors, (n_words, width).
+    names (list[str]): The words, in lower case if case is ignored.
+    forms (Iterable[str]): The forms by which they are found.
+    """
+    rows = {name: row for row, name in enumerate(names)}
+    nlp.vocab.vectors = Vectors(strings=nlp.vocab.strings, data=vectors)
+    for form in forms:
+        row = rows.get(form.lower() if ignores_case else form)
+        if row is not None:
+            nlp.vocab.vectors.add(nlp.vocab.strings.add(form), row=row)
 
 
 def read_cutter(tokenizer: Any) -> WordPiece:

@@ -217,19 +217,15 @@ def test_a_saved_pipeline_needs_neither_the_folder_nor_its_own_place(
     assert cats_of(loaded) == cats_of(nlp)
 
 
-def test_a_loaded_pipeline_is_trained_on_as_if_it_had_not_been_saved(folder: Path, tmp_path: Path) -> None:
-    nlp = make_pipeline(folder)
-    nlp.to_disk(tmp_path / "model")
+def test_a_loaded_pipeline_is_trained_on_and_begun_anew_without_the_folder(folder: Path, tmp_path: Path) -> None:
+    make_pipeline(folder).to_disk(tmp_path / "model")
     folder.rename(tmp_path / "elsewhere")
     loaded = spacy.load(tmp_path / "model")
-    for pipeline in (nlp, loaded):
-        fix_random_seed(1)
-        optimizer = pipeline.resume_training()
-        for _ in range(3):
-            pipeline.update(make_examples(pipeline), sgd=optimizer)
-    assert cats_of(loaded) == cats_of(nlp)
-    loaded.initialize(lambda: make_examples(loaded))
     (layer,) = [node for node in loaded.get_pipe("multitask").model.walk() if node.name == LAYER]
+    before = layer.get_param("W").copy()
+    train(loaded, make_examples(loaded), steps=3)
+    assert np.abs(layer.get_param("W") - before).max() > 0
+    loaded.initialize(lambda: make_examples(loaded))
     assert_array_equal(layer.attrs[LAYER].table, make_pieces().table)
 
 
@@ -250,10 +246,16 @@ def test_two_processes(folder: Path) -> None:
 
 def test_prediction_imports_neither_torch_nor_a_tokenizer(folder: Path, tmp_path: Path) -> None:
     make_pipeline(folder).to_disk(tmp_path / "model")
+    # spacy-transformers would be imported by its entry points
     script = (
         "import sys\n"
-        "sys.modules.update(dict.fromkeys(['torch', 'transformers', 'tokenizers', 'spacy_transformers']))\n"
-        "import spacy, catalogue\n"
+        "sys.modules.update(dict.fromkeys(['torch', 'transformers', 'tokenizers']))\n"
+        "from importlib.metadata import EntryPoints, distributions\n"
+        "import catalogue\n"
+        "points = [point for dist in distributions() for point in dist.entry_points]\n"
+        "points = [point for point in points if '_transformers' not in point.value]\n"
+        "catalogue.AVAILABLE_ENTRY_POINTS = EntryPoints(points)\n"
+        "import spacy\n"
         "print(len(spacy.load(sys.argv[1])('playing Schlager').cats))"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "model")], capture_output=True, text=True)
