@@ -16,11 +16,11 @@ from ..gold import unannotated
 from ..network.listeners import find_listeners, find_upstream
 from ..network.parameter_copy import named_arrays
 from ..network.run_heads import AllScoresT
-from ..network.sharing_heads import mixes_heads
+from ..network.sharing_heads import changes_nothing, mixes_heads
 from ..origin import corpus_of, name_corpus
 from ..protocols.arrays import EncoderT, PreparedT
 from ..protocols.head import HasHeads, HasLabels, Head
-from ..protocols.sharing import SharingInput, SharingT
+from ..protocols.sharing import SharingInput
 from .decoding import Decoding
 from .prediction import run_to_predict
 
@@ -176,7 +176,11 @@ class InitialWeights:
         sharing, old = encoder.maybe_get_ref("sharing"), self.pipe.encoder.maybe_get_ref("sharing")
         names = [None if layer is None else layer.name for layer in (sharing, old)]
         if names[0] != names[1]:
-            if old is None and sharing is not None and changes_nothing(sharing, encoder, docs):
+            if (
+                old is None
+                and sharing is not None
+                and changes_nothing(sharing, SharingInput(docs, encoder.predict(docs)), sharing.attrs["heads"])
+            ):
                 return
             logger.warning(
                 "component '%s': its sharing layer is %s, but in %s it is %s; the heads that are loaded see other "
@@ -223,13 +227,6 @@ def copy_of(doc: Doc, vocab: Vocab) -> Doc:
     copied.from_array([NORM], doc.to_array([NORM]))  # type: ignore[arg-type]  # as spaCy stores it: uint64
     corpus = corpus_of(doc)
     return copied if corpus is None else name_corpus(copied, corpus)
-
-
-def changes_nothing(sharing: SharingT, encoder: EncoderT, docs: list[Doc]) -> bool:
-    """Whether a sharing layer gives each head the shared vectors as they are, as new adapters do."""
-    tokvecs = encoder.predict(docs)
-    views = sharing.predict(SharingInput(docs, tokvecs)).values()
-    return all(bool((view.dataXd == tokvecs.dataXd).all()) for view in views)
 
 
 def check_shape(

@@ -37,6 +37,7 @@ from .head_views import HeadViews, check_corpora, check_head_names
 from .initial_weights import InitialWeights
 from .initialization import fit_gold, initialize_heads, name_for_sharing, sample_of, set_labels
 from .kept_heads import KeptHeads
+from .merging import merge
 from .parameter_counts import count_by_part, describe_counts
 from .prediction import run_to_predict
 from .rehearsal import compare_with_teacher
@@ -261,6 +262,18 @@ class Multitask(TrainablePipe):
         return extract(
             nlp, [names] if isinstance(names, str) else names, component=find_component(self, nlp), keep=keep
         )
+
+    def merge(self, other: Language, names: Iterable[str] | None = None, *, nlp: Language) -> Language:
+        """Build a pipeline with these heads and those of another pipeline whose encoder has the same weights. All heads
+        predict exactly what they did.
+
+        other (Language): The other pipeline, with one component with heads.
+        names (Iterable[str] | None): Heads of the other pipeline; those that they need come along. None takes all.
+        nlp (Language): The pipeline that the component is in. Both pipelines stay as they are.
+        RAISES ValueError: The encoders differ; two heads have one name and differ, or write the same.
+        RETURNS (Language): The new pipeline. It can be saved, packaged and trained on.
+        """
+        return merge(nlp, other, names, component=find_component(self, nlp))
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
