@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from spacy.language import Language
-from wasabi import table
+from wasabi.tables import table
 
 from ..pipeline.forgetting import OLD_HEADS, LostT
 
