@@ -441,8 +441,9 @@ class Multitask(TrainablePipe):
         examples = list(get_examples())
         views = HeadViews(examples)
         check_head_names(self.heads, examples)
-        set_labels(self.heads, views, labels or {}, n_examples=len(examples), name=self.name)
         old = None if init_from is None else InitialWeights.of(init_from, self.name)
+        trained = () if old is None else old.pipe.heads
+        set_labels(self.heads, views, labels or {}, n_examples=len(examples), name=self.name, loaded=trained)
         loaded = set() if old is None else old.load_heads(self.heads)
         self._kept = self._keep(old, keep or {})
         fresh = {key: head for key, head in self.heads.items() if key not in loaded}
