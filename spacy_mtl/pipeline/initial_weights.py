@@ -19,7 +19,8 @@ from ..network.run_heads import AllScoresT
 from ..network.sharing_heads import changes_nothing, mixes_heads
 from ..origin import corpus_of, name_corpus
 from ..protocols.arrays import EncoderT, PreparedT
-from ..protocols.head import HasHeads, HasLabels, Head
+from ..protocols.head import HasHeads, Head
+from ..protocols.head_labels import HasLabels
 from ..protocols.sharing import SharingInput
 from .decoding import Decoding
 from .prediction import run_to_predict

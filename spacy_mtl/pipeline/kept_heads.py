@@ -12,7 +12,9 @@ from spacy.tokens import Doc
 from ..network.finite_gradients import NotFinite, check_loss
 from ..network.run_heads import AllScoresT, HeadsRun, PrepareT
 from ..protocols.arrays import PreparedT
-from ..protocols.head import Head, LearnsFromTeacher, Prepares
+from ..protocols.between_heads import Prepares
+from ..protocols.head import Head
+from ..protocols.head_training import LearnsFromTeacher
 from .head_views import HeadViews
 from .initial_weights import InitialWeights
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from thinc.api import Ragged
 
-from spacy_mtl.layers.gradient_reversal import current_lambda, gradient_reversal
+from spacy_mtl.heads.domain_adversary.gradient_reversal import current_lambda, gradient_reversal
 
 X = Ragged(np.ones((3, 2), dtype="f"), np.array([1, 2], dtype="i"))
 

@@ -12,18 +12,18 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import renamed_cats, snippet
-from ..layers.doc_logits import doc_logits, init_doc_logits
-from ..layers.dropout import dropout
-from ..layers.gradient_reversal import gradient_reversal
-from ..layers.linear import grow_output
-from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.pooling import PoolingKindT
-from ..layers.pooling import pooling as build_pooling
-from ..layers.softmax import log_softmax, softmax
-from ..origin import corpus_of
-from ..protocols.arrays import ArrayT
-from ..protocols.head import HeadInput, HeadModelT
+from ...gold import renamed_cats, snippet
+from ...layers.doc_logits import doc_logits, init_doc_logits
+from ...layers.dropout import dropout
+from ...layers.old_labels import old_scores, with_new_labels
+from ...layers.pooling import PoolingKindT
+from ...layers.pooling import pooling as build_pooling
+from ...layers.softmax import log_softmax, softmax
+from ...origin import corpus_of
+from ...protocols.arrays import ArrayT
+from ...protocols.head import HeadInput, HeadModelT
+from ..bases.model_labels import ModelLabels
+from .gradient_reversal import gradient_reversal
 
 
 def make_domain_adversary_v1(
@@ -80,11 +80,13 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
     init_doc_logits(model, X)
 
 
-class DomainAdversary:
+class DomainAdversary(ModelLabels):
     """Head that tells a doc's domain, while the encoder learns to hide it. The loss is computed per doc.
 
     A doc without a domain is not annotated. The head writes no annotation, and its accuracy enters no other score: the
     nearer it is to the share of the largest domain, the better the vectors hide the domain.
+
+    labels (tuple[str, ...]): Domains: keys of `cats` without the prefix, or names of corpora.
     """
 
     adversarial = True
@@ -98,11 +100,6 @@ class DomainAdversary:
         self.prefix = prefix
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Domains: keys of `cats` without the prefix, or names of corpora."""
-        return tuple(self.model.attrs["labels"])
-
-    @property
     def gold_attributes(self) -> tuple[str, ...]:
         """Where the head finds the domain."""
         return ("name of the corpus",) if self.prefix is None else (f"doc.cats that start with {self.prefix!r}",)
@@ -111,14 +108,6 @@ class DomainAdversary:
     def writes(self) -> dict[str, str]:
         """Nothing."""
         return {}
-
-    def add_label(self, label: str) -> int:
-        """Add a domain. If the network already has its shape, it grows, and the new weights are zero."""
-        if label in self.labels:
-            return 0
-        self.model.attrs["labels"] = [*self.labels, label]
-        grow_output(self.model, len(self.labels))
-        return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect all domains of gold docs, in alphabetical order."""

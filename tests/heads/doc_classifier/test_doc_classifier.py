@@ -10,7 +10,7 @@ from spacy.scorer import Scorer
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_mtl.heads.doc_classifier import make_doc_classifier_v1
+from spacy_mtl.heads.doc_classifier.doc_classifier import make_doc_classifier_v1
 
 SCORES = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5]], dtype="f")
 

@@ -5,7 +5,7 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 
-from spacy_mtl.layers.class_counts import N_COUNTS, count_loss, shift_to_count
+from spacy_mtl.heads.doc_classifier.class_counts import N_COUNTS, count_loss, shift_to_count
 from spacy_mtl.layers.softmax import log_softmax
 
 

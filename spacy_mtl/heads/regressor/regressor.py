@@ -14,17 +14,18 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import renamed_cats, snippet
-from ..layers.doc_logits import doc_logits
-from ..layers.dropout import dropout
-from ..layers.linear import grow_output
-from ..layers.number_losses import NumberLossT, number_loss
-from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.pooling import PoolingKindT
-from ..layers.pooling import pooling as build_pooling
-from ..metrics.number_metrics import NumberVerdicts, main_score_of_numbers
-from ..protocols.arrays import FloatsT
-from ..protocols.head import HeadModelT
+from ...gold import renamed_cats, snippet
+from ...layers.doc_logits import doc_logits
+from ...layers.dropout import dropout
+from ...layers.old_labels import old_scores, with_new_labels
+from ...layers.pooling import PoolingKindT
+from ...layers.pooling import pooling as build_pooling
+from ...metrics.number_metrics import NumberVerdicts, main_score_of_numbers
+from ...protocols.arrays import FloatsT
+from ...protocols.head import HeadModelT
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import ScoredByVerdicts
+from .number_losses import NumberLossT, number_loss
 
 
 def make_regressor_v1(
@@ -78,10 +79,13 @@ def build_model(kinds: Sequence[PoolingKindT], numbers: Sequence[str]) -> HeadMo
     return doc_logits("regressor", pool, {"labels": list(numbers), "means": {}, "deviations": {}})
 
 
-class Regressor:
+class Regressor(ScoredByVerdicts, ModelLabels):
     """Head that predicts numbers of each doc. The loss is computed per doc.
 
-    A number that a doc does not have is not annotated.
+    A number that a doc does not have is not annotated. A number that `add_label` adds has the mean 0 and the standard
+    deviation 1 until the head is initialised again.
+
+    labels (tuple[str, ...]): Names of the numbers.
     """
 
     main_score = "pearson"
@@ -107,11 +111,6 @@ class Regressor:
         self.delta = delta
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the numbers."""
-        return tuple(self.model.attrs["labels"])
-
-    @property
     def gold_attributes(self) -> tuple[str, ...]:
         """The extension attribute, and `doc.cats` if it reads them."""
         if self.numbers is None and not self.label_prefix:
@@ -122,16 +121,6 @@ class Regressor:
     def writes(self) -> dict[str, str]:
         """One name for each number."""
         return {f"doc._.{self.attribute}[{name!r}]": name for name in self.labels}
-
-    def add_label(self, label: str) -> int:
-        """Add a number. If the network already has its shape, it grows, and the new weights are zero. Its mean is 0 and
-        its standard deviation 1 then, until the head is initialised again.
-        """
-        if label in self.labels:
-            return 0
-        self.model.attrs["labels"] = [*self.labels, label]
-        grow_output(self.model, len(self.labels))
-        return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect the names of the gold numbers, in alphabetical order, unless they are given."""
@@ -218,27 +207,19 @@ class Regressor:
             doc._.set(self.attribute, stored | dict(zip(self.labels, row, strict=True)))
 
     def verdicts(self, examples: Sequence[Example]) -> NumberVerdicts:
-        """Compare the predicted numbers with the gold ones."""
+        """Compare the predicted numbers with the gold ones.
+
+        The scores are `pearson`, `spearman`, `mae` and `rmse`, on average over the numbers, and `by_number`. A number
+        is neither right nor wrong, so the head does not enter `multitask_exact`.
+        """
         gold = self._gold(examples)
         predicted = np.array([self._row(eg.predicted._.get(self.attribute) or {}) for eg in examples])
         means, deviations = self._scale()
         return NumberVerdicts(gold, predicted.reshape(gold.shape), self.labels, means=means, deviations=deviations)
 
-    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Compute the sums of each doc that correlations follow from, see `NumberVerdicts`."""
-        return self.verdicts(examples).counts
-
     def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pearson's correlation, on average over the numbers; below 0 counts as 0."""
         return main_score_of_numbers(counts)
-
-    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """`pearson`, `spearman`, `mae` and `rmse`, on average over the numbers, and `by_number`."""
-        return self.verdicts(examples).scores()
-
-    def is_correct(self, example: Example) -> bool | None:
-        """None: a number is neither right nor wrong, so the head does not enter `multitask_exact`."""
-        return None
 
     def _values(self, doc: Doc) -> dict[str, Any]:
         """The numbers of a gold doc by name, of `cats` and of the extension attribute, which comes first."""

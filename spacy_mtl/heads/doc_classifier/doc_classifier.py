@@ -15,30 +15,31 @@ from thinc.api import Model, chain
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..config_mappings import read_mapping
-from ..gold import renamed_cats
-from ..gold_cats import GoldCats, cats_of
-from ..layers.class_attention import pool_near
-from ..layers.class_counts import count_loss, shift_to_count
-from ..layers.class_losses import (
+from ...config_mappings import read_mapping
+from ...gold import renamed_cats
+from ...gold_cats import GoldCats, cats_of
+from ...layers.class_losses import (
     binary_cross_entropy,
     cross_entropy,
     exclusive_loss,
     multilabel_loss,
 )
-from ..layers.class_network import ClassScores, class_network
-from ..layers.doc_logits import doc_logits
-from ..layers.dropout import dropout
-from ..layers.linear import grow
-from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.pooling import PoolingKindT
-from ..layers.pooling import pooling as build_pooling
-from ..layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
-from ..metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
-from ..metrics.prf_counts import as_flag
-from ..protocols.arrays import ArrayT, ScoresT
-from ..protocols.decisions import Decisions
-from ..protocols.head import ClaimsCats, Head, HeadModelT
+from ...layers.doc_logits import doc_logits
+from ...layers.dropout import dropout
+from ...layers.linear import grow
+from ...layers.old_labels import old_scores, with_new_labels
+from ...layers.pooling import PoolingKindT
+from ...layers.pooling import pooling as build_pooling
+from ...layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
+from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
+from ...protocols.arrays import ArrayT, ScoresT
+from ...protocols.head import Head, HeadModelT
+from ...protocols.head_gold import ClaimsCats
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import DecidedByVerdicts
+from .class_attention import pool_near
+from .class_counts import count_loss, shift_to_count
+from .class_network import ClassScores, class_network
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
@@ -121,13 +122,15 @@ def check_threshold(threshold: float, owner: str) -> None:
         raise ValueError(f"{owner}: threshold is {threshold}; it must be a probability, from 0 to 1")
 
 
-class DocClassifier:
+class DocClassifier(DecidedByVerdicts, ModelLabels):
     """Head that gives each doc classes. The loss is computed per doc.
 
     A doc is not annotated if none of its `cats` keys is a label of the head. If the classes are not exclusive, a single
     absent key is not annotated either. Gold values are probabilities from 0 to 1; those of exclusive classes sum to at
     most 1. Keys of other heads are ignored. If the keys of an exclusive doc name only some of the labels, all with 0,
     the doc belongs to one of the other classes: these share the likelihood, and predicting any of them is right.
+
+    labels (tuple[str, ...]): Class names without the prefix.
     """
 
     gold_attributes = ("doc.cats",)
@@ -159,11 +162,6 @@ class DocClassifier:
         self.claimants = tuple(head for head in heads.values() if isinstance(head, ClaimsCats))
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Class names without the prefix."""
-        return tuple(self.model.attrs["labels"])
-
-    @property
     def keys(self) -> tuple[str, ...]:
         """The labels as `doc.cats` has them."""
         return _with_prefix(self.label_prefix, self.labels)
@@ -173,15 +171,11 @@ class DocClassifier:
         """One name for each key of `doc.cats`."""
         return {f"doc.cats[{key!r}]": label for key, label in zip(self.keys, self.labels, strict=True)}
 
-    def add_label(self, label: str) -> int:
-        """Add a class. If the network already has its shape, it grows, and the new weights are zero."""
-        if label in self.labels:
-            return 0
-        self.model.attrs["labels"] = [*self.labels, label]
+    def _grow(self, n_labels: int) -> None:
+        """Grow the layers that have an output for each class. New keys of docs are no longer the head's own."""
         self.model.attrs["owns_all_keys"] = False
         for name in ("output", "near", "attention"):
-            grow(self.model, name, len(self.labels))
-        return 1
+            grow(self.model, name, n_labels)
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect all keys of the gold `cats` that have the prefix, in alphabetical order."""
@@ -320,6 +314,12 @@ class DocClassifier:
     def verdicts(self, examples: Sequence[Example]) -> ClassVerdicts:
         """Compare the predicted classes with the gold ones. Raises a ValueError for gold values that are no
         probabilities.
+
+        The scores are spaCy's `score_cats` metrics, and `acc`: the share of annotated docs with the right class
+        (exclusive) or with every annotated class on the right side of the threshold. Exclusive docs of which only some
+        classes are known not to apply count for `acc` alone: any other class is right.
+        The decisions are the class of each doc, or one row for each class that applies or is predicted. Exclusive docs
+        of which only some classes are known not to apply are left out.
         """
         keys, gold_cats = self.keys, self._gold_cats()
         lengths = [len(eg.predicted) for eg in examples]
@@ -340,32 +340,9 @@ class DocClassifier:
             verdicts.set_exclusive(row, gold, predicted, gold_key=gold_key, is_decided=is_decided)
         return verdicts
 
-    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Count what is right and wrong in each doc, see `ClassVerdicts`."""
-        return self.verdicts(examples).counts
-
     def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Accuracy if the classes are exclusive, else macro F1."""
         return main_score_of_classes(counts, exclusive=self.exclusive)
-
-    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """spaCy's `score_cats` metrics, and `acc`: the share of annotated docs with the right class (exclusive) or with
-        every annotated class on the right side of the threshold. Exclusive docs of which only some classes are known
-        not to apply count for `acc` alone.
-        """
-        return self.verdicts(examples).scores()
-
-    def is_correct(self, example: Example) -> bool | None:
-        """Exclusive: whether the likeliest class is the gold one, or, if only some are known not to apply, none of
-        those; else whether every annotated class is right.
-        """
-        return as_flag(self.verdicts([example]).correct[0])
-
-    def decisions(self, examples: Sequence[Example]) -> Decisions:
-        """The class of each doc, or one row for each class that applies or is predicted. Exclusive docs of which only
-        some classes are known not to apply are left out.
-        """
-        return self.verdicts(examples).decisions()
 
     @property
     def learns_from(self) -> frozenset[str]:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +12,20 @@ from spacy.training import Example
 from thinc.api import NumpyOps
 from thinc.util import get_array_module, to_numpy
 
-from ..crf.spans import Spans, add_strings
-from ..gold import snippet
-from ..layers.class_losses import binary_cross_entropy
-from ..layers.linear import grow_output
-from ..layers.old_labels import old_scores, with_new_labels
-from ..layers.softmax import sigmoid, softplus
-from ..layers.span_network import Candidates, SpanScores, span_network
-from ..layers.span_pooling import SpanPoolingKindT
-from ..metrics.prf_counts import as_flag
-from ..metrics.span_group_metrics import judge_span_groups
-from ..metrics.span_metrics import SpanVerdicts, main_score_of_spans
-from ..protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
-from ..protocols.decisions import Decisions
-from ..protocols.head import FindsSpans, FoundSpans, Head, HeadModelT
+from ...crf.spans import Spans, add_strings
+from ...gold import snippet
+from ...layers.class_losses import binary_cross_entropy
+from ...layers.old_labels import old_scores, with_new_labels
+from ...layers.softmax import sigmoid, softplus
+from ...metrics.span_group_metrics import judge_span_groups
+from ...metrics.span_metrics import SpanVerdicts, main_score_of_spans
+from ...protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
+from ...protocols.found_annotation import FindsSpans, FoundSpans
+from ...protocols.head import Head, HeadModelT
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import DecidedByVerdicts
+from .span_network import Candidates, SpanScores, span_network
+from .span_pooling import SpanPoolingKindT
 
 # lengths of the n-grams that are suggested if nothing else is set, as spaCy's spancat has them
 SIZES = [1, 2, 3]
@@ -94,10 +93,12 @@ def make_span_classifier_v1(
     )
 
 
-class SpanClassifier:
+class SpanClassifier(DecidedByVerdicts, ModelLabels):
     """Head that labels suggested spans. The loss is computed per token.
 
     A doc whose gold does not have the key is not annotated.
+
+    labels (tuple[str, ...]): Labels of spans.
     """
 
     main_score = "f"
@@ -127,11 +128,6 @@ class SpanClassifier:
         self._finder: FindsSpans | None = None
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels of spans."""
-        return tuple(self.model.attrs["labels"])
-
-    @property
     def gold_attributes(self) -> tuple[str, ...]:
         """One key of `doc.spans`."""
         return (f"doc.spans[{self.spans_key!r}]",)
@@ -157,14 +153,6 @@ class SpanClassifier:
                     "name a head that does, such as an EntityRecognizer, or set a suggester"
                 )
             self._finder = finder
-
-    def add_label(self, label: str) -> int:
-        """Add a label. If the network already has its shape, it grows, and the new weights are zero."""
-        if label in self.labels:
-            return 0
-        self.model.attrs["labels"] = [*self.labels, label]
-        grow_output(self.model, len(self.labels))
-        return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect all labels of the gold spans, in alphabetical order."""
@@ -255,28 +243,16 @@ class SpanClassifier:
         annotations.write_groups(docs, self.spans_key, add_strings(docs, self.labels))
 
     def verdicts(self, examples: Sequence[Example]) -> SpanVerdicts:
-        """Compare the predicted spans with the gold ones."""
-        return judge_span_groups(examples, self.spans_key)
+        """Compare the predicted spans with the gold ones.
 
-    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Count true positives, false positives and false negatives in each doc, see `SpanVerdicts`."""
-        return self.verdicts(examples).counts
+        The scores are precision, recall and F1 of exact spans with their labels (`p`, `r`, `f`), and the same by label.
+        The decisions are the gold spans and the predicted ones; two at the same place are one row.
+        """
+        return judge_span_groups(examples, self.spans_key)
 
     def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """F1 of exact spans."""
         return main_score_of_spans(counts)
-
-    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Precision, recall and F1 of exact spans with their labels (`p`, `r`, `f`), and the same by label."""
-        return self.verdicts(examples).scores()
-
-    def is_correct(self, example: Example) -> bool | None:
-        """Whether the predicted spans are the gold ones."""
-        return as_flag(self.verdicts([example]).correct[0])
-
-    def decisions(self, examples: Sequence[Example]) -> Decisions:
-        """The gold spans and the predicted ones; two at the same place are one row."""
-        return self.verdicts(examples).decisions()
 
     @property
     def learns_from(self) -> frozenset[str]:

@@ -9,8 +9,8 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.training import Example
 from thinc.api import NumpyOps, Ragged
 
-from spacy_mtl.heads.span_classifier import make_span_classifier_v1
-from spacy_mtl.layers.span_network import Candidates, SpanScores
+from spacy_mtl.heads.span_classifier.span_classifier import make_span_classifier_v1
+from spacy_mtl.heads.span_classifier.span_network import Candidates, SpanScores
 
 TEXTS = ["the old bank of England opened today", "a bank", "", "Anna of the bank left", "nobody knows her here"]
 SPANS = [[(0, 5, "ORG"), (4, 5, "LOC"), (4, 5, "NAME")], [(0, 2, "ORG")], [], [(0, 1, "NAME"), (2, 4, "ORG")], None]

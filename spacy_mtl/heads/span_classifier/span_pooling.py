@@ -8,7 +8,7 @@ from thinc.api import Model
 from thinc.types import Floats2d
 from thinc.util import get_array_module
 
-from ..protocols.arrays import ArrayT, IntsT
+from ...protocols.arrays import ArrayT, IntsT
 
 SpanPoolingKindT = Literal["mean", "max", "first", "last"]
 # token vectors end to end (n_tokens, width), and of each span its first row and the row after its last one, (n_spans,)

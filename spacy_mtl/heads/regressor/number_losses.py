@@ -4,7 +4,7 @@ from typing import Literal
 
 from thinc.util import get_array_module
 
-from ..protocols.arrays import ArrayT
+from ...protocols.arrays import ArrayT
 
 NumberLossT = Literal["huber", "squared"]
 

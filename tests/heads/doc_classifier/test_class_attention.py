@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spacy_mtl.layers.class_attention import WINDOWS, pool, pool_near
+from spacy_mtl.heads.doc_classifier.class_attention import WINDOWS, pool, pool_near
 
 LENGTHS = np.array([3, 0, 70, 1])
 

@@ -15,10 +15,10 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..protocols.arrays import ArrayT, IntsT
-from .linear import linear
-from .ragged_rows import first_rows, row_owners
-from .softmax import sigmoid
+from ...layers.linear import linear
+from ...layers.ragged_rows import first_rows, row_owners
+from ...layers.softmax import sigmoid
+from ...protocols.arrays import ArrayT, IntsT
 
 RecurrenceT = Model[Ragged, Floats2d]
 

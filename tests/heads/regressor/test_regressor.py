@@ -8,7 +8,7 @@ from scipy.stats import pearsonr, spearmanr
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
-from spacy_mtl.heads.regressor import make_regressor_v1
+from spacy_mtl.heads.regressor.regressor import make_regressor_v1
 
 TEXTS = ["a very good film", "a bad film", "good", "rather bad and long", "so so", "very very good"]
 VALUES = [

@@ -5,7 +5,7 @@ import pytest
 from thinc.api import fix_random_seed
 from thinc.types import Ragged
 
-from spacy_mtl.layers.gated_recurrence import gated_recurrence
+from spacy_mtl.heads.dependency_parser.gated_recurrence import gated_recurrence
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import numpy as np
 from thinc.types import Ints1d
 from thinc.util import get_array_module, to_numpy
 
-from ..protocols.arrays import ArrayT
-from .ragged_rows import bounds, row_owners
+from ...layers.ragged_rows import bounds, row_owners
+from ...protocols.arrays import ArrayT
 
 # the attention's logits lie between these, in nats, so that no sum of their exponentials over- or underflows
 BOUND = 10.0

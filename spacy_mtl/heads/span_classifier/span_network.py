@@ -1,4 +1,4 @@
-"""The network of heads that score spans: suggested spans are pooled and projected to one logit for each label."""
+"""The network of the span classifier: suggested spans are pooled and projected to one logit for each label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +9,12 @@ from thinc.api import Model
 from thinc.types import Ragged
 from thinc.util import to_numpy
 
-from ..gold import look_up
-from ..protocols.arrays import ArrayT, IntsT
-from ..protocols.head import HeadInput, HeadModelT
-from .dropout import dropout
-from .linear import linear
-from .ragged_rows import bounds
+from ...gold import look_up
+from ...layers.dropout import dropout
+from ...layers.linear import linear
+from ...layers.ragged_rows import bounds
+from ...protocols.arrays import ArrayT, IntsT
+from ...protocols.head import HeadInput, HeadModelT
 from .span_pooling import SpanPoolingKindT, span_pooling
 
 

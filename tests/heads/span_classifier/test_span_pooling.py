@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spacy_mtl.layers.span_pooling import span_pooling
+from spacy_mtl.heads.span_classifier.span_pooling import span_pooling
 
 STARTS, ENDS = np.array([0, 0, 1, 1, 4, 6, 2]), np.array([1, 3, 2, 7, 5, 7, 6])
 REDUCERS = {

@@ -3,8 +3,8 @@
 import numpy as np
 from thinc.util import get_array_module
 
-from ..protocols.arrays import ArrayT
-from .softmax import log_softmax, softmax
+from ...layers.softmax import log_softmax, softmax
+from ...protocols.arrays import ArrayT
 
 # counts that are told apart: 0, 1, … and 8 or more
 N_COUNTS = 9

@@ -7,12 +7,12 @@ from typing import Any
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
-from ..protocols.arrays import ArrayT
-from ..protocols.head import HeadInput, HeadModelT
+from ...layers.dropout import dropout
+from ...layers.linear import linear
+from ...protocols.arrays import ArrayT
+from ...protocols.head import HeadInput, HeadModelT
 from .class_attention import attend, pool
 from .class_counts import N_COUNTS
-from .dropout import dropout
-from .linear import linear
 
 CountsT = tuple[ArrayT, Callable[[ArrayT], ArrayT]]
 NearT = tuple[ArrayT, ArrayT, ArrayT, Callable[[ArrayT, ArrayT, ArrayT], ArrayT]]

@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import SGD, fix_random_seed
 
-from spacy_mtl.heads.domain_adversary import make_domain_adversary_v1
+from spacy_mtl.heads.domain_adversary.domain_adversary import make_domain_adversary_v1
 from spacy_mtl.origin import mark
 
 SCORES = np.array([[2.0, 0.0], [0.5, 0.5], [1.0, -1.0]], dtype="f")
