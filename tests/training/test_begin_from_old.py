@@ -170,6 +170,7 @@ def test_a_stated_share_of_old_docs_is_replayed(data, tmp_path):
     assert abs(share - 0.2) < 4 * (0.2 * 0.8 / n) ** 0.5, drawn
 
 
+@pytest.mark.slow
 def test_a_killed_training_keeps_on_where_it_stopped(data, tmp_path):
     """In processes of their own, the second one resumed: the same weights as without a stop."""
     models = []
