@@ -61,8 +61,9 @@ def derive(whole: Whole, *, tasks: Sequence[str], companions: Sequence[str] = ()
             section[name] = without_names(section[name], removed)
     keep_a_weight(section["weighting"], kept)
     given = config["initialize"].get("components", {}).get(whole.component, {})
-    if isinstance(given.get("labels"), Mapping):
-        given["labels"] = {key: value for key, value in given["labels"].items() if key not in removed}
+    for setting in ("labels", "keep"):
+        if isinstance(given.get(setting), Mapping):
+            given[setting] = {key: value for key, value in given[setting].items() if key not in removed}
     config["training"]["score_weights"] = score_weights(config["training"]["score_weights"], whole.heads, tasks)
     config["training"]["before_update"] = without_names(
         config["training"].get("before_update"), [*removed, *(f"{whole.component}/{key}" for key in removed)]
