@@ -85,6 +85,7 @@ class Regressor:
     """
 
     main_score = "pearson"
+    scores_in_units = ("mae", "rmse")
     standard_scores: Mapping[str, str] = {}
     overlap_fix = "give one of them another attribute"
 

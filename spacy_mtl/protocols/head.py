@@ -451,6 +451,17 @@ class FindsMistakes(Protocol):
 
 
 @runtime_checkable
+class ScoresInUnits(Protocol):
+    """A head of which some scores are in the unit of the gold, such as a mean error. Tools show these as they are, and
+    all others, which are from 0 to 1, in per cent.
+    """
+
+    @property
+    def scores_in_units(self) -> Collection[str]:
+        """The keys of `score()`."""
+
+
+@runtime_checkable
 class Thresholded(Protocol):
     """A head that predicts whatever reaches a threshold. `nlp.evaluate(examples, scorer_cfg={"threshold": 0.3})` scores
     it with another threshold.
