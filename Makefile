@@ -23,7 +23,7 @@ WHEEL := $(VENV)/wheel.stamp
 PACKAGE := $(shell find spacy_mtl -name '*.py') spacy_mtl/py.typed setup.cfg pyproject.toml MANIFEST.in README.md LICENSE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-newest test-pythons lint bench docs clean
+.PHONY: help setup demo test test-all test-newest test-spacy-transformers test-pythons lint bench docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -44,6 +44,9 @@ test-all: $(WHEEL)  ## install the wheel and run all tests
 
 test-newest:  ## run the tests of folders without long trainings with the newest Python, in .venv-3.13
 	$(MAKE) test PYTHON=python3.13 VENV=.venv-3.13 EXTRAS=dev ARGS="$(FAST) $(ARGS)"
+
+test-spacy-transformers:  ## install spacy-transformers in .venv and run the tests that need it
+	$(MAKE) test EXTRAS=dev,transformers,spacy-transformers ARGS="-m spacy_transformers $(ARGS)"
 
 test-pythons:  ## run the same as test with each of PYTHONS, each in its own virtual environment
 	@missing=; for python in $(PYTHONS); do $$python -c '' 2> /dev/null || missing="$$missing $$python"; done; \

@@ -10,10 +10,11 @@ from spacy.language import Language
 PIPELINE_FILES = ("meta.json", "config.cfg")
 
 
-def check_writable(output: Path, *, replace: bool = False) -> None:
+def check_writable(output: Path, *, replace: bool | None = None) -> None:
     """Raise a ValueError if writing a pipeline there would destroy something.
 
-    replace (bool): Allow a folder that holds a saved pipeline, which will be replaced as a whole.
+    replace (bool | None): Allow a folder that holds a saved pipeline, which will be replaced as a whole. None if the
+        caller has no --force to ask for that.
     """
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output} is a file; name a folder")
@@ -21,6 +22,8 @@ def check_writable(output: Path, *, replace: bool = False) -> None:
         return
     if not all((output / file).is_file() for file in PIPELINE_FILES):
         raise ValueError(f"{output} is not empty and holds no pipeline, so it is left as it is; name another folder")
+    if replace is None:
+        raise ValueError(f"{output} is not empty; remove it, or name another folder")
     if not replace:
         raise ValueError(f"{output} is not empty; remove it, name another folder, or replace the pipeline with --force")
 

@@ -68,11 +68,11 @@ DETACHED = {
 }
 APART = {"components.multitask.heads.entities.condition_on": None}
 SETTINGS = {
-    "snips": Setting("snips", "configs/cpu.cfg", 400, {"intent": "acc", "slots": "f"}, DETACHED),
-    "hwu64": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 400, HWU64, APART),
-    "ewt": Setting("ewt", "configs/tagging.cfg", 300, EWT, {}),
-    "loud": Setting("ewt", "configs/tagging.cfg", 300, EWT, {}, {"genre": dict.fromkeys(GENRES, 100.0)}),
-    "narrow": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 400, HWU64, APART | {f"{ENCODER}.width": 16}),
+    "snips": Setting("snips", "configs/cpu.cfg", 300, {"intent": "acc", "slots": "f"}, DETACHED),
+    "hwu64": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 300, HWU64, APART),
+    "ewt": Setting("ewt", "configs/tagging.cfg", 250, EWT, {}),
+    "loud": Setting("ewt", "configs/tagging.cfg", 250, EWT, {}, {"genre": dict.fromkeys(GENRES, 100.0)}),
+    "narrow": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 300, HWU64, APART | {f"{ENCODER}.width": 16}),
 }
 
 
@@ -81,6 +81,7 @@ def weightings(setting: Setting) -> dict[str, dict[str, Any]]:
     heads = list(setting.metrics)
     fading = {"@schedules": "decaying.v1", "base_rate": 2.0, "decay": 3.0 / setting.steps}  # from 2 to 0.5
     settings: dict[str, dict[str, Any]] = {
+        "DWA": {"window": setting.steps // 10},  # its default is for longer trainings
         "Scheduled": {"schedules": {heads[0]: fading}},
         "Targets": {"targets": dict.fromkeys(heads, 0.95)},
     }
@@ -177,13 +178,12 @@ def make_config(setting: Setting, section: dict[str, Any], files: Mapping[str, s
 
 
 def fixed_length(config: Config, steps: int) -> Config:
-    """A copy of the config for this number of steps, whatever its learning rate is."""
-    if isinstance(config["training"]["optimizer"]["learn_rate"], Mapping):
-        config = set_steps(config, steps)
-        warmup = config["training"]["optimizer"]["learn_rate"]["warmup_steps"]
-        config["training"]["optimizer"]["learn_rate"]["warmup_steps"] = min(warmup, steps // 10)
-        return config
+    """A copy of the config for this number of steps, evaluated four times, whatever its learning rate is."""
     changed = config.copy()
+    if isinstance(changed["training"]["optimizer"]["learn_rate"], Mapping):
+        changed = set_steps(changed, steps)
+        schedule = changed["training"]["optimizer"]["learn_rate"]
+        schedule["warmup_steps"] = min(schedule["warmup_steps"], steps // 10)
     changed["training"].update(max_steps=steps, max_epochs=0, eval_frequency=max(steps // 4, 1))
     return changed
 

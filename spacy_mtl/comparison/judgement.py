@@ -9,7 +9,7 @@ import numpy as np
 from ..experiments.gold_counts import docs_with_gold
 from ..experiments.predictions import judged_counts
 from ..experiments.run_folder import RunFolder
-from ..protocols.head import CountsDocs
+from ..protocols.doc_verdicts import CountsDocs
 from .paired_test import JudgedRuns
 from .planning import Plan
 from .relative_improvement import relative_improvement

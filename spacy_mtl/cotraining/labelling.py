@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..experiments.learner import Learner
 from ..gold import unannotated
-from ..protocols.head import SelfLabelling
+from ..protocols.head_confidence import SelfLabelling
 
 BATCH_SIZE = 256
 ReaderT = Callable[[Language], Iterable[Example]]

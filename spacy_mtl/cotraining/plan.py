@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from ..experiments.learner import dev_reader, find_component
 from ..experiments.seeding import seed_of
-from ..protocols.head import Head, SelfLabelling
+from ..protocols.head import Head
+from ..protocols.head_confidence import SelfLabelling
 from ..readers.unlabelled_corpus import UnlabelledCorpus
 from .learner_configs import make_learner_configs
 from .round_corpus import check_train_corpus

@@ -12,7 +12,9 @@ from ..gold import is_same_tokenization
 from ..pipeline.consistency import GoldCosts
 from ..pipeline.head_views import HeadViews
 from ..pipeline.initialization import collect_labels
-from ..protocols.head import CountsGold, FindsMistakes, HasLabels, Head, TeachesAbsence
+from ..protocols.head import Head
+from ..protocols.head_gold import FindsMistakes
+from ..protocols.head_labels import CountsGold, HasLabels, TeachesAbsence
 
 
 @dataclass

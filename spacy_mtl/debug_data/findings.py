@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from ..pipeline.checks import check_overlap
-from ..protocols.head import CountsGold, DocClasses, HasLabels, Head
+from ..protocols.decodes_jointly import DocClasses
+from ..protocols.head import Head
+from ..protocols.head_labels import CountsGold, HasLabels
 from .audit import LEVELS, Audit, Finding
 from .counts import HeadCounts, Part, Stored
 

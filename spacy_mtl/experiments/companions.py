@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from ..pipeline.run_order import depends_on, reach
-from ..protocols.head import DecodesJointly, Head, TakesConditions
+from ..protocols.between_heads import TakesConditions
+from ..protocols.decodes_jointly import DecodesJointly
+from ..protocols.head import Head
 
 # Settings of a head that can be emptied to cut it off from the heads that it names.
 CUT_OFF = ("condition_on", "consistent_with")

@@ -9,7 +9,7 @@ from spacy.language import Language
 from spacy.training import Example
 from tqdm import tqdm
 
-from ..protocols.head import ScoresInUnits
+from ..protocols.doc_verdicts import ScoresInUnits
 from ..readers.corpus import Corpus
 from ..readers.pipeline_heads import heads_of
 

@@ -11,7 +11,8 @@ from spacy.util import minibatch
 
 from ..pipeline.head_views import HeadViews, check_head_names
 from ..pipeline.initialization import collect_labels
-from ..protocols.head import CountsGold, HasLabels, Head
+from ..protocols.head import Head
+from ..protocols.head_labels import CountsGold, HasLabels
 from ..readers.multi_corpus import MultiCorpus
 from ..readers.source import Source
 

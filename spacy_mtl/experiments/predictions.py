@@ -15,7 +15,8 @@ from ..origin import corpus_of, name_corpus
 from ..pipeline.head_views import HeadViews
 from ..pipeline.multitask import Multitask
 from ..protocols.decisions import Decisions
-from ..protocols.head import CountedVerdicts, CountsDocs, DecidedVerdicts, Head, ShowsDecisions, Verdicts
+from ..protocols.doc_verdicts import CountedVerdicts, CountsDocs, DecidedVerdicts, ShowsDecisions, Verdicts
+from ..protocols.head import Head
 from ..readers.pipeline_heads import heads_of
 from .arrays_file import load_arrays, save_arrays
 from .quick_messages import quick_messages

@@ -12,7 +12,9 @@ from thinc.api import Config
 from ..optimizers.parameters import parameter_names
 from ..pipeline.head_names import JOINT_SCORES, owner_of
 from ..pipeline.score_weights import SELECTIONS
-from ..protocols.head import ClaimsCats, HasLabels, Head
+from ..protocols.head import Head
+from ..protocols.head_gold import ClaimsCats
+from ..protocols.head_labels import HasLabels
 from .companions import CUT_OFF
 from .corpus_sections import is_multi_corpus, reader_section
 from .gold_counts import GoldCounts

@@ -32,10 +32,11 @@ from ..gold import entity_values, look_up, snippet
 from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
-from ..metrics.prf_counts import as_flag
 from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
-from ..protocols.decisions import Decisions
-from ..protocols.head import FoundSpans, HeadModelT
+from ..protocols.found_annotation import FoundSpans
+from ..protocols.head import HeadModelT
+from .bases.model_labels import ModelLabels
+from .bases.scored_by_verdicts import DecidedByVerdicts
 
 SchemeT = Literal["BIO", "BILUO"]
 
@@ -72,11 +73,13 @@ def make_entity_recognizer_v1(
     )
 
 
-class EntityRecognizer:
+class EntityRecognizer(DecidedByVerdicts, ModelLabels):
     """Head that finds entities. The loss is computed per token.
 
     A token whose entity IOB is unset is not annotated: the loss sums over all tags that it could have. White-space
     tokens are left out of the tag sequence, so that no entity starts or ends on one.
+
+    labels (tuple[str, ...]): Entity types.
     """
 
     main_score = "f"
@@ -96,11 +99,6 @@ class EntityRecognizer:
         self.condition_on = tuple(condition_on)
         self.consistent_with = consistent_with
         self.spans_key = spans_key
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Entity types."""
-        return tuple(self.model.attrs["labels"])
 
     @property
     def tag_scheme(self) -> TagScheme:
@@ -128,18 +126,14 @@ class EntityRecognizer:
         prefix = "ents" if self.spans_key is None else f"spans_{self.spans_key}"
         return {f"{prefix}_p": "p", f"{prefix}_r": "r", f"{prefix}_f": "f", f"{prefix}_per_type": "f_per_type"}
 
-    def add_label(self, label: str) -> int:
-        """Add an entity type. If the network already has its shape, it grows, and the new weights are zero."""
-        if label in self.labels:
-            return 0
-        self.model.attrs["labels"] = [*self.labels, label]
+    def _grow(self, n_labels: int) -> None:
+        """Grow the CRF and the projections to the tags of the new type."""
         _, crf_layer, *projections = self.model.layers
         if crf_layer.has_param("transitions"):
             n_tags = self.tag_scheme.n_tags
             self.model.replace_node(crf_layer, grown_crf(crf_layer, n_tags))
             for layer in projections:
                 self.model.replace_node(layer, grown(layer, n_out=n_tags))
-        return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect all types of the gold entities, in alphabetical order."""
@@ -300,30 +294,17 @@ class EntityRecognizer:
         annotations.write_groups(docs, self.spans_key, label_ids)
 
     def verdicts(self, examples: Sequence[Example]) -> SpanVerdicts:
-        """Compare the predicted spans with the gold entities."""
-        return judge_spans(examples, self._found)
+        """Compare the predicted spans with the gold entities.
 
-    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Count true positives, false positives and false negatives in each doc, see `SpanVerdicts`."""
-        return self.verdicts(examples).counts
+        The scores are precision, recall and F1 of exact spans (`p`, `r`, `f`), and the same by type. A span is right if
+        its first and last character and its type are. Predictions on tokens whose gold is unset don't count.
+        The decisions are the gold spans and the predicted ones; two at the same place are one row.
+        """
+        return judge_spans(examples, self._found)
 
     def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """F1 of exact spans."""
         return main_score_of_spans(counts)
-
-    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Precision, recall and F1 of exact spans (`p`, `r`, `f`), and the same by type. A span is right if its first
-        and last character and its type are. Predictions on tokens whose gold is unset don't count.
-        """
-        return self.verdicts(examples).scores()
-
-    def is_correct(self, example: Example) -> bool | None:
-        """Whether the predicted spans are the gold ones."""
-        return as_flag(self.verdicts([example]).correct[0])
-
-    def decisions(self, examples: Sequence[Example]) -> Decisions:
-        """The gold spans and the predicted ones; two at the same place are one row."""
-        return self.verdicts(examples).decisions()
 
     @property
     def learns_from(self) -> frozenset[str]:

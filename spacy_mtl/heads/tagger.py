@@ -17,16 +17,17 @@ from thinc.util import to_numpy
 
 from ..gold import look_up, snippet, stored_values, token_values
 from ..layers.dropout import dropout
-from ..layers.linear import grow_output, linear
+from ..layers.linear import linear
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.token_losses import least_certain, token_loss, token_teacher_loss
-from ..metrics.prf_counts import as_flag
 from ..metrics.sentence_metrics import SentenceVerdicts, judge_sentences, main_score_of_sentences
 from ..metrics.token_decisions import decisions_of_tokens
 from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ..protocols.arrays import ArrayT, BoolsT
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
+from .bases.model_labels import ModelLabels
+from .bases.scored_by_verdicts import ScoredByVerdicts
 
 AttrT = Literal["tag", "pos", "morph", "sent_start"]
 
@@ -89,7 +90,7 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
     output.initialize(X.tokvecs.dataXd)
 
 
-class Tagger:
+class Tagger(ScoredByVerdicts, ModelLabels):
     """Head that gives each token a label. The loss is computed per token.
 
     A token is not annotated if its gold value is unset, or if it is not aligned one to one with a gold token.
@@ -98,6 +99,9 @@ class Tagger:
     first has one (`is_sent_start` is True or False), tokens without one are read as False:
     `sent_starts=[1, 0, 0, 1, 0]` is complete. `[1, 0, 0]` is missing gold, because spaCy marks the first token of every
     doc that it loads; a doc of one sentence needs `[True, False, False]`.
+
+    labels (tuple[str, ...]): The values of the attribute; for `morph` feature strings in UD's form, for `sent_start` I
+        and S.
     """
 
     overlap_fix = "keep one of them, or give them different attr"
@@ -109,11 +113,6 @@ class Tagger:
         self.overwrite = overwrite
         self.label_smoothing = label_smoothing
         self.main_score = "f" if attr == "sent_start" else "acc"
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The values of the attribute; for `morph` feature strings in UD's form, for `sent_start` I and S."""
-        return tuple(self.model.attrs["labels"])
 
     @property
     def gold_attributes(self) -> tuple[str, ...]:
@@ -131,16 +130,17 @@ class Tagger:
         return {f"token.{self.attr}": ""}
 
     def add_label(self, label: str) -> int:
-        """Add a value. If the network already has its shape, it grows, and the new weights are zero."""
-        if label in self.labels:
-            return 0
-        if self.attr == "sent_start":
-            raise ValueError(f"head {self.name!r}: the labels of sent_start are I and S; {label!r} can't be added")
-        if self.attr == "pos" and label not in POS_IDS:
-            raise ValueError(f"head {self.name!r}: {label!r} is no part of speech; use one of {sorted(POS_IDS)[1:]}")
-        self.model.attrs["labels"] = [*self.labels, label]
-        grow_output(self.model, len(self.labels))
-        return 1
+        """Add a value. If the network already has its shape, it grows, and the new weights are zero. Raise a ValueError
+        if the attribute can't have the value.
+        """
+        if label not in self.labels:
+            if self.attr == "sent_start":
+                raise ValueError(f"head {self.name!r}: the labels of sent_start are I and S; {label!r} can't be added")
+            if self.attr == "pos" and label not in POS_IDS:
+                raise ValueError(
+                    f"head {self.name!r}: {label!r} is no part of speech; use one of {sorted(POS_IDS)[1:]}"
+                )
+        return super().add_label(label)
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect all values of gold tokens, in alphabetical order."""
@@ -237,28 +237,16 @@ class Tagger:
             doc.from_array(attr_id, new)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts | SentenceVerdicts:
-        """Compare the predicted values with the gold ones: of tokens, or of whole sentences."""
-        return judge_sentences(examples) if self.attr == "sent_start" else judge_tokens(examples, self.attr)
+        """Compare the predicted values with the gold ones: of tokens, or of whole sentences.
 
-    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Count true positives, false positives and false negatives in each doc, see `TokenVerdicts` and
-        `SentenceVerdicts`.
+        The scores are `acc` over the annotated tokens; for `morph` also spaCy's `micro_f` and `per_feat`; for
+        `sent_start` precision, recall and F1 of whole sentences (`p`, `r`, `f`).
         """
-        return self.verdicts(examples).counts
+        return judge_sentences(examples) if self.attr == "sent_start" else judge_tokens(examples, self.attr)
 
     def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Accuracy, or F1 of whole sentences."""
         return main_score_of_sentences(counts) if self.attr == "sent_start" else main_score_of_tokens(counts)
-
-    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """`acc` over the annotated tokens. For `morph` also spaCy's `micro_f` and `per_feat`; for `sent_start`
-        precision, recall and F1 of whole sentences (`p`, `r`, `f`).
-        """
-        return self.verdicts(examples).scores()
-
-    def is_correct(self, example: Example) -> bool | None:
-        """Whether every annotated token has its gold value; None if none is aligned one to one."""
-        return as_flag(self.verdicts([example]).correct[0])
 
     def decisions(self, examples: Sequence[Example]) -> Decisions:
         """The value of each token that has gold."""

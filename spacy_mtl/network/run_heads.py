@@ -10,7 +10,8 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
 from ..protocols.arrays import ArrayT, EncoderT, PreparedT, ScoresT
-from ..protocols.head import GivesCondition, Head, HeadInput, HeadModelT, TakesConditions
+from ..protocols.between_heads import GivesCondition, TakesConditions
+from ..protocols.head import Head, HeadInput, HeadModelT
 from ..protocols.sharing import SharingInput, SharingT
 from ..protocols.weighting import Weighting
 from ..threads.torch_threads import use_one_thread_after_forks

@@ -13,7 +13,7 @@ from thinc.api import Model
 from ..encoders.hash_embed_cnn.thinc_nodes import find_network
 from ..extras import add_requirement
 from ..protocols.arrays import Tok2VecT
-from ..whole_folder import write_whole
+from ..whole_folder import check_writable, write_whole
 from .cnn_graphs import encoder_graphs
 from .onnx_encoder import make_onnx_encoder_v1
 
@@ -29,8 +29,7 @@ def export_pipeline(path: str | Path, output: Path) -> dict[str, int]:
     output (Path): Folder that is empty or does not exist. It gets all files, or none if one of them cannot be written.
     RETURNS (dict[str, int]): Size of the graphs in bytes, by the name of the component.
     """
-    if output.exists() and any(output.iterdir()):
-        raise ValueError(f"{output} is not empty; remove it, or name another folder")
+    check_writable(output)
     nlp = load_model(path)
     sizes = export_encoders(nlp)
     write_whole(nlp, output)

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from copy import copy, deepcopy
 from typing import Any, cast
 
-from ..protocols.head import GoldChecking, Head, Thresholded
+from ..protocols.head import Head
+from ..protocols.head_confidence import Thresholded
+from ..protocols.head_gold import GoldChecking
 from ..protocols.weighting import MergesGradients, Weighting
 from .head_views import HeadViews
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..network.run_heads import AllScoresT
 from ..protocols.arrays import ScoresT
-from ..protocols.head import DecodesJointly, DocClasses, Head
+from ..protocols.decodes_jointly import DecodesJointly, DocClasses
+from ..protocols.head import Head
 from .head_views import HeadViews
 
 

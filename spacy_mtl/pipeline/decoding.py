@@ -6,7 +6,8 @@ from spacy.tokens import Doc
 
 from ..network.run_heads import AllScoresT
 from ..protocols.arrays import AnnotationsT, PreparedT, ScoresT
-from ..protocols.head import Head, Prepares, RevisesAnnotation
+from ..protocols.between_heads import Prepares, RevisesAnnotation
+from ..protocols.head import Head
 from .consistency import decide
 from .head_views import HeadViews
 

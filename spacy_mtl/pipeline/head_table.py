@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spacy.language import Language
 
-from ..protocols.head import HasLabels
+from ..protocols.head_labels import HasLabels
 from .multitask import Multitask
 from .parameter_counts import count_parameters
 

@@ -11,7 +11,8 @@ from thinc.api import Model
 from ..network.listeners import find_listeners, find_upstream
 from ..network.sharing_heads import mixes_heads
 from ..protocols.arrays import EncoderT
-from ..protocols.head import HasHeads, HasLabels, Head
+from ..protocols.head import HasHeads, Head
+from ..protocols.head_labels import HasLabels
 
 
 class InitialWeights:

@@ -9,7 +9,9 @@ from thinc.types import Ragged
 from ..network.run_heads import AllScoresT, condition_on, conditions_of
 from ..origin import corpora_in
 from ..protocols.arrays import EncoderT
-from ..protocols.head import FitsGold, HasLabels, Head, HeadInput
+from ..protocols.head import Head, HeadInput
+from ..protocols.head_gold import FitsGold
+from ..protocols.head_labels import HasLabels
 from ..protocols.sharing import SharingInput
 from .decoding import Decoding
 from .head_views import HeadViews

@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
-from spacy.util import logger, minibatch
+from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, Ragged, set_dropout_rate
 
@@ -21,7 +21,9 @@ from ..network.optimizer_step import finish_layers
 from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run_heads
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
-from ..protocols.head import Confident, HasLabels, Head, ScoredFromGold
+from ..protocols.head import Head
+from ..protocols.head_confidence import Confident
+from ..protocols.head_labels import HasLabels
 from ..protocols.readout import ReadoutT
 from ..protocols.weighting import Step, Weighting
 from ..threads.blas_threads import one_blas_thread
@@ -36,16 +38,15 @@ from .head_views import HeadViews, check_corpora, check_head_names
 from .initial_weights import InitialWeights
 from .initialization import fit_gold, initialize_heads, name_for_sharing, sample_of, set_labels
 from .parameter_counts import count_by_part, describe_counts
-from .prediction import run_to_predict
+from .prediction import annotate_with, run_to_predict
 from .rehearsal import compare_with_teacher
 from .run_order import connect_heads, run_order, trained_heads
+from .run_to_score import run_from_gold, run_silent_heads
 from .saving import Parts, files_in
 from .score_weights import check_selection, warn_of_unnamed_weight
 from .scoring import ComponentScores, score_component
 from .weighing import Merged, Weighing, get_losses
 
-# docs that are run at once to score a head that writes nothing
-N_SCORED = 256
 # steps between two measurements of gradients
 READOUT_EVERY = 50
 # name of the saved read-out
@@ -250,7 +251,8 @@ class Multitask(TrainablePipe):
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
-        return self._predict_with(list(docs), [key for key, head in self.heads.items() if head.writes])
+        writing = [key for key, head in self.heads.items() if head.writes]
+        return annotate_with(self.model, self.in_order(), self.pairs, list(docs), writing, name=self.name)
 
     def confidences(self, docs: Iterable[Doc]) -> dict[str, ArrayT]:
         """Compute how sure each head is of its annotation of each doc, (n_docs,), from 0 to 1. Over a listener the docs
@@ -451,8 +453,9 @@ class Multitask(TrainablePipe):
         validate_examples(examples, "Multitask.score")
         if self._is_new:
             self._log_gold_costs(examples)
-        self._run_silent_heads([eg.predicted for eg in examples])
-        self._run_from_gold(examples)
+        docs = [eg.predicted for eg in examples]
+        run_silent_heads(self.model, self.in_order(), self.pairs, docs, name=self.name)
+        run_from_gold(self.model, self.in_order(), self.pairs, examples, name=self.name)
         found = score_component(with_threshold(self.heads, kwargs.get("threshold")), examples, self.name)
         self.main_scores, self.corpus_scores = found.main, found.by_corpus
         if self.progress.observe(found.main, self.heads):
@@ -602,33 +605,6 @@ class Multitask(TrainablePipe):
             if key not in self._said:
                 self._said.add(key)
                 logger.warning(SKIPS, error.found, N_SKIPPED)
-
-    def _predict_with(self, docs: list[Doc], names: Sequence[str]) -> dict[str, AnnotationsT]:
-        """The annotation of the docs by these heads."""
-        with one_blas_thread(sum(map(len, docs))):
-            decoding, scores = run_to_predict(self.model, self.in_order(), self.pairs, docs, names, name=self.name)
-            return {key: decoding.revised(key, scores) for key in names}
-
-    def _run_silent_heads(self, docs: Sequence[Doc]) -> None:
-        """Let the heads that `predict` passes over leave on the docs what they are scored by."""
-        silent = [key for key, head in self.heads.items() if not head.writes]
-        if silent:
-            for batch in minibatch(docs, size=N_SCORED):
-                self.set_annotations(batch, self._predict_with(batch, silent))
-
-    def _run_from_gold(self, examples: Sequence[Example]) -> None:
-        """Let the heads that are also scored on the gold of other heads leave on the docs what they make of it."""
-        able = {key: head for key, head in self.heads.items() if isinstance(head, ScoredFromGold)}
-        for batch in minibatch(examples, size=N_SCORED) if able else ():
-            batch = list(batch)
-            docs, views = [eg.predicted for eg in batch], HeadViews(batch)
-            gold = {key: head.prepare_from_gold(docs, views.of(key)) for key, head in able.items()}
-            with one_blas_thread(sum(map(len, docs))):
-                decoding, scores = run_to_predict(
-                    self.model, self.in_order(), self.pairs, docs, list(able), name=self.name, prepared=gold
-                )
-                for key, head in able.items():
-                    head.note_from_gold(docs, decoding.annotation(key, scores))
 
     def _log_gold_costs(self, examples: Sequence[Example]) -> None:
         """Log what `consistent_with` costs the gold of the docs that are scored first after initialisation. As a

@@ -7,8 +7,9 @@ from thinc.types import Ragged
 
 from ..network.listeners import check_vectors
 from ..network.run_heads import AllScoresT, MultitaskModelT, run_heads
-from ..protocols.arrays import PreparedT
+from ..protocols.arrays import AnnotationsT, PreparedT
 from ..protocols.head import Head
+from ..threads.blas_threads import one_blas_thread
 from .decoding import Decoding
 from .run_order import needed_heads
 
@@ -44,3 +45,18 @@ def run_to_predict(
     needed = needed_heads(heads, pairs, names)
     run = run_heads(model, heads, docs, tokvecs, is_train=False, prepare=decoding.prepare, only=needed)
     return decoding, run.scores
+
+
+def annotate_with(
+    model: MultitaskModelT,
+    heads: Mapping[str, Head],
+    pairs: Mapping[str, str],
+    docs: list[Doc],
+    names: Sequence[str],
+    *,
+    name: str,
+) -> dict[str, AnnotationsT]:
+    """Compute the annotation of the docs by some heads, without writing it. Arguments as those of `run_to_predict`."""
+    with one_blas_thread(sum(map(len, docs))):
+        decoding, scores = run_to_predict(model, heads, pairs, docs, names, name=name)
+        return {key: decoding.revised(key, scores) for key in names}

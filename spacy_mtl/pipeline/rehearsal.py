@@ -9,7 +9,8 @@ from thinc.types import Ragged
 
 from ..network.listeners import find_listeners
 from ..network.run_heads import AllScoresT, HeadsRun, MultitaskModelT, PrepareT, run_heads
-from ..protocols.head import Head, LearnsFromTeacher
+from ..protocols.head import Head
+from ..protocols.head_training import LearnsFromTeacher
 
 
 @dataclass

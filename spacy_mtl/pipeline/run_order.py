@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from ..network.run_heads import conditions_of
-from ..protocols.head import ConnectsToHeads, GivesCondition, Head, Prepares, RevisesAnnotation
+from ..protocols.between_heads import ConnectsToHeads, GivesCondition, Prepares, RevisesAnnotation
+from ..protocols.head import Head
 
 
 def run_order(heads: Mapping[str, Head], pairs: Mapping[str, str]) -> list[str]:

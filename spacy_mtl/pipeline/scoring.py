@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..protocols.head import GivesVerdicts, Head, Verdicts
+from ..protocols.doc_verdicts import GivesVerdicts, Verdicts
+from ..protocols.head import Head
 from .head_views import HeadViews, rows_by_corpus
 
 # What each component has found on a predicted doc, by the component's name, for those that are scored after it: spaCy

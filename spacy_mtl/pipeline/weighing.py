@@ -15,7 +15,9 @@ from ..network.finite_gradients import NotFinite, check_loss
 from ..network.last_layer_gradients import check_last_layer, find_last_layer, last_layer_gradients
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
-from ..protocols.head import Adversarial, CountsGold, Head
+from ..protocols.head import Head
+from ..protocols.head_labels import CountsGold
+from ..protocols.head_training import Adversarial
 from ..protocols.weighting import LearnsByHead, MergesGradients, NeedsSeveralHeads, ReportsFactors, Step, Weighting
 from .head_views import HeadViews
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from spacy.tokens import Doc
 
-from ..protocols.head import Head, RenamesLabels
+from ..protocols.head import Head
+from ..protocols.head_labels import RenamesLabels
 
 LabelMapT = Mapping[str, str | None]  # old label -> new one, or None to drop it
 

@@ -7,7 +7,8 @@ from spacy.language import Language
 from spacy.training import Example
 
 from ..origin import may_learn
-from ..protocols.head import HasLabels, Head
+from ..protocols.head import Head
+from ..protocols.head_labels import HasLabels
 from .pipeline_heads import heads_of
 
 

@@ -8,7 +8,8 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..protocols.head import HasLabels, Head
+from ..protocols.head import Head
+from ..protocols.head_labels import HasLabels
 from .source import Source
 
 

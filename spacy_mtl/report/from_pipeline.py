@@ -12,7 +12,8 @@ from tqdm import tqdm
 from ..experiments.evaluate import corpus_names
 from ..experiments.predictions import decisions_of, score
 from ..origin import mark
-from ..protocols.head import Head, ScoresInUnits
+from ..protocols.doc_verdicts import ScoresInUnits
+from ..protocols.head import Head
 from ..protocols.readout import HasReadout
 from ..readers.corpus import Corpus
 from ..readers.pipeline_heads import heads_of

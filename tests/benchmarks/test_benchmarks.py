@@ -263,6 +263,7 @@ def test_balance_trains_each_set_with_each_weighting_for_as_long(benchmark_modul
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_balance_draws_weights_and_tells_what_beats_them(benchmark_module, tmp_path):
     nlp, docs = spacy.blank("en"), []
     for number in range(24):

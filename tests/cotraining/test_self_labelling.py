@@ -14,10 +14,10 @@ from spacy_mtl.crf.linear_chain import CRFScores, constrain
 from spacy_mtl.crf.path_probability import path_probabilities
 from spacy_mtl.crf.tag_scheme import make_tag_scheme
 from spacy_mtl.crf.viterbi import viterbi
-from spacy_mtl.heads.doc_classifier import DocClassifier, make_doc_classifier_v1
+from spacy_mtl.heads.doc_classifier.doc_classifier import DocClassifier, make_doc_classifier_v1
 from spacy_mtl.heads.entity_recognizer import make_entity_recognizer_v1
 from spacy_mtl.heads.tagger import make_tagger_v1
-from spacy_mtl.protocols.head import SelfLabelling
+from spacy_mtl.protocols.head_confidence import SelfLabelling
 
 
 def score_of(emissions, scores, tags):

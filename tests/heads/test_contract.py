@@ -13,18 +13,19 @@ from thinc.api import fix_random_seed
 from thinc.types import Ragged
 
 import spacy_mtl.registry  # noqa: F401
-from spacy_mtl.heads.doc_classifier import DocClassifier
-from spacy_mtl.heads.domain_adversary import DomainAdversary
+from spacy_mtl.heads.doc_classifier.doc_classifier import DocClassifier
+from spacy_mtl.heads.domain_adversary.domain_adversary import DomainAdversary
+from spacy_mtl.heads.domain_adversary.gradient_reversal import current_lambda
 from spacy_mtl.heads.lemmatizer.lemmatizer import Lemmatizer
-from spacy_mtl.heads.regressor import Regressor
-from spacy_mtl.layers.gradient_reversal import current_lambda
+from spacy_mtl.heads.regressor.regressor import Regressor
 from spacy_mtl.network.run_heads import run_heads
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.origin import mark, name_corpus
 from spacy_mtl.pipeline.decoding import Decoding
 from spacy_mtl.pipeline.head_views import HeadViews
 from spacy_mtl.pipeline.run_order import run_order
-from spacy_mtl.protocols.head import Head, HeadInput, ShowsDecisions
+from spacy_mtl.protocols.doc_verdicts import ShowsDecisions
+from spacy_mtl.protocols.head import Head, HeadInput
 from spacy_mtl.protocols.sharing import SharingInput
 from spacy_mtl.protocols.weighting import KeepsState, MergesGradients, Step, Weighting
 from spacy_mtl.relation import Relation, set_relations

@@ -10,10 +10,10 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_mtl.gold import is_same_tokenization, token_values, unannotated
-from spacy_mtl.heads.doc_classifier import make_doc_classifier_v1
+from spacy_mtl.heads.doc_classifier.doc_classifier import make_doc_classifier_v1
 from spacy_mtl.heads.entity_recognizer import make_entity_recognizer_v1
 from spacy_mtl.heads.tagger import ATTR_IDS, make_tagger_v1
-from spacy_mtl.protocols.head import CountsDocs, GivesVerdicts
+from spacy_mtl.protocols.doc_verdicts import CountsDocs, GivesVerdicts
 
 N_DOCS = 40
 TAGS, POS, MORPHS = ["", "A", "B"], ["", "NOUN", "VERB"], ["", "_", "Number=Sing", "Case=Nom|Number=Plur", "Case=Acc"]

@@ -142,6 +142,7 @@ def test_gradients_at_a_transformer_add_up_to_that_of_the_whole_backward_pass(li
     assert all(np.abs(flat).max() > 1e-3 for flat in found.values())
 
 
+@pytest.mark.spacy_transformers
 def test_a_compiled_transformer_and_one_of_spacy_transformers_are_refused(tmp_path):
     with refused():
         make(transformer(tmp_path / "bert", compiled=True))

@@ -234,6 +234,10 @@ def test_what_cannot_be_exported_is_named(tmp_path):
     result = CliRunner().invoke(mtl_cli, ["export-onnx", str(tmp_path / "model"), str(tmp_path / "full")])
     assert result.exit_code == 1
     assert "is not empty" in " ".join(result.output.split())
+    with pytest.raises(ValueError, match=r"is not empty; remove it, or name another folder$"):
+        export_pipeline(tmp_path / "model", tmp_path / "model")
+    with pytest.raises(ValueError, match="is a file; name a folder"):
+        export_pipeline(tmp_path / "model", tmp_path / "full" / "file")
 
 
 def test_without_onnxruntime_the_error_names_the_extra(exported, monkeypatch):

@@ -13,7 +13,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import Config
 
-from spacy_mtl.heads.doc_classifier import make_doc_classifier_v1
+from spacy_mtl.heads.doc_classifier.doc_classifier import make_doc_classifier_v1
 
 INTENT = heads_config(intent={"kind": "DocClassifier"})
 SLOTS = heads_config(slots={"kind": "EntityRecognizer"})

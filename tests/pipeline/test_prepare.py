@@ -14,7 +14,9 @@ from thinc.types import Ragged
 
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.pipeline.multitask import Multitask
-from spacy_mtl.protocols.head import FindsSpans, Head, HeadInput, Prepares
+from spacy_mtl.protocols.between_heads import Prepares
+from spacy_mtl.protocols.found_annotation import FindsSpans
+from spacy_mtl.protocols.head import Head, HeadInput
 
 
 def log_softmax(scores):

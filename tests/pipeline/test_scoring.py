@@ -8,7 +8,7 @@ from pipelines import ENCODER, heads_config, make_examples, make_nlp, train
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_mtl.heads.doc_classifier import DocClassifier
+from spacy_mtl.heads.doc_classifier.doc_classifier import DocClassifier
 from spacy_mtl.heads.entity_recognizer import EntityRecognizer
 from spacy_mtl.origin import mark
 from spacy_mtl.pipeline import scoring

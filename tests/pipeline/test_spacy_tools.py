@@ -78,6 +78,7 @@ def test_debug_model_trains_the_encoder_too(config, capsys):
     assert all(np.any(table.get_grad("E")) for table in tables)
 
 
+@pytest.mark.spacy_transformers
 def test_debug_model_over_a_transformer(tmp_path, capsys):
     pytest.importorskip("spacy_transformers")
     spans = {"@span_getters": "spacy-transformers.doc_spans.v1"}

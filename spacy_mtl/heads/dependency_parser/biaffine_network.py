@@ -10,11 +10,11 @@ from thinc.util import get_array_module
 
 from ...layers.conditioned_linear import conditioned_linear
 from ...layers.dropout import dropout
-from ...layers.gated_recurrence import gated_recurrence
 from ...layers.linear import linear
 from ...protocols.arrays import ArrayT
 from ...protocols.head import HeadInput, HeadModelT
 from .arc_scores import N_DISTANCES, ArcScores
+from .gated_recurrence import gated_recurrence
 
 PARAMS = ("root", "label_root", "label_weights")
 # layers of the network before the recurrent ones

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,11 @@ from ...gold import look_up, snippet
 from ...layers.ragged_rows import bounds
 from ...layers.token_losses import least_certain
 from ...metrics.dependency_metrics import DependencyVerdicts, judge_dependencies, main_score_of_dependencies
-from ...metrics.prf_counts import as_flag
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT
-from ...protocols.decisions import Decisions
-from ...protocols.head import FindsSentences, Head, HeadModelT
+from ...protocols.found_annotation import FindsSentences
+from ...protocols.head import Head, HeadModelT
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .arc_losses import teacher_loss, tree_loss
 from .arc_scores import ArcScores
 from .biaffine_network import build_model, grow_labels
@@ -86,7 +86,7 @@ def make_dependency_parser_v1(
     return DependencyParser(model, sents=sents, condition_on=conditions, projective=projective, max_length=max_length)
 
 
-class DependencyParser:
+class DependencyParser(DecidedByVerdicts, ModelLabels):
     """Head that finds dependency trees. The loss is computed per token.
 
     A token is not annotated if its `dep` is unset, or if it or its head is not aligned one to one with a gold token.
@@ -94,6 +94,8 @@ class DependencyParser:
     between two gold sentences joins them, as in `doc.sents`. Heads that go round in a circle are an error.
 
     White space is in no tree. It is attached to the word before it with the label "dep".
+
+    labels (tuple[str, ...]): Dependency labels.
     """
 
     main_score = "las"
@@ -109,11 +111,6 @@ class DependencyParser:
         self.projective = projective
         self.max_length = max_length
         self._sentences: FindsSentences | None = None
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Dependency labels."""
-        return tuple(self.model.attrs["labels"])
 
     @property
     def gold_attributes(self) -> tuple[str, ...]:
@@ -137,13 +134,9 @@ class DependencyParser:
         arcs = {"dep_uas": "uas", "dep_las": "las", "dep_las_per_type": "las_per_type"}
         return arcs if self.sents is not None else arcs | {f"sents_{key}": f"sents_{key}" for key in "prf"}
 
-    def add_label(self, label: str) -> int:
-        """Add a dependency label. If the network already has its shape, it grows, and the new weights are zero."""
-        if label in self.labels:
-            return 0
-        self.model.attrs["labels"] = [*self.labels, label]
-        grow_labels(self.model, len(self.labels))
-        return 1
+    def _grow(self, n_labels: int) -> None:
+        """Grow the layers that score labels."""
+        grow_labels(self.model, n_labels)
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect all labels of gold tokens, in alphabetical order."""
@@ -252,30 +245,18 @@ class DependencyParser:
             doc.from_array([HEAD, DEP], values[start:end])
 
     def verdicts(self, examples: Sequence[Example]) -> DependencyVerdicts:
-        """Compare the predicted arcs and sentences with the gold ones."""
-        return judge_dependencies(examples)
+        """Compare the predicted arcs and sentences with the gold ones.
 
-    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Count true positives, false positives and false negatives in each doc, see `DependencyVerdicts`."""
-        return self.verdicts(examples).counts
+        The scores are `uas`, `las` and `las_per_type` without punctuation, and `sents_p`, `sents_r` and `sents_f`.
+        A doc is right if every annotated token has its gold head and label.
+        The decisions are the label of each token that has gold. A token with a wrong head has two rows: its gold, and
+        what was predicted.
+        """
+        return judge_dependencies(examples)
 
     def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Labelled attachment score."""
         return main_score_of_dependencies(counts)
-
-    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """`uas`, `las` and `las_per_type` without punctuation, and `sents_p`, `sents_r` and `sents_f`."""
-        return self.verdicts(examples).scores()
-
-    def is_correct(self, example: Example) -> bool | None:
-        """Whether every annotated token has its gold head and label; None if none is aligned one to one."""
-        return as_flag(self.verdicts([example]).correct[0])
-
-    def decisions(self, examples: Sequence[Example]) -> Decisions:
-        """The label of each token that has gold. A token with a wrong head has two rows: its gold, and what was
-        predicted.
-        """
-        return self.verdicts(examples).decisions()
 
     @property
     def learns_from(self) -> frozenset[str]:

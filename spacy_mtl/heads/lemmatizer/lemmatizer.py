@@ -20,11 +20,12 @@ from ...layers.conditioned_linear import conditioned_linear, grow_conditioned
 from ...layers.dropout import dropout
 from ...layers.softmax import softmax
 from ...layers.token_losses import least_certain, token_loss, token_teacher_loss
-from ...metrics.prf_counts import as_flag
 from ...metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ...protocols.arrays import ArrayT, IntsT
 from ...protocols.decisions import Decisions, RowT
 from ...protocols.head import HeadInput, HeadModelT
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import ScoredByVerdicts
 from .edit_tree_labels import EditTreeLabels, find_labels, pair_of
 
 # what gold lemmas are counted as that no label makes
@@ -114,10 +115,12 @@ class Lemmas:
     places: IntsT
 
 
-class Lemmatizer:
+class Lemmatizer(ScoredByVerdicts, ModelLabels):
     """Head that gives each token a lemma. The loss is computed per token.
 
     A token is not annotated if its gold lemma is unset, or if it is not aligned one to one with a gold token.
+
+    labels (tuple[str, ...]): Edit trees, each named by a form and its lemma.
     """
 
     main_score = "acc"
@@ -148,11 +151,6 @@ class Lemmatizer:
         self._made: tuple[list[str], EditTreeLabels] | None = None
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Edit trees, each named by a form and its lemma."""
-        return tuple(self.model.attrs["labels"])
-
-    @property
     def writes(self) -> dict[str, str]:
         """The lemma."""
         return {"token.lemma": ""}
@@ -165,11 +163,11 @@ class Lemmatizer:
             form, lemma = pair_of(label)
         except ValueError as error:
             raise ValueError(f"head {self.name!r}: {error}") from None
-        if self._trees.index(form, lemma) >= 0:
-            return 0
-        self.model.attrs["labels"] = [*self.labels, label]
-        grow_conditioned(self.model.layers[1], len(self.labels))
-        return 1
+        return 0 if self._trees.index(form, lemma) >= 0 else super().add_label(label)
+
+    def _grow(self, n_labels: int) -> None:
+        """Grow the output layer and the projections of conditions."""
+        grow_conditioned(self.model.layers[1], n_labels)
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect the edit trees of all gold tokens that are frequent enough. Known trees keep their names."""
@@ -244,24 +242,12 @@ class Lemmatizer:
             doc.from_array(LEMMA, new)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts:
-        """Compare the predicted lemmas with the gold ones."""
+        """Compare the predicted lemmas with the gold ones. The score is `acc` over the annotated tokens."""
         return judge_tokens(examples, "lemma")
-
-    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Count true positives, false positives and false negatives in each doc, see `TokenVerdicts`."""
-        return self.verdicts(examples).counts
 
     def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Accuracy."""
         return main_score_of_tokens(counts)
-
-    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """`acc` over the annotated tokens."""
-        return self.verdicts(examples).scores()
-
-    def is_correct(self, example: Example) -> bool | None:
-        """Whether every annotated token has its gold lemma; None if none is aligned one to one."""
-        return as_flag(self.verdicts([example]).correct[0])
 
     def decisions(self, examples: Sequence[Example]) -> Decisions:
         """The edit tree of each token that has gold. A lemma that none of the labels makes is none."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...layers.ragged_rows import bounds, first_rows, row_owners
 from ...protocols.arrays import BoolsT, FloatsT, IntsT
-from ...protocols.head import FoundSpans
+from ...protocols.found_annotation import FoundSpans
 
 
 @dataclass

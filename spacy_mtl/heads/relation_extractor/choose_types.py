@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from ...protocols.arrays import BoolsT, FloatsT, IntsT
-from ...protocols.head import FoundSpans
+from ...protocols.found_annotation import FoundSpans
 from .candidate_pairs import Pairs
 
 # types that are so many nats less likely than the one that was found are not considered
@@ -56,6 +56,25 @@ def places_of(entities: FoundSpans) -> IntsT:
     columns = np.stack([entities.docs, entities.starts, entities.ends])
     is_new = (np.diff(columns, axis=1, prepend=-1) != 0).any(axis=0)
     return np.cumsum(is_new) - 1
+
+
+def choose_candidates(pairs: Pairs, probabilities: FloatsT, allowed: BoolsT, *, exclusive: bool) -> BoolsT:
+    """Choose the candidate of each place that goes best with the relations, (n_entities,).
+
+    pairs (Pairs): Pairs of candidates with their `prior`.
+    probabilities (FloatsT): Of each label of each directed pair, (2 * n_pairs, n_labels).
+    allowed (BoolsT): Labels that the types do not rule out, (2 * n_pairs, n_labels).
+    exclusive (bool): Whether a pair has at most one label.
+    """
+    assert pairs.prior is not None
+    if exclusive:
+        likeliest = np.maximum(1.0 - probabilities.sum(axis=1), probabilities.max(axis=1, initial=0.0))
+        decided = np.log(likeliest)
+    else:
+        decided = np.log(np.maximum(probabilities, 1.0 - probabilities)).sum(axis=1)
+    ruled_out = ruled_out_relations(pairs, probabilities, allowed)
+    values = (decided + ruled_out).reshape(-1, 2).sum(axis=1)
+    return choose(pairs, pairs.prior, values)
 
 
 def choose(pairs: Pairs, prior: FloatsT, values: FloatsT) -> BoolsT:

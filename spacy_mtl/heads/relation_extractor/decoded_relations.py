@@ -7,7 +7,7 @@ from spacy.tokens import Doc, Span
 
 from ...gold_relations import Argument, GoldRelation
 from ...protocols.arrays import FloatsT, IntsT
-from ...protocols.head import FoundSpans
+from ...protocols.found_annotation import FoundSpans
 from ...relation import Relation, set_relations
 
 

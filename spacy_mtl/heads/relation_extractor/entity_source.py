@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ...gold_relations import Argument, aligned_entities, gold_entities
-from ...protocols.head import FoundSpans
+from ...protocols.found_annotation import FoundSpans
 
 
 def as_arrays(entities: Sequence[Iterable[Argument]]) -> FoundSpans:

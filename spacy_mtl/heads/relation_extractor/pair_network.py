@@ -21,7 +21,8 @@ from ...layers.dropout import dropout
 from ...layers.linear import linear
 from ...layers.ragged_rows import first_rows
 from ...protocols.arrays import ArrayT, IntsT
-from ...protocols.head import FoundSpans, HeadInput, HeadModelT
+from ...protocols.found_annotation import FoundSpans
+from ...protocols.head import HeadInput, HeadModelT
 from .candidate_pairs import Pairs, interleave
 from .lookup_table import add_rows, lookup_table
 from .range_max import range_max

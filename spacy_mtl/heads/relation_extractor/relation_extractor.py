@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import logger
 from thinc.types import Floats2d
@@ -19,28 +19,30 @@ from ...gold import snippet
 from ...gold_relations import (
     GoldRelation,
     aligned_relations,
-    describe,
-    find_mistake,
     gold_entities,
     labels_of,
     read_relations,
 )
 from ...layers.linear import grow_output
 from ...layers.old_labels import old_scores, with_new_labels
-from ...layers.softmax import log_softmax, sigmoid, softmax, softplus
-from ...metrics.prf_counts import as_flag
 from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
-from ...protocols.decisions import Decisions
-from ...protocols.head import FindsSpans, FoundSpans, Head, HeadModelT, RanksTypes
-from ...relation import RELATIONS, UNKNOWN, Relation, relations, set_relations
+from ...protocols.found_annotation import FindsSpans, FoundSpans, RanksTypes
+from ...protocols.head import Head, HeadModelT
+from ...relation import RELATIONS, UNKNOWN, relations
+from ..bases.model_labels import ModelLabels
+from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .candidate_pairs import Pairs, find_pairs
-from .choose_types import choose, ruled_out_relations, with_alternatives
+from .choose_types import choose_candidates, with_alternatives
+from .copied_relations import copy_relations, rename_relations, same_relations
 from .decoded_relations import FoundRelations
 from .entity_source import gold_spans, mixed, spans_of
+from .gold_faults import find_fault, warn_of_lost
 from .gold_rows import gold_rows
+from .likely_relations import certainty_of, likely_labels, only_in_text_order
 from .lookup_table import grown_table
 from .pair_network import RelationScores, n_outputs, pair_network
+from .relation_losses import average_directions, gold_losses, probabilities_of, teacher_losses
 from .type_constraints import TypesT, allowed_labels, read_types
 
 # What each head has found between the gold entities of a predicted doc, by its name. It lasts as long as the doc.
@@ -133,12 +135,14 @@ def check_settings(
         raise ValueError(f"RelationExtractor: max_pairs is {max_pairs}; it must be at least 1")
 
 
-class RelationExtractor:
+class RelationExtractor(DecidedByVerdicts, ModelLabels):
     """Head that relates the entities of a doc. The loss is computed per token.
 
     In training the candidates are the gold entities of docs with gold relations. Relations that no candidate pair
     stands for are not learned and count as missed: an entity related to itself, one that is farther than
     `max_distance`, or one whose tokens the pipeline's tokenizer divides otherwise.
+
+    labels (tuple[str, ...]): Labels of relations.
     """
 
     main_score = "f"
@@ -179,11 +183,6 @@ class RelationExtractor:
         self._said = False
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels of relations."""
-        return tuple(self.model.attrs["labels"])
-
-    @property
     def gold_attributes(self) -> tuple[str, ...]:
         """The span group of the relations."""
         return tuple(self.writes)
@@ -209,16 +208,12 @@ class RelationExtractor:
                 )
             self._finder = finder
 
-    def add_label(self, label: str) -> int:
-        """Add a label. If the network already has its shape, it grows, and the new weights are zero."""
-        if label in self.labels:
-            return 0
-        self.model.attrs["labels"] = [*self.labels, label]
+    def _grow(self, n_labels: int) -> None:
+        """Grow the output layer and the bias by types."""
         bias = self.model.get_ref("type_bias")
         if bias.has_param("E"):
             grow_output(self.model, n_outputs(self.model))
             self.model.replace_node(bias, grown_table(bias, n_outputs(self.model)))
-        return 1
 
     def collect_labels(self, examples: Iterable[Example]) -> None:
         """Collect all labels of the gold relations, in alphabetical order."""
@@ -256,17 +251,8 @@ class RelationExtractor:
         """Rename labels, and the types of arguments. A dropped label becomes the unknown label "", so that nothing is
         learned of this pair, since there was something.
         """
-        if self.key not in source.spans:
-            return
-
-        def argument(span: Span) -> Span:
-            return Span(target, span.start, span.end, label=mapping.get(span.label_, span.label_) or span.label_)
-
-        renamed = []
-        for one in relations(source, self.key):
-            label = mapping.get(one.label, one.label)
-            renamed.append(Relation(argument(one.head), argument(one.tail), UNKNOWN if label is None else label))
-        set_relations(target, renamed, self.key, with_scores=False)
+        if self.key in source.spans:
+            rename_relations(source, target, self.key, mapping)
 
     def has_gold(self, example: Example) -> bool:
         """Check whether the doc has the span group."""
@@ -294,7 +280,7 @@ class RelationExtractor:
                 )
         for eg in examples:
             self._check(eg)
-        self._warn_of_lost(examples)
+        warn_of_lost(self.name, examples, self.key, self.max_distance)
 
     def prepare(
         self, docs: Sequence[Doc], examples: Sequence[Example] | None, found: Mapping[str, AnnotationsT]
@@ -331,7 +317,7 @@ class RelationExtractor:
         if np.isnan(gold).all():
             return 0.0, None
         logits = self._mutual(to_numpy(scores.logits).astype("d"))
-        losses, d_logits = self._losses(gold, logits, self._allowed(pairs))
+        losses, d_logits = gold_losses(gold, logits, self._allowed(pairs), exclusive=self.exclusive)
         n_units = int(pairs.lengths.sum())
         xp = get_array_module(scores.logits)
         d_scores = xp.asarray(self._mutual(d_logits / n_units).astype("float32"))
@@ -339,15 +325,12 @@ class RelationExtractor:
 
     def get_teacher_loss(self, teacher: RelationScores, scores: RelationScores) -> tuple[float, RelationScores]:
         """Cross-entropy against the teacher's probabilities of the same pairs, over the labels that the teacher has."""
-        target = self._probabilities(self._mutual(teacher.logits))
+        target = probabilities_of(self._mutual(teacher.logits), exclusive=self.exclusive)
         old = self._mutual(old_scores(scores.logits, teacher.logits))
-        if self.exclusive:
-            loss = -(target * log_softmax(old)).sum(dtype="d")
-        else:
-            loss = (softplus(old) - target * old).sum(dtype="d")
+        loss, d_old = teacher_losses(target, old, exclusive=self.exclusive)
         n_units = max(int(scores.pairs.lengths.sum()), 1)
-        d_old = self._mutual((self._probabilities(old) - target) / n_units)
-        return float(loss) / n_units, RelationScores(with_new_labels(d_old, scores.logits), scores.pairs)
+        d_old = self._mutual(d_old / n_units)
+        return loss / n_units, RelationScores(with_new_labels(d_old, scores.logits), scores.pairs)
 
     def decode(self, docs: Sequence[Doc], scores: RelationScores) -> FoundRelations:
         """The relations that are likely enough, or the likeliest of each directed pair if labels are exclusive."""
@@ -376,7 +359,14 @@ class RelationExtractor:
         annotations.write(docs, self.key)
 
     def verdicts(self, examples: Sequence[Example]) -> RelationVerdicts:
-        """Compare the predicted relations with the gold ones."""
+        """Compare the predicted relations with the gold ones.
+
+        The scores are precision, recall, micro and macro F1 of the relations, in all and by label: strict, with the
+        boundaries and types of both arguments; with `boundaries_`, without their types; and with `gold_entities_`,
+        strict, of what the head finds between the gold entities, if the component has scored it.
+        The decisions are the gold relations and the predicted ones, each from the first token of its arguments to their
+        last.
+        """
         return judge_relations(
             examples,
             [FROM_GOLD.get(eg.predicted, {}).get(self.name) for eg in examples],
@@ -394,28 +384,9 @@ class RelationExtractor:
         for doc, found in zip(docs, annotations.as_tuples(len(docs)), strict=True):
             FROM_GOLD.setdefault(doc, {})[self.name] = found
 
-    def judge(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        """Count true positives, false positives and false negatives in each doc, see `RelationVerdicts`."""
-        return self.verdicts(examples).counts
-
     def main_score_of(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Strict micro F1."""
         return main_score_of_relations(counts)
-
-    def score(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Precision, recall, micro and macro F1 of the relations, in all and by label: strict, with the boundaries and
-        types of both arguments; with `boundaries_`, without their types; and with `gold_entities_`, strict, of what the
-        head finds between the gold entities, if the component has scored it.
-        """
-        return self.verdicts(examples).scores()
-
-    def is_correct(self, example: Example) -> bool | None:
-        """Whether the predicted relations are the gold ones."""
-        return as_flag(self.verdicts([example]).correct[0])
-
-    def decisions(self, examples: Sequence[Example]) -> Decisions:
-        """The gold relations and the predicted ones, each from the first token of its arguments to their last."""
-        return self.verdicts(examples).decisions()
 
     @property
     def learns_from(self) -> frozenset[str]:
@@ -425,11 +396,7 @@ class RelationExtractor:
     def confidence(self, docs: Sequence[Doc], scores: RelationScores) -> NDArray[np.float64]:
         """Get the probability of the least certain decision about a pair of each doc; 1 for a doc without pairs."""
         probabilities, holds = self._decided(scores, in_text_order=False)
-        if self.exclusive:
-            sure = np.where(holds, probabilities, 0.0).max(axis=1, initial=0.0)
-            sure = np.where(holds.any(axis=1), sure, 1.0 - probabilities.sum(axis=1))
-        else:
-            sure = np.where(holds, probabilities, 1.0 - probabilities).min(axis=1, initial=1.0)
+        sure = certainty_of(probabilities, holds, exclusive=self.exclusive)
         least = np.ones(len(docs))
         np.minimum.at(least, np.repeat(scores.pairs.entities.docs[scores.pairs.first], 2), sure)
         return least
@@ -445,27 +412,11 @@ class RelationExtractor:
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether the same relations were found in both docs."""
-        mine, theirs = (
-            {
-                (*((span.start, span.end, span.label_) for span in (found.head, found.tail)), found.label)
-                for found in self._found(doc)
-            }
-            for doc in (one, other)
-        )
-        return mine == theirs
+        return same_relations(one, other, self.key)
 
     def copy_annotation(self, source: Doc, target: Doc) -> None:
         """Copy the relations, without their probabilities."""
-
-        def argument(span: Span) -> Span:
-            return Span(target, span.start, span.end, label=span.label_)
-
-        copied = [Relation(argument(one.head), argument(one.tail), one.label) for one in self._found(source)]
-        set_relations(target, copied, self.key, with_scores=False)
-
-    def _found(self, doc: Doc) -> list[Relation]:
-        """The predicted relations."""
-        return relations(doc, self.key)
+        copy_relations(source, target, self.key)
 
     def _found_entities(self, docs: Sequence[Doc], found: Mapping[str, AnnotationsT]) -> FoundSpans:
         """The entities that the other head, or an earlier component, has found."""
@@ -531,38 +482,15 @@ class RelationExtractor:
 
     def _mutual(self, values: Floats2d) -> Floats2d:
         """Average the two directions of symmetric labels, (2 * n_pairs, n_outputs). It is its own backprop."""
-        n_known = values.shape[1] - self.model.attrs["n_extra"]
-        columns = [self.labels.index(label) for label in self.symmetric]
-        columns = [column + self.model.attrs["n_extra"] for column in columns if column < n_known]
-        if not columns:
-            return values
-        averaged: ArrayT = values.copy()
-        both = 0.5 * (averaged[::2, columns] + averaged[1::2, columns])
-        averaged[::2, columns] = averaged[1::2, columns] = both
-        return averaged
+        n_extra = self.model.attrs["n_extra"]
+        n_known = values.shape[1] - n_extra
+        return average_directions(
+            values, [n_extra + column for column in self._symmetric_columns() if column < n_known]
+        )
 
-    def _losses(self, gold: ArrayT, logits: ArrayT, allowed: BoolsT) -> tuple[float, ArrayT]:
-        """The sum of the losses, and its gradient. All in numpy.
-
-        gold (FloatsT): (n_rows, n_labels): 1, 0, or NaN where it is missing.
-        logits (FloatsT): (n_rows, n_outputs).
-        allowed (BoolsT): (n_rows, n_labels).
-        """
-        known = ~np.isnan(gold)
-        target = np.where(known, gold, 0.0)
-        if not self.exclusive:
-            factor = known & (allowed | (target > 0))
-            loss = (softplus(logits) - target * logits) * factor
-            return float(loss.sum()), (sigmoid(logits) - target) * factor
-        possible = np.hstack([np.ones((len(gold), 1), dtype=bool), allowed | (target > 0)])
-        masked = np.where(possible, logits, -np.inf)
-        whole = np.hstack([1.0 - target.sum(axis=1, keepdims=True), target])
-        log_probabilities = np.where(possible, log_softmax(masked), 0.0)
-        rows = known.all(axis=1)[:, None]
-        return -float((whole * log_probabilities * rows).sum()), (softmax(masked) - whole) * rows
-
-    def _probabilities(self, logits: ArrayT) -> ArrayT:
-        return softmax(logits) if self.exclusive else sigmoid(logits)
+    def _symmetric_columns(self) -> list[int]:
+        """The indices of the symmetric labels."""
+        return [self.labels.index(label) for label in self.symmetric]
 
     def _decided(self, scores: RelationScores, *, in_text_order: bool = True) -> tuple[NDArray[np.float64], BoolsT]:
         """The probability of each label of each directed pair, and whether it is found, (2 * n_pairs, n_labels) each.
@@ -574,11 +502,7 @@ class RelationExtractor:
             chosen = self._chosen(scores.pairs, probabilities)
             rows = chosen[scores.pairs.heads] & chosen[scores.pairs.tails]
             probabilities, holds = probabilities * rows[:, None], holds & rows[:, None]
-        columns = [self.labels.index(label) for label in self.symmetric]
-        if in_text_order and columns:
-            holds[::2, columns] |= holds[1::2, columns]
-            holds[1::2, columns] = False
-        return probabilities, holds
+        return probabilities, only_in_text_order(holds, self._symmetric_columns()) if in_text_order else holds
 
     def _likely(self, scores: RelationScores) -> tuple[NDArray[np.float64], BoolsT]:
         """The probability of each label of each directed pair, given the types of its candidates, and whether it would
@@ -586,48 +510,20 @@ class RelationExtractor:
         """
         logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
         allowed = self._allowed(scores.pairs)
-        if not self.exclusive:
-            probabilities = sigmoid(logits) * allowed
-            return probabilities, (probabilities >= self.threshold) & allowed
-        none = np.ones((len(logits), 1), dtype=bool)
-        probabilities = softmax(np.where(np.hstack([none, allowed]), logits, -np.inf))
-        best = probabilities.argmax(axis=1) if len(logits) else np.zeros(0, dtype="int64")
-        return probabilities[:, 1:], best[:, None] == np.arange(1, len(self.labels) + 1)
+        return likely_labels(logits, allowed, exclusive=self.exclusive, threshold=self.threshold)
 
     def _chosen(self, pairs: Pairs, probabilities: NDArray[np.float64]) -> BoolsT:
         """The candidate of each place that goes best with the relations, (n_entities,)."""
-        assert pairs.prior is not None
-        if self.exclusive:
-            likeliest = np.maximum(1.0 - probabilities.sum(axis=1), probabilities.max(axis=1, initial=0.0))
-            decided = np.log(likeliest)
-        else:
-            decided = np.log(np.maximum(probabilities, 1.0 - probabilities)).sum(axis=1)
-        ruled_out = ruled_out_relations(pairs, probabilities, self._allowed(pairs))
-        values = (decided + ruled_out).reshape(-1, 2).sum(axis=1)
-        return choose(pairs, pairs.prior, values)
+        return choose_candidates(pairs, probabilities, self._allowed(pairs), exclusive=self.exclusive)
 
     def _check(self, example: Example) -> None:
         """Raise a ValueError for gold that can't be learned from."""
         doc = example.reference
         if self.key not in doc.spans:
             return
-        mistake = find_mistake(doc, self.key, self.entities_key) or (self._find_rival(doc) if self.exclusive else None)
-        if mistake is not None:
-            raise ValueError(f"head {self.name!r}: {mistake}")
-
-    def _find_rival(self, doc: Doc) -> str | None:
-        """Say which pair has two labels."""
-        labels: dict[Any, str] = {}
-        for head, tail, label in read_relations(doc, self.key, self.entities_key) or ():
-            places = sorted((head, tail)) if label in self.symmetric else (head, tail)
-            other = labels.setdefault(tuple(places), label)
-            if other != label:
-                return (
-                    f"doc {snippet(doc.text)}: {doc[head.start : head.end].text!r} and "
-                    f"{doc[tail.start : tail.end].text!r} are related by {other!r} and {label!r}, but labels are "
-                    "exclusive; leave one out, or set exclusive = false"
-                )
-        return None
+        fault = find_fault(doc, self.key, self.entities_key, exclusive=self.exclusive, symmetric=self.symmetric)
+        if fault is not None:
+            raise ValueError(f"head {self.name!r}: {fault}")
 
     def _warn_of_many(self, docs: Sequence[Doc], pairs: Pairs) -> None:
         """Say once that pairs of a doc are left out."""
@@ -637,34 +533,3 @@ class RelationExtractor:
             logger.warning(
                 TOO_MANY_PAIRS, self.name, snippet(docs[index].text), int(pairs.left_out[index]), self.max_pairs
             )
-
-    def _warn_of_lost(self, examples: Sequence[Example]) -> None:
-        """Say how many gold relations no candidate pair stands for."""
-        total, lost = 0, 0
-        first = ""
-        for eg in examples:
-            found = relations(eg.reference, self.key)
-            for one in found:
-                total += 1
-                reason = self._why_lost(one)
-                if reason:
-                    lost += 1
-                    first = first or f"{describe(one)} in doc {snippet(eg.reference.text)}, {reason}"
-        if lost:
-            logger.warning(
-                "head '%s': %d of %d gold relations can't be learned or found, and count as missed. The first is %s",
-                self.name,
-                lost,
-                total,
-                first,
-            )
-
-    def _why_lost(self, relation: Relation) -> str:
-        """The reason why no pair stands for a gold relation; empty if one does."""
-        head, tail = relation.head, relation.tail
-        if (head.start, head.end) == (tail.start, tail.end):
-            return "which relates an entity to itself"
-        between = max(head.start, tail.start) - min(head.end, tail.end)
-        if self.max_distance is not None and between > self.max_distance:
-            return f"with {between} tokens in between, where max_distance is {self.max_distance}"
-        return ""

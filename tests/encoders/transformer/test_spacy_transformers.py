@@ -12,6 +12,7 @@ from tiny_transformers import write_bert
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("spacy_transformers")
+pytestmark = pytest.mark.spacy_transformers
 
 
 @pytest.fixture(scope="module")

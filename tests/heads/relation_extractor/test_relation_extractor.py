@@ -18,7 +18,13 @@ from spacy_mtl.heads.relation_extractor.gold_rows import gold_rows
 from spacy_mtl.heads.relation_extractor.relation_extractor import make_relation_extractor_v1
 from spacy_mtl.pipeline.decoding import Decoding
 from spacy_mtl.pipeline.head_views import HeadViews
-from spacy_mtl.protocols import head as protocols
+from spacy_mtl.protocols.between_heads import ConnectsToHeads, Prepares
+from spacy_mtl.protocols.doc_verdicts import CountsDocs, GivesVerdicts, ShowsDecisions
+from spacy_mtl.protocols.head import HeadInput
+from spacy_mtl.protocols.head_confidence import SelfLabelling, Thresholded
+from spacy_mtl.protocols.head_gold import FindsMistakes, FitsGold, GoldChecking
+from spacy_mtl.protocols.head_labels import CountsGold, HasLabels, RenamesLabels, TeachesAbsence
+from spacy_mtl.protocols.head_training import LearnsFromTeacher
 from spacy_mtl.relation import Relation, set_relations
 
 TEXTS = [
@@ -81,9 +87,10 @@ EXPECTED = [("Anna", "job", "Siemens"), ("Siemens", "in", "Berlin")]
 
 def test_it_meets_the_optional_protocols():
     head = make_relation_extractor_v1()
-    names = """HasLabels CountsGold TeachesAbsence RenamesLabels Prepares LearnsFromTeacher SelfLabelling ShowsDecisions
-    CountsDocs GivesVerdicts GoldChecking FindsMistakes Thresholded ConnectsToHeads FitsGold"""
-    missing = [name for name in names.split() if not isinstance(head, getattr(protocols, name))]
+    optional = (HasLabels, CountsGold, TeachesAbsence, RenamesLabels, Prepares, LearnsFromTeacher, SelfLabelling)
+    optional += (ShowsDecisions, CountsDocs, GivesVerdicts, GoldChecking, FindsMistakes, Thresholded, ConnectsToHeads)
+    optional += (FitsGold,)
+    missing = [protocol.__name__ for protocol in optional if not isinstance(head, protocol)]
     assert missing == []
 
 
@@ -223,7 +230,7 @@ def gradient_of(nlp, examples):
     prepare = Decoding(pipe.heads, {}, docs, HeadViews(examples)).prepare
     head = pipe.heads["relations"]
     pairs = prepare("relations", {})
-    head_input = protocols.HeadInput(docs, pipe.encoder.predict(docs), [], pairs)
+    head_input = HeadInput(docs, pipe.encoder.predict(docs), [], pairs)
     _, d_scores = head.get_loss(examples, head.model.predict(head_input))
     starts = pairs.entities.starts
     return list(zip(starts[pairs.heads].tolist(), starts[pairs.tails].tolist(), strict=True)), d_scores.logits
