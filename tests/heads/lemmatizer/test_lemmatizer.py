@@ -202,8 +202,6 @@ def test_decisions_show_trees():
 def test_a_label_map_leaves_lemmas_alone():
     """They are words of the language, not names that a corpus chooses."""
     nlp = spacy.blank("en")
-    head = nlp.add_pipe("multitask", config={"heads": {"lemma": {"@mtl_heads": "spacy_mtl.Lemmatizer.v1"}}}).heads[
-        "lemma"
-    ]
+    head = nlp.add_pipe("multitask", config={"heads": heads_config(lemma={"kind": "Lemmatizer"})}).heads["lemma"]
     doc = Doc(nlp.vocab, words=["was"], lemmas=["be"])
     assert with_labels(doc, {"be": "have", "was → be": None}, [head])[0].lemma_ == "be"
