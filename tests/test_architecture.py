@@ -60,6 +60,7 @@ ALLOWED = {
     "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
     "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
     "report/sections": {*SHARED, "balance", "comparison", "report"},
+    "teacher_vectors": {*SHARED, "readers", "whole_folder", "encoders/hash_embed_cnn", "encoders/transformer"},
     "graph": {*SHARED, "all_entities", "readers", "report"},
     "affinity": {*SHARED, "balance", "optimizers", "network", "pipeline", "training", "experiments", "report"},
     "cli": {
@@ -75,6 +76,9 @@ ALLOWED = {
         "pipeline",
         "relation",
         "report",
+        "encoders/hash_embed_cnn",
+        "encoders/transformer",
+        "teacher_vectors",
         "whole_folder",
     },
 }

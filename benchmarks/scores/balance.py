@@ -71,8 +71,8 @@ SETTINGS = {
     "snips": Setting("snips", "configs/cpu.cfg", 300, {"intent": "acc", "slots": "f"}, DETACHED),
     "hwu64": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 300, HWU64, APART),
     "ewt": Setting("ewt", "configs/tagging.cfg", 250, EWT, {}),
-    "loud": Setting("ewt", "configs/tagging.cfg", 250, EWT, {}, {"genre": dict.fromkeys(GENRES, 100.0)}),
-    "narrow": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 300, HWU64, APART | {f"{ENCODER}.width": 16}),
+    "loud": Setting("ewt", "configs/tagging.cfg", 150, EWT, {}, {"genre": dict.fromkeys(GENRES, 100.0)}),
+    "narrow": Setting("hwu64", "benchmarks/configs/compare_hwu64.cfg", 200, HWU64, APART | {f"{ENCODER}.width": 16}),
 }
 
 

@@ -20,6 +20,7 @@ from .extract import extract_cli  # noqa: E402
 from .graph import graph_cli  # noqa: E402
 from .heads import heads_cli  # noqa: E402
 from .report import report_cli  # noqa: E402
+from .vectors import vectors_cli  # noqa: E402
 
 mtl_cli.command("affinity", context_settings=ALLOW_OVERRIDES)(affinity_cli)
 mtl_cli.command("co-train", context_settings=ALLOW_OVERRIDES)(co_train_cli)
@@ -33,3 +34,4 @@ mtl_cli.command("extract")(extract_cli)
 mtl_cli.command("graph")(graph_cli)
 mtl_cli.add_typer(heads_cli)
 mtl_cli.command("report")(report_cli)
+mtl_cli.command("vectors")(vectors_cli)
