@@ -9,8 +9,8 @@ these and of `--trials` draws of weights from 0.1 to 10, judged by the mean of t
 seed.
 
 All trainings of a set have the same number of steps and learn from the same `--docs` docs, drawn from train. These are
-few, so that hundreds of trainings take hours: heads are far from what they reach in a full training. Each weighting is tested against "Static, tuned" on test, head by
-head, as `mtl compare` tests joint against single training.
+few, so that hundreds of trainings take hours: heads are far from what they reach in a full training. Each weighting is
+tested against "Static, tuned" on test, head by head, as `mtl compare` tests joint against single training.
 """
 
 import argparse
