@@ -73,6 +73,7 @@ ALLOWED = {
     "averaging": {*SHARED, "readers", "whole_folder"},
     "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
     "report/sections": {*SHARED, "balance", "comparison", "report"},
+    "teacher_vectors": {*SHARED, "readers", "whole_folder", "encoders/hash_embed_cnn", "encoders/transformer"},
     "graph": {*SHARED, "all_entities", "readers", "report"},
     "affinity": {*SHARED, "balance", "optimizers", "network", "pipeline", "training", "experiments", "report"},
     "cli": {
@@ -90,6 +91,9 @@ ALLOWED = {
         "pipeline",
         "relation",
         "report",
+        "encoders/hash_embed_cnn",
+        "encoders/transformer",
+        "teacher_vectors",
         "whole_folder",
     },
 }

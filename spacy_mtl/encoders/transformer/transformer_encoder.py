@@ -1,6 +1,6 @@
 """A pretrained transformer as an encoder, for a `tok2vec` pipe with listeners or inside `multitask`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from ...layers.slices import Slices, join
 from ...protocols.arrays import Tok2VecBackpropT, Tok2VecT
 from .piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
 from .piece_windows import plan_piece_windows
+from .word_pieces import Pieces
 
 POOLINGS = ("mean", "first", "last", "max")
 LAYERS = ("last", "all")
@@ -132,10 +133,15 @@ def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floa
 def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
     """Cut docs into pieces, windows and batches, the longest windows first."""
     shim: Any = model.shims[0]
-    room = shim.max_length - shim.special.n_added
-    ids, counts = shim.pieces.read(docs, max_pieces=room)
-    overlap = min(model.attrs["overlap"], room // 2)
-    windows = plan_piece_windows([len(doc) for doc in docs], counts, max_pieces=room, overlap=overlap)
+    return plan_piece_batches(model, list(map(len, docs)), shim.pieces.read(docs, max_pieces=shim.room))
+
+
+def plan_piece_batches(model: Tok2VecT, lengths: Sequence[int], pieces: Pieces) -> list[WindowBatch]:
+    """Cut docs of `lengths` words, whose pieces are given, into windows and batches, the longest windows first."""
+    shim: Any = model.shims[0]
+    ids, counts = pieces
+    overlap = min(model.attrs["overlap"], shim.room // 2)
+    windows = plan_piece_windows(lengths, counts, max_pieces=shim.room, overlap=overlap)
     chosen = batch_windows(
         windows,
         counts,
