@@ -14,7 +14,7 @@ from spacy.language import Language
 from thinc.api import Model
 from thinc.util import get_array_module
 
-from ..protocols.merging import Merges
+from ..protocols.merged_records import Merges
 
 PLAIN = (str, bytes, int, float, bool, list, tuple, dict, np.ndarray, type(None))
 # Attributes of layers that only a training reads.

@@ -25,8 +25,8 @@ from .distil_settings import DistilSettings, TeacherName
 from .label_fit import fit_labels
 from .student_config import GOLD, make_student_config
 from .taught_docs import write_taught_docs
-from .teacher import Teacher, digest_of
 from .teacher_pass import PassKey, TeacherPass, answer_all
+from .teacher_pipeline import Teacher, digest_of
 
 MARKER = "distil.lock"
 TEACHERS, TAUGHT, RUNS, BEST, CONFIG = "teachers", "taught", "runs", "model-best", "student.cfg"

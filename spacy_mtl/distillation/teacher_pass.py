@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ..experiments.run_folder import write_json
 from ..readers.stored_targets import DONE, PASS, shards_in
 from ..readers.target_shard import Answers, write_shard
-from .teacher import BATCH_SIZE, Teacher
+from .teacher_pipeline import BATCH_SIZE, Teacher
 
 SHARD_SIZE = 1024
 FORMAT = 1

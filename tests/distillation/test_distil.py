@@ -27,7 +27,7 @@ from spacy_mtl.distillation.distil import Carrying, Distillation, distil
 from spacy_mtl.distillation.distil_plan import make_plan
 from spacy_mtl.distillation.distil_settings import DistilSettings, TeacherName
 from spacy_mtl.distillation.taught_docs import TaughtCounts
-from spacy_mtl.distillation.teacher import Teacher
+from spacy_mtl.distillation.teacher_pipeline import Teacher
 from spacy_mtl.origin import is_augmented
 from spacy_mtl.readers.stored_targets import StoredTargets
 from spacy_mtl.readers.target_shard import key_of

@@ -13,7 +13,7 @@ from teachers import multitask_teacher, native_teacher, tagged_docs
 from spacy_mtl.distillation.distil_settings import TeacherName
 from spacy_mtl.distillation.doc_annotation import carry_over, copy_annotation, values_in
 from spacy_mtl.distillation.label_fit import fit_labels
-from spacy_mtl.distillation.teacher import Teacher
+from spacy_mtl.distillation.teacher_pipeline import Teacher
 from spacy_mtl.gold import unannotated
 from spacy_mtl.readers.target_shard import TargetForm
 

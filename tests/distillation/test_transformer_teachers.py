@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 
 from spacy_mtl.averaging.soup import average
 from spacy_mtl.distillation.distil_settings import TeacherName
-from spacy_mtl.distillation.teacher import Teacher
+from spacy_mtl.distillation.teacher_pipeline import Teacher
 
 TEXTS = ["play some jazz in berlin", "who is anna schmidt", "wake me at seven"]
 
