@@ -31,7 +31,8 @@ class Teacher:
     """A teacher's pipeline.
 
     path (str): Where it is. nlp (Language): The pipeline. sources (dict[str, Source]): By the name of the pipe.
-    heads (list[str]): The student's heads that it teaches, in the order of the sources' answers.
+    heads (list[str]): The student's heads that it teaches, in alphabetical order. Stored answers are in this order, in
+        which `done.json` lists the heads, so that it must not depend on the order in which teachers are named.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Teacher:
                 self.sources[pipe_name] = make_source(
                     self.nlp, pipe_name, chosen[pipe_name], heads, temperature=temperature, top=top
                 )
-        self.heads = [head for source in self.sources.values() for head in source.forms]
+        self.heads = sorted(head for source in self.sources.values() for head in source.forms)
 
     @property
     def forms(self) -> dict[str, TargetForm | None]:

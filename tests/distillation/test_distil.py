@@ -174,6 +174,19 @@ def test_a_killed_pass_goes_on_where_it_stopped(paths, tmp_path, monkeypatch):
         np.testing.assert_array_equal(ours.of(doc)["slots"].values, theirs.of(doc)["slots"].values)
 
 
+def test_the_order_in_which_teachers_are_named_does_not_matter(paths, tmp_path):
+    """One pipeline teaches both heads. The pass is stopped, and goes on with the options in another order."""
+    work, _ = prepared(paths, tmp_path, "slots=joint", "intent=joint")
+    (whole,) = work.passes["raw"]
+    (whole.path / "done.json").unlink()
+    (whole.path / "000001.npz").unlink()
+    work, _ = prepared(paths, tmp_path, "intent=joint", "slots=joint")
+    stored = StoredTargets(whole.path)
+    for doc in whole.texts.read():
+        targets = stored.of(doc)
+        assert {head: len(target.values) for head, target in targets.items()} == {"intent": 1, "slots": len(doc)}
+
+
 def test_answers_of_another_model_or_texts_are_not_used(paths, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(paths["joint"], model)
