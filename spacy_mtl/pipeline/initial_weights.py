@@ -132,8 +132,10 @@ class InitialWeights:
         self._load_sharing(encoder, docs)
 
     def copies_of(self, docs: Iterable[Doc]) -> list[Doc]:
-        """Copy docs for the trained pipeline: the same tokens, without annotation, in its own vocab."""
-        return [copy_of(doc, self.nlp.vocab) for doc in docs]
+        """Copy docs for `run`, to the vocab of the trained pipeline, with the annotation that they have: heads may read
+        what earlier components wrote.
+        """
+        return [annotated_copy(doc, self.nlp.vocab) for doc in docs]
 
     def run(
         self, docs: list[Doc], names: Sequence[str], *, prepared: Mapping[str, PreparedT] | None = None
@@ -156,7 +158,7 @@ class InitialWeights:
         """Score the heads of the trained pipeline on gold docs. RETURNS: The main score of each; None without gold."""
         names = self.nlp.pipe_names
         after = names[names.index(self.component) + 1 :]
-        docs = self.nlp.pipe(self.copies_of(eg.predicted for eg in examples), disable=after)
+        docs = self.nlp.pipe((bare_copy(eg.predicted, self.nlp.vocab) for eg in examples), disable=after)
         pairs = [Example(doc, eg.reference) for doc, eg in zip(docs, examples, strict=True)]
         return dict(self.pipe.judge(pairs).main)
 
@@ -222,10 +224,22 @@ def shapes_of(model: Model[Any, Any]) -> dict[str, tuple[int, ...]]:
     return {f"{index}.{names[int(index)]}/{name}": tuple(array.shape) for (index, name), array in found}
 
 
-def copy_of(doc: Doc, vocab: Vocab) -> Doc:
+def bare_copy(doc: Doc, vocab: Vocab) -> Doc:
     """Copy a doc's tokens to another vocab, with the norms that the tokenizer gave them, and the name of its corpus."""
     copied = unannotated(doc, vocab)
     copied.from_array([NORM], doc.to_array([NORM]))  # type: ignore[arg-type]  # as spaCy stores it: uint64
+    return with_corpus_of(doc, copied)
+
+
+def annotated_copy(doc: Doc, vocab: Vocab) -> Doc:
+    """Copy a doc to another vocab, with its annotation and the name of its corpus, but without vectors of its tokens,
+    which listeners would take for those of the other pipeline.
+    """
+    return with_corpus_of(doc, Doc(vocab).from_bytes(doc.to_bytes(exclude=["tensor", "user_data"])))
+
+
+def with_corpus_of(doc: Doc, copied: Doc) -> Doc:
+    """Give a copy the name of the doc's corpus."""
     corpus = corpus_of(doc)
     return copied if corpus is None else name_corpus(copied, corpus)
 

@@ -19,6 +19,7 @@ from pipelines import (
     train,
     weights_of,
 )
+from spacy.tokens import Span
 from spacy.training import Example
 from thinc.api import Adam, fix_random_seed
 
@@ -215,6 +216,38 @@ def test_the_teacher_reads_docs_as_the_old_pipeline_does(old):
         list(loaded.pipe(["Don't play Anna's jazz", "", "who's there"], disable=["multitask"]))
     )["intent"]
     assert_array_equal(scores["intent"], expected)
+
+
+def test_a_kept_head_works_on_what_earlier_components_wrote(tmp_path):
+    """A suggester that reads annotation of the docs finds it in the teacher's copies, too."""
+    suggester = {"@misc": "spacy.preset_spans_suggester.v1", "spans_key": "candidates"}
+    spans = heads_config(spans={"kind": "SpanClassifier", "suggester": suggester})
+
+    def marked(nlp, *, old):
+        found = tagged(nlp)
+        for eg in found:
+            eg.predicted.spans["candidates"] = [eg.predicted[:1], eg.predicted[:2]]
+            if old:
+                eg.reference.spans["sc"] = [Span(eg.reference, 0, 1, label="FIRST")]
+        return found
+
+    def build(heads, **given):
+        fix_random_seed(0)
+        nlp = spacy.blank("en")
+        model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": ENCODER}
+        nlp.add_pipe("multitask", config={"model": model, "heads": heads})
+        nlp.config["initialize"]["components"]["multitask"] = given
+        nlp.initialize(lambda: marked(nlp, old=True))
+        return nlp
+
+    old_nlp = build(spans)
+    learn(old_nlp, marked(old_nlp, old=True), steps=5)
+    old_nlp.to_disk(tmp_path)
+    new = spans | heads_config(pos={"kind": "Tagger", "attr": "pos"})
+    nlp = build(new, init_from=str(tmp_path), keep={"spans": 1.0})
+    losses = learn(nlp, marked(nlp, old=False))
+    assert losses["multitask/spans"] == 0.0
+    assert losses["multitask/keep/spans"] > 0.0
 
 
 def test_removing_a_head_ends_keeping_and_cleans_the_config(old):
