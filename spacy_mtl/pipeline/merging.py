@@ -283,7 +283,7 @@ def describe(nlp: Language, other: Language, component: str, theirs: str, added:
     scores = {key: score for key, score in (own | performance).items() if key.rpartition("/")[2] not in JOINT_SCORES}
     nlp.meta["performance"] = scores if added else performance
     for key, weight in other.config["training"]["score_weights"].items():
-        if any(key.startswith(f"{head}_") for head in added):
+        if owner_of(key, heads) in added:
             wanted.setdefault(key, weight)
     for shown in ("heads", OLD_HEADS):
         records = other.meta.get("spacy_mtl", {}).get(shown, {}).get(theirs, {})

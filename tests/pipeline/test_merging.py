@@ -141,6 +141,17 @@ def test_settings_and_scores_come_along():
     assert merged.meta["spacy_mtl"]["old_heads"]["multitask"] == {"tag": {"before": 0.3}}
 
 
+def test_scores_of_heads_that_stay_behind_are_left_out():
+    """Their names may begin like that of a head that is added."""
+    start = origin()
+    second = with_tagger(with_tagger(start, "tag"), "pos", name="tag_fine")
+    second.config["training"]["score_weights"] = {"tag_acc": 0.4, "tag_fine_acc": 0.6}
+    merged = merge(start, second, ["tag"])
+    assert list(merged.get_pipe("multitask").heads) == ["intent", "slots", "tag"]
+    assert "tag_acc" in merged.config["training"]["score_weights"]
+    assert "tag_fine_acc" not in merged.config["training"]["score_weights"]
+
+
 def test_two_components_and_some_heads():
     start = origin()
     first, second = (with_tagger(start, attr) for attr in TAGGERS)
