@@ -86,12 +86,16 @@ def greedy(paths: Sequence[str], pipelines: Sequence[Language], score: Callable[
         if is_used:
             chosen.append(place)
             soup.nlp, soup.score = tried, found
+    soup.nlp.meta["performance"] = {SCORE: soup.score}
     return soup
 
 
 def mean(path: str, pipelines: Sequence[Language]) -> Language:
-    """The mean of pipelines, as a new one. path (str): The pipeline that everything but the weights is taken from."""
+    """The mean of pipelines, as a new one. path (str): The pipeline that everything but weights and scores is taken
+    from.
+    """
     nlp = load(path)
+    nlp.meta["performance"] = {}
     write_mean(nlp, pipelines)
     return nlp
 

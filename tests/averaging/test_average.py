@@ -76,6 +76,19 @@ def test_the_mean_of_two(paths, tmp_path):
     assert again.meta["spacy_mtl"]["averaged"] == [paths["one"], paths["two"]]
 
 
+def test_the_mean_does_not_pass_for_one_of_the_pipelines(paths, tmp_path):
+    """Scores in the meta of a pipeline that was averaged are not those of the mean."""
+    for name in ("one", "two"):
+        nlp = spacy.load(paths[name])
+        nlp.meta["performance"] = {"multitask_score": 0.99, "intent_acc": 0.98}
+        nlp.to_disk(tmp_path / name)
+    own = [str(tmp_path / name) for name in ("one", "two")]
+    assert average(own).nlp.meta["performance"] == {}
+    dev = write(tmp_path / "dev.spacy", make_docs(10, 8))
+    soup = average_to_disk(own, tmp_path / "soup", dev=dev)
+    assert spacy.load(tmp_path / "soup").meta["performance"] == {"multitask_score": soup.score}
+
+
 def test_the_mean_of_halves_is_rounded_once():
     arrays = [np.array([0.1, 1e30, 3.0], dtype="f")] * 3
     assert (mean_of(arrays) == arrays[0]).all()
