@@ -1,12 +1,15 @@
 """Distillation: one or several teachers label texts, and a student with one encoder learns from them."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from spacy.tokens import DocBin
 from spacy.training import Example
 from spacy.util import get_package_path
 from thinc.api import Config
@@ -154,7 +157,7 @@ class Distillation:
             )
             for texts in self.plan.texts
         ]
-        scores_file = self.output / TEACHERS / f"dev-{passes[0].key.short}.json"
+        scores_file = self.output / TEACHERS / f"dev-{passes[0].key.short}-{self._judged[:12]}.json"
         teacher: Teacher | None = None
         for one in passes:
             if one.is_done:
@@ -215,6 +218,15 @@ class Distillation:
         if text not in self.report.notes:
             self.report.notes.append(text)
             self.carrying.say(text)
+
+    @cached_property
+    def _judged(self) -> str:
+        """The SHA-256 of what determines a teacher's scores on dev, besides the teacher: the docs and the heads."""
+        docs = [doc for eg in dev_examples(self.plan) for doc in (eg.predicted, eg.reference)]
+        heads = self.plan.config.interpolate()["components"][self.plan.pipe.name]["heads"]
+        total = hashlib.sha256(json.dumps(heads, sort_keys=True, default=str).encode())
+        total.update(DocBin(docs=docs).to_bytes())
+        return total.hexdigest()
 
     def _scores_of(self, teacher: Teacher) -> dict[str, float | None]:
         """The teacher's main scores on dev, on the student's tokens."""

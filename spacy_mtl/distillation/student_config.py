@@ -48,13 +48,15 @@ def make_student_config(
         else:
             sections[GOLD] = {"reader": reader}
         targeted = targets.get(GOLD, ())
+        # Weights may be variables.
+        values = reader_section(changed.interpolate(), "train_corpus").get("corpora", {})
         for name, section in sections.items():
             if section.get("augmenter") and targeted and settings.labels == "soft":
                 raise ValueError(
                     f"corpora: the corpus {name!r} has an augmenter, after which the teachers' targets would belong to "
                     "other words; set it in the corpus's reader instead, or use --labels hard"
                 )
-            section["weight"] = section.get("weight", 1.0) * settings.gold_weight
+            section["weight"] = values.get(name, {}).get("weight", 1.0) * settings.gold_weight
             section["reader"] = taught_reader(section["reader"], settings, targeted, steps_of(changed, settings))
     for name, path in taught.items():
         if name in sections:

@@ -9,6 +9,7 @@ import engines  # noqa: F401  (registers the engine)
 import numpy as np
 import pytest
 import spacy
+from multi import spacy_corpus, write
 from pipelines import LISTENER, heads_config
 from spacy.cli import app
 from spacy.tokens import DocBin
@@ -26,6 +27,7 @@ from spacy_mtl.distillation.augmented_texts import AugmentedTexts
 from spacy_mtl.distillation.distil import Carrying, Distillation, distil
 from spacy_mtl.distillation.distil_plan import make_plan
 from spacy_mtl.distillation.distil_settings import DistilSettings, TeacherName
+from spacy_mtl.distillation.student_config import make_student_config
 from spacy_mtl.distillation.taught_docs import TaughtCounts
 from spacy_mtl.distillation.teacher_pipeline import Teacher
 from spacy_mtl.origin import is_augmented
@@ -185,6 +187,30 @@ def test_the_order_in_which_teachers_are_named_does_not_matter(paths, tmp_path):
     for doc in whole.texts.read():
         targets = stored.of(doc)
         assert {head: len(target.values) for head, target in targets.items()} == {"intent": 1, "slots": len(doc)}
+
+
+def test_teachers_are_scored_again_on_another_dev_set(paths, tmp_path):
+    own = paths | {"dev": tmp_path / "dev.spacy"}
+    scores = []
+    for wrong in (False, True):
+        docs = make_docs(20, 1)
+        for doc in docs if wrong else ():
+            doc.cats = {label: 1.0 - value for label, value in doc.cats.items()}
+        write(own["dev"], docs)
+        work, _ = prepared(own, tmp_path / "out", "intent=joint")
+        scores.append(work.report.systems[0].scores["intent"])
+    assert sum(scores) == pytest.approx(1.0)
+    assert scores[0] > 0.6
+
+
+def test_weights_of_corpora_may_be_variables(paths):
+    corpora = {"a": {"reader": spacy_corpus(paths["train"]), "weight": "${vars.share}"}}
+    config = toy_config(paths)
+    config["vars"] = {"share": 0.5}
+    config["corpora"]["train"] = {"@readers": "spacy_mtl.MultiCorpus.v1", "corpora": corpora}
+    settings = settings_of(paths, gold_weight=3.0)
+    student = make_student_config(config, settings, component="multitask", labels={}, targets={}, taught={})
+    assert student.interpolate()["corpora"]["distillation"]["corpora"]["a"]["weight"] == 1.5
 
 
 def test_answers_of_another_model_or_texts_are_not_used(paths, tmp_path):
