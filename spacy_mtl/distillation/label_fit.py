@@ -8,12 +8,15 @@ from ..protocols.head_labels import HasLabels
 from ..protocols.soft_targets import LearnsFromTargets
 from ..readers.target_shard import TargetForm
 
+# Kinds of soft targets whose columns are keys of `doc.cats`.
+CLASSES = ("exclusive", "independent")
+
 
 def fit_labels(head: Head, form: TargetForm | None, labels: Sequence[str], *, fixed: bool) -> list[str]:
     """Add the teacher's labels to those that the head has from the gold.
 
     form (TargetForm | None): Form of the teacher's soft targets.
-    labels (Sequence[str]): Labels that it may predict, if it gives none.
+    labels (Sequence[str]): Labels that it may predict, if it gives none; classes as keys of `doc.cats`.
     fixed (bool): The config sets the head's labels, so that none may be added.
     RETURNS (list[str]): Labels of the gold that the teacher does not have.
     RAISES ValueError: They do not fit. The message lists both.
@@ -21,7 +24,7 @@ def fit_labels(head: Head, form: TargetForm | None, labels: Sequence[str], *, fi
     if not isinstance(head, HasLabels):
         return []
     before = head.labels
-    theirs = list(labels)
+    theirs = labels_in_gold(head, labels) if form is None else []
     if form is not None:
         if not isinstance(head, LearnsFromTargets) or head.target_kind != form.kind:
             own = head.target_kind if isinstance(head, LearnsFromTargets) else "none"
@@ -41,6 +44,18 @@ def fit_labels(head: Head, form: TargetForm | None, labels: Sequence[str], *, fi
             raise ValueError(misfit(head.name, form.labels, head.target_columns))
         check_outputs(head, form)
     return [label for label in before if theirs and label not in set(theirs)]
+
+
+def labels_in_gold(head: HasLabels, names: Sequence[str]) -> list[str]:
+    """The head's labels that a teacher writes under these names: keys of `doc.cats` lose the head's prefix, all others
+    are the labels. Raises a ValueError if no key has the prefix.
+    """
+    if not isinstance(head, LearnsFromTargets) or head.target_kind not in CLASSES:
+        return list(names)
+    labels = head.labels_of_columns(names)
+    if names and not labels:
+        raise ValueError(misfit(head.name, names, head.target_columns))  # type: ignore[attr-defined]
+    return labels
 
 
 def check_outputs(head: LearnsFromTargets, form: TargetForm) -> None:

@@ -12,6 +12,7 @@ from ..protocols.head_confidence import Confident, SelfLabelling
 from ..protocols.head_labels import HasLabels
 from ..protocols.soft_targets import GivesTargets, LearnsFromTargets, TargetsT
 from ..readers.target_shard import Answers, TargetForm
+from .label_fit import CLASSES
 
 
 class MultitaskSource:
@@ -29,6 +30,8 @@ class MultitaskSource:
     def labels(self, head: str) -> list[str]:
         """The labels of the teacher's head; of a classifier its keys of `doc.cats`."""
         theirs = self.pipe.heads[self.heads[head]]
+        if isinstance(theirs, LearnsFromTargets) and theirs.target_kind in CLASSES:
+            return list(theirs.target_columns)
         return list(theirs.labels) if isinstance(theirs, HasLabels) else []
 
     def answer(self, docs: Sequence[Doc]) -> dict[str, Answers]:

@@ -361,6 +361,9 @@ def test_two_teachers_of_one_kind(paths, tmp_path):
     targets = [teaching_of(eg.reference).targets for eg in reader(nlp)]
     assert {one["two"].labels for one in targets} == {("t=ask", "t=play")}
     assert {one["one"].labels for one in targets} == {("ask", "play")}
+    bare = toy_config(paths, heads=heads_config(two={"kind": "DocClassifier"}), **FEW)
+    with fails("head 'two'", "['t=ask', 't=play']", "['ask', 'play']"):
+        prepared(own, tmp_path / "hard", "two=two", config=bare, labels="hard")
 
 
 def test_what_is_refused(paths, tmp_path):

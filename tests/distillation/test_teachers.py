@@ -210,6 +210,18 @@ def test_labels_that_do_not_fit():
     assert head.labels == ("ask", "play", "new")
 
 
+def test_classes_are_matched_by_their_keys():
+    """Labels of a teacher are keys of `doc.cats`, of which the student's prefix is no part of its labels."""
+    heads = heads_config(intent={"kind": "DocClassifier", "label_prefix": "x="})
+    head = spacy.blank("en").add_pipe("multitask", config={"heads": heads}).heads["intent"]
+    for label in ("ask", "play"):
+        head.add_label(label)
+    assert fit_labels(head, None, ["x=play", "x=new"], fixed=False) == ["ask"]
+    assert head.labels == ("ask", "play", "new")
+    with fails("head 'intent'", "['ask', 'play']", "['x=ask', 'x=play', 'x=new']"):
+        fit_labels(head, None, ["ask", "play"], fixed=False)
+
+
 def test_a_teacher_of_another_tag_scheme_is_refused():
     heads = heads_config(slots={"kind": "EntityRecognizer", "scheme": "BILUO"})
     head = make_nlp(heads).get_pipe("multitask").heads["slots"]
