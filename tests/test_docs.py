@@ -72,7 +72,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_scripts_and_configs_of_commands_exist(path: Path) -> None:
-    for line in "\n".join(blocks(path, "bash")).splitlines():
+    for line in "\n".join(blocks(path, "bash")).replace("\\\n", " ").splitlines():
         for word in shlex.split(line, comments=True):
             if re.fullmatch(r"(benchmarks|configs)/\S+\.(py|cfg)", word):
                 assert (ROOT / word).exists(), f"{path.name}: {line}"

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
+from spacy.language import Language
 from spacy.training import Example
 from thinc.types import Ragged
 
@@ -15,6 +16,7 @@ from ..protocols.head_labels import HasLabels
 from ..protocols.sharing import SharingInput
 from .decoding import Decoding
 from .head_views import HeadViews
+from .initial_weights import InitialWeights
 
 # Examples from which networks take their sizes.
 N_SAMPLE = 10
@@ -74,6 +76,39 @@ def fit_gold(heads: Mapping[str, Head], views: HeadViews) -> None:
 def sample_of(examples: Iterable[Example]) -> list[Example]:
     """The first examples with tokens, from which networks take their sizes."""
     return list(islice((eg for eg in examples if len(eg.predicted)), N_SAMPLE))
+
+
+def initialize_networks(
+    encoder: EncoderT,
+    heads: Mapping[str, Head],
+    pairs: Mapping[str, str],
+    examples: Sequence[Example],
+    *,
+    fresh: Collection[str],
+    old: InitialWeights | None,
+    nlp: Language | None,
+    name: str,
+) -> None:
+    """Set the sizes of the encoder and of the heads over it, and draw or load their weights.
+
+    heads (Mapping[str, Head]): All heads with their labels, in the order in which they run.
+    pairs (Mapping[str, str]): Heads that are decoded jointly, each with its classifier.
+    fresh (Collection[str]): The heads to initialise; the others are loaded already.
+    old (InitialWeights | None): The trained pipeline from which the encoder is loaded.
+    nlp (Language | None): The new pipeline.
+    name (str): The component's name, for messages.
+    RAISES ValueError: All texts are empty, or the encoder has another shape than the old one.
+    """
+    if not any(len(eg.predicted) for eg in examples):
+        raise ValueError(f"component {name!r}: all {len(examples)} examples have empty texts")
+    sample = sample_of(examples)
+    docs = [eg.predicted for eg in sample]
+    if old is not None:
+        old.name_in_sharing(encoder)
+    encoder.initialize(docs)
+    if old is not None:
+        old.load_encoder(encoder, nlp, docs)
+    initialize_heads(encoder, heads, pairs, sample, fresh=fresh)
 
 
 def initialize_heads(

@@ -35,6 +35,25 @@ class KeptHeads:
         self.heads = heads
         self.weights = {name: float(weight) for name, weight in weights.items() if weight}
 
+    @classmethod
+    def of(
+        cls, teacher: InitialWeights | None, weights: Mapping[str, float], heads: Mapping[str, Head], name: str
+    ) -> "KeptHeads | None":
+        """Keep these heads; None if none is to be kept. Arguments as above.
+
+        name (str): The component's name, for messages.
+        RAISES ValueError: There is no teacher, a head can't be kept, or a weight is negative or infinite.
+        """
+        if not weights:
+            return None
+        if teacher is None:
+            raise ValueError(
+                f"[initialize.components.{name}] keep names {list(weights)}, but init_from is not set; set it to the "
+                "trained pipeline whose heads are to be kept"
+            )
+        kept = cls(teacher, weights, heads)
+        return kept if kept.weights else None
+
     def ask(self, docs: Sequence[Doc], views: HeadViews) -> "TeacherScores":
         """Let the teacher read a batch, in one pass without gradient.
 

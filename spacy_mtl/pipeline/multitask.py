@@ -1,33 +1,29 @@
 """The component `multitask`: one shared encoder, several heads, trained jointly."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import srsly
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import logger
 from spacy.vocab import Vocab
-from thinc.api import Model, Optimizer, Ragged, set_dropout_rate
+from thinc.api import Model, Optimizer, set_dropout_rate
 
 from .. import registry  # noqa: F401  (the config's registries)
-from ..network.finite_gradients import NotFinite, check_gradient, drop_gradients
-from ..network.listeners import check_listeners, check_vectors, find_listeners, is_last_of_several
-from ..network.optimizer_step import finish_layers
-from ..network.run_heads import AllScoresT, HeadsRun, build_multitask_model, run_heads
-from ..network.shared_encoder import finish_encoder
+from ..network.listeners import check_listeners, check_vectors, find_listeners
+from ..network.run_heads import AllScoresT, build_multitask_model, run_heads
 from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
 from ..protocols.head import Head
 from ..protocols.head_confidence import Confident
 from ..protocols.head_labels import HasLabels
 from ..protocols.readout import ReadoutT
-from ..protocols.weighting import Step, Weighting
+from ..protocols.weighting import Weighting
 from ..threads.blas_threads import one_blas_thread
-from .balance_readout import BalanceReadout, Measured
+from .backward_pass import BackwardPass
+from .balance_readout import BalanceReadout
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
@@ -37,30 +33,25 @@ from .head_changes import add_head, find_component, remove_heads, rename_head
 from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
 from .initial_weights import InitialWeights
-from .initialization import fit_gold, initialize_heads, name_for_sharing, sample_of, set_labels
+from .initialization import fit_gold, initialize_networks, name_for_sharing, set_labels
 from .kept_heads import KeptHeads
 from .merging import merge
 from .parameter_counts import count_by_part, describe_counts
+from .pending_gradients import PendingGradients
 from .prediction import annotate_with, run_to_predict
 from .rehearsal import compare_with_teacher
-from .run_order import connect_heads, run_order, trained_heads
+from .run_order import connect_heads, run_order
 from .run_to_score import run_from_gold, run_silent_heads
-from .saving import Parts, files_in
+from .saved_component import SavedComponent
+from .saving import Parts
 from .score_weights import check_selection, warn_of_unnamed_weight
 from .scoring import ComponentScores, score_component
-from .weighing import Merged, Weighing, get_losses
+from .step_counts import StepCounts
+from .training_step import TrainingStep
+from .weighing import Weighing, get_losses
 
 # steps between two measurements of gradients
 READOUT_EVERY = 50
-# name of the saved read-out
-READOUT = "readout"
-# keys of `cfg` for the steps taken so far, and for those that heads were left out of
-N_STEPS = "n_steps"
-N_SKIPPED = "n_skipped"
-SKIPS = (
-    "%s; nan_gradient is 'skip', so the head takes no part in such a step, and the others learn. This is said once; "
-    "cfg['%s'] of the component counts the steps"
-)
 
 NanGradientT = Literal["stop", "skip"]
 
@@ -106,7 +97,7 @@ class Multitask(TrainablePipe):
         self._is_new = False
         self._kept: KeptHeads | None = None
         self._forgetting: Forgetting | None = None
-        self._said: set[str] = set()
+        self._counts = StepCounts(self.cfg)
         check_weighting(weighting, name).bind(list(heads))
         self._build(model, heads, Weighing(weighting, heads, name))
 
@@ -122,8 +113,7 @@ class Multitask(TrainablePipe):
         connect_heads(self.heads)
         self.model = build_multitask_model(encoder, self.in_order(), self.weighting)
         self._rehearsal_model: Model[list[Doc], AllScoresT] | None = None
-        self._with_gradient: set[str] = set()
-        self._shared_with_gradient = False
+        self._pending = PendingGradients()
         self.progress = HeadProgress()
         self.main_scores: dict[str, float | None] = {}
         self.corpus_scores: dict[str, dict[str, float]] = {}
@@ -335,7 +325,10 @@ class Multitask(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return losses
         with one_blas_thread(sum(map(len, docs))):
-            self._learn(examples, docs, drop=drop, losses=losses, only=only)
+            if only is None:
+                self._step().learn(examples, drop=drop, losses=losses, scores=self.main_scores, kept=self._kept)
+            else:
+                self._step().learn_alone(only, examples, drop=drop, losses=losses)
         if sgd:
             self.finish_update(sgd)
         return losses
@@ -358,9 +351,7 @@ class Multitask(TrainablePipe):
 
     def drop_gradients(self) -> None:
         """Forget all gradients since the last `finish_update`."""
-        drop_gradients(self.model)
-        self._with_gradient.clear()
-        self._shared_with_gradient = False
+        self._backward().drop()
 
     def rehearse(
         self,
@@ -386,7 +377,7 @@ class Multitask(TrainablePipe):
         prepare = Decoding(self.heads, self.pairs, docs).prepare
         lesson = compare_with_teacher(self._rehearsal_model, self.model, self.in_order(), docs, prepare=prepare)
         lesson.run.skip_broken = self.nan_gradient == "skip"
-        self._backprop(lesson.run, lesson.bp_tokvecs, lesson.d_scores, step=None)
+        self._backward().backprop(lesson.run, lesson.bp_tokvecs, lesson.d_scores)
         losses[self.name] += lesson.loss
         if sgd:
             self.finish_update(sgd)
@@ -398,18 +389,7 @@ class Multitask(TrainablePipe):
         """
         self.progress.end_step()
         self.progress.restart_averages(self.heads, getattr(sgd, "averages", None))
-        if not self._with_gradient:
-            return
-        frozen = self.progress.done("head")
-        for key in self._with_gradient & frozen:
-            drop_gradients(self.heads[key].model)
-        moving = [self.heads[key].model for key in self._order if key in self._with_gradient - frozen]
-        if self._shared_with_gradient:
-            finish_encoder(self.encoder, sgd)
-            moving += self._weighing.layers_to_move()
-        finish_layers(moving, sgd)
-        self._with_gradient.clear()
-        self._shared_with_gradient = False
+        self._pending.apply(sgd, self.in_order(), self.encoder, self._weighing, frozen=self.progress.done("head"))
 
     def initialize(
         self,
@@ -447,7 +427,7 @@ class Multitask(TrainablePipe):
         trained = () if old is None else old.pipe.heads
         set_labels(self.heads, views, labels or {}, n_examples=len(examples), name=self.name, loaded=trained)
         loaded = set() if old is None else old.load_heads(self.heads)
-        self._kept = self._keep(old, keep or {})
+        self._kept = KeptHeads.of(old, keep or {}, self.heads, self.name)
         fresh = {key: head for key, head in self.heads.items() if key not in loaded}
         check_overlap(self.heads)
         check_corpora(self.heads, examples)
@@ -455,15 +435,9 @@ class Multitask(TrainablePipe):
         fit_gold(fresh, views)
         update_constraints(self.heads, self.pairs, views)
         name_for_sharing(self.encoder, self.heads, examples)
-        if not any(len(eg.predicted) for eg in examples):
-            raise ValueError(f"component {self.name!r}: all {len(examples)} examples have empty texts")
-        sample = sample_of(examples)
-        if old is not None:
-            old.name_in_sharing(self.encoder)
-        self.encoder.initialize([eg.predicted for eg in sample])
-        if old is not None:
-            old.load_encoder(self.encoder, nlp, [eg.predicted for eg in sample])
-        initialize_heads(self.encoder, self.in_order(), self.pairs, sample, fresh=fresh)
+        initialize_networks(
+            self.encoder, self.in_order(), self.pairs, examples, fresh=fresh, old=old, nlp=nlp, name=self.name
+        )
         logger.info("component '%s': %s", self.name, describe_counts(self.parameter_counts))
         self._readout.reset()
         self._forgetting = None if old is None or nlp is None else Forgetting(old, nlp.meta, self.name)
@@ -503,168 +477,39 @@ class Multitask(TrainablePipe):
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialize "cfg", "vocab" and each part, see `saving`. Any of these can be excluded."""
-        exclude = list(exclude)
-        contents = {
-            "cfg": lambda: srsly.json_dumps(self.cfg).encode(),
-            "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
-            READOUT: self._readout.to_bytes,
-        }
-        return bytes(srsly.msgpack_dumps(self._parts().write(contents, exclude=exclude)))
+        return self._saved().to_bytes(list(exclude))
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "Multitask":
         """Load what `to_bytes` returned. Raise a ValueError if a head of the config is missing or does not fit."""
-        exclude = list(exclude)
-        saved = srsly.msgpack_loads(bytes_data)
-        if "vocab" in saved and "vocab" not in exclude:
-            self.vocab.from_bytes(saved["vocab"], exclude=exclude)
-        self._read({path: partial(saved.get, path) for path in saved}, exclude=exclude)
+        self._saved().from_bytes(bytes_data, list(exclude))
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save "cfg", "vocab" and each part in a folder, see `saving`."""
-        folder, exclude = Path(path), list(exclude)
-        contents = {"cfg": lambda: srsly.json_dumps(self.cfg, indent=2).encode(), READOUT: self._readout.to_bytes}
-        for name, data in self._parts().write(contents, exclude=exclude).items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(data)
-        if "vocab" not in exclude:
-            self.vocab.to_disk(folder / "vocab", exclude=exclude)
+        self._saved().to_disk(Path(path), list(exclude))
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "Multitask":
         """Load from a folder. Raise a ValueError that names the folder if a file is missing or broken."""
-        folder, exclude = Path(path), list(exclude)
-        try:
-            if not folder.is_dir():
-                raise ValueError("there is no such folder")
-            if "vocab" not in exclude:
-                self.vocab.from_disk(folder / "vocab", exclude=exclude)
-            self._read(files_in(folder), exclude=exclude)
-        except Exception as error:
-            raise ValueError(
-                f"component {self.name!r}: can't load {path}: {error}. The folder is incomplete, or was saved by a "
-                "component with other heads; save it again, or copy all of it"
-            ) from error
+        self._saved().from_disk(Path(path), list(exclude))
         return self
 
-    def _keep(self, teacher: InitialWeights | None, weights: Mapping[str, float]) -> KeptHeads | None:
-        if not weights:
-            return None
-        if teacher is None:
-            raise ValueError(
-                f"[initialize.components.{self.name}] keep names {list(weights)}, but init_from is not set; set it to "
-                "the trained pipeline whose heads are to be kept"
-            )
-        kept = KeptHeads(teacher, weights, self.heads)
-        return kept if kept.weights else None
+    def _backward(self) -> BackwardPass:
+        return BackwardPass(self.model, self.heads, self._weighing, self._readout, self._pending, self._counts)
 
-    def _parts(self) -> Parts:
-        return Parts(self.name, self.encoder, self.heads, self.weighting)
+    def _step(self) -> TrainingStep:
+        return TrainingStep(
+            self.name,
+            self.heads,
+            self._order,
+            self.pairs,
+            self._backward(),
+            self.progress,
+            skip_broken=self.nan_gradient == "skip",
+        )
 
-    def _read(self, contents: Mapping[str, Callable[[], bytes]], *, exclude: Sequence[str]) -> None:
-        self._parts().read(contents, exclude=exclude)
-        if "cfg" in contents and "cfg" not in exclude:
-            self.cfg.update(srsly.json_loads(contents["cfg"]().decode()))
-        if READOUT in contents and READOUT not in exclude:
-            self._readout.from_bytes(contents[READOUT]())
-
-    def _learn(
-        self, examples: Sequence[Example], docs: list[Doc], *, drop: float, losses: dict[str, float], only: str | None
-    ) -> None:
-        """Add the gradients of a batch, and its losses to `losses`. Heads that are done take no part in the weighting:
-        their losses keep the factors that they had, or have none.
-        """
-        self.progress.restore(self.heads)
-        set_dropout_rate(self.model, drop)
-        views = HeadViews(examples)
-        update_constraints(self.heads, self.pairs, views)
-        teacher = None if self._kept is None or only is not None else self._kept.ask(docs, views)
-        decoding = Decoding(self.heads, self.pairs, docs, views, prepared=None if teacher is None else teacher.prepared)
-        tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
-        run = run_heads(self.model, self.in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
-        run.skip_broken = self.nan_gradient == "skip"
-        own, d_scores = get_losses(self.heads, views, run, step=self.cfg.get(N_STEPS, 0))
-        if only is not None:
-            self._backprop(run, bp_tokvecs, {key: d_scores[key] for key in (only,) if key in d_scores}, step=None)
-            for key, loss in own.items():
-                losses[f"{self.name}/{key}"] += loss
-            return
-        lost, kept = ({}, {}) if teacher is None else teacher.compare(run, decoding.prepare)
-        done = self.progress.done()
-        factors = {key: self.progress.factor(key) for key in done}
-        sharing = {key: loss for key, loss in own.items() if key not in done}
-        step = None
-        if sharing:
-            step = self._weighing.step(self.cfg.get(N_STEPS, 0), views, sharing, self.main_scores)
-            factors |= self.weighting.weights(sharing, step)
-        weighted = {key: gradient * factors[key] for key, gradient in d_scores.items() if factors[key] != 0}
-        alone = {key: weighted.pop(key) for key in done if key in weighted}
-        merged, measured = self._backprop(run, bp_tokvecs, weighted, step=step, alone=alone, kept=kept)
-        learned = {key: loss for key, loss in own.items() if key not in run.skipped}
-        losses[self.name] += sum(factors[key] * loss for key, loss in learned.items())
-        losses[self.name] += sum(self.keep[key] * loss for key, loss in lost.items())
-        if step is not None:
-            self._readout.add({key: learned[key] for key in sharing if key in learned}, factors, step, merged, measured)
-            self.cfg[N_STEPS] = step.number + 1
-            self.progress.keep_factors({key: factors[key] for key in sharing})
-        for key, loss in own.items():
-            losses[f"{self.name}/{key}"] += loss
-        for key, loss in lost.items():
-            losses[f"{self.name}/keep/{key}"] += loss
-
-    def _backprop(
-        self,
-        run: HeadsRun,
-        bp_tokvecs: Callable[[Ragged], Any] | None,
-        d_scores: AllScoresT,
-        *,
-        step: Step | None,
-        alone: AllScoresT | None = None,
-        kept: AllScoresT | None = None,
-    ) -> tuple[Merged, Measured | None]:
-        """Add the gradients of these heads' losses, or none at all.
-
-        bp_tokvecs (Callable | None): Backprop of the encoder; None leaves it as it is.
-        step (Step | None): What the weighting sees of the step; None for the plain sum.
-        alone (AllScoresT | None): Gradients of losses that move their own heads only.
-        kept (AllScoresT | None): Gradients of the losses of kept heads against the old pipeline, with their weights.
-        RETURNS: What the weighting made of the gradients, and what was measured of them for the read-out.
-        """
-        alone, kept = alone or {}, kept or {}
-        try:
-            run.backprop_alone(alone)
-            if step is None:
-                merged = Merged(run.backprop(d_scores))
-            else:
-                merged = self._weighing.merge(run, d_scores, step, self.encoder)
-            if d_scores:
-                check_gradient(merged.d_tokvecs, f"weighting {type(self.weighting).__name__}")
-            d_tokvecs = merged.d_tokvecs + run.backprop(kept) if kept else merged.d_tokvecs
-            if kept:
-                check_gradient(d_tokvecs, f"kept heads {list(kept)}")
-        except NotFinite:
-            self.drop_gradients()
-            raise
-        measured = None
-        if step is not None and d_scores and not run.skipped and self._readout.is_due(step.number):
-            measured = self._readout.measure(run, d_scores, merged, self.encoder)
-        learned = (d_scores.keys() | kept.keys()) - run.skipped.keys()
-        if bp_tokvecs and (learned or any(is_last_of_several(node) for node in find_listeners(self.model))):
-            bp_tokvecs(Ragged(d_tokvecs, run.tokvecs.lengths))
-        self._shared_with_gradient |= bool(learned)
-        trained = trained_heads(self.heads, learned) | alone.keys()
-        self._with_gradient = (self._with_gradient | trained) - run.skipped.keys()
-        self._count_skipped(run)
-        return merged, measured
-
-    def _count_skipped(self, run: HeadsRun) -> None:
-        """Count the steps that heads were left out of, and drop what another loss has left in their networks."""
-        counts: dict[str, int] = self.cfg.setdefault(N_SKIPPED, {}) if run.skipped else {}
-        for key, error in run.skipped.items():
-            drop_gradients(run.layers[key])
-            counts[key] = counts.get(key, 0) + 1
-            if key not in self._said:
-                self._said.add(key)
-                logger.warning(SKIPS, error.found, N_SKIPPED)
+    def _saved(self) -> SavedComponent:
+        parts = Parts(self.name, self.encoder, self.heads, self.weighting)
+        return SavedComponent(parts, self.cfg, self.vocab, self._readout)
 
     def _log_gold_costs(self, examples: Sequence[Example]) -> None:
         """Log what `consistent_with` costs the gold of the docs that are scored first after initialisation. As a

@@ -24,7 +24,8 @@ from spacy_mtl.cotraining.round_corpus import with_pseudo_labels
 from spacy_mtl.cotraining.rounds import co_train
 from spacy_mtl.cotraining.settings import Settings
 from spacy_mtl.experiments.learner import Learner, find_component
-from spacy_mtl.heads import doc_classifier, entity_recognizer
+from spacy_mtl.heads import entity_recognizer
+from spacy_mtl.heads.doc_classifier import doc_classifier
 from spacy_mtl.heads.doc_classifier.doc_classifier import DocClassifier
 from spacy_mtl.heads.entity_recognizer import EntityRecognizer
 from spacy_mtl.origin import corpus_of

@@ -97,7 +97,8 @@ def cats_of(nlp, data):
     return [doc.cats for doc in nlp.pipe(Doc(nlp.vocab, words=[token.text for token in doc]) for doc in docs)]
 
 
-def test_it_says_what_each_old_head_has_lost(data, tmp_path):
+def test_it_says_what_each_old_head_has_lost(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # the table leaves out columns that do not fit
     nlp, printed = run(config_of(data, keep={"intent": 1.0}), tmp_path)
     lost = nlp.meta["spacy_mtl"]["old_heads"]["multitask"]
     old = spacy.load(data["old"])

@@ -1,7 +1,6 @@
 """The network of a classifier that scores more than its classes: how many apply, or which ones near each token."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from thinc.api import Model
@@ -13,36 +12,10 @@ from ...protocols.arrays import ArrayT
 from ...protocols.head import HeadInput, HeadModelT
 from .class_attention import attend, pool
 from .class_counts import N_COUNTS
+from .class_scores import ClassScores
 
 CountsT = tuple[ArrayT, Callable[[ArrayT], ArrayT]]
 NearT = tuple[ArrayT, ArrayT, ArrayT, Callable[[ArrayT, ArrayT, ArrayT], ArrayT]]
-
-
-@dataclass
-class ClassScores:
-    """Scores of the classes of a batch, or their gradient. What the network does not score has no columns.
-
-    logits (Floats2d): Of each doc, (n_docs, n_labels).
-    counts (Floats2d): Logits of the number of classes of each doc, (n_docs, N_COUNTS).
-    weights (Floats2d): Attention of each class to each token, above 0, not normalised, (n_tokens, n_labels).
-    weighted (Floats2d): The logits of each token times `weights`, (n_tokens, n_labels).
-    """
-
-    logits: ArrayT
-    counts: ArrayT
-    weights: ArrayT
-    weighted: ArrayT
-
-    @property
-    def parts(self) -> tuple[ArrayT, ArrayT, ArrayT, ArrayT]:
-        """The arrays."""
-        return self.logits, self.counts, self.weights, self.weighted
-
-    def __mul__(self, factor: float) -> "ClassScores":
-        return ClassScores(*(part * factor for part in self.parts))
-
-    def __add__(self, other: "ClassScores") -> "ClassScores":
-        return ClassScores(*(mine + theirs for mine, theirs in zip(self.parts, other.parts, strict=True)))
 
 
 def class_network(

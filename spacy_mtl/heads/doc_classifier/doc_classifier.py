@@ -39,9 +39,9 @@ from ...protocols.head_gold import ClaimsCats
 from ...protocols.soft_targets import KindT, SoftTarget, TargetsT
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
-from .class_attention import pool_near
-from .class_counts import count_loss, shift_to_count
-from .class_network import ClassScores, class_network
+from .class_counts import count_loss
+from .class_network import class_network
+from .class_scores import ClassScores, decided_logits, gradient_of, logits_of, near_classes
 
 # of so few numbers the loss takes less time in main memory than the calls for a GPU
 FEW_SCORES = 2**16
@@ -245,15 +245,15 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         token has the probabilities of the classes near it.
         """
         if isinstance(scores, ClassScores) and scores.weights.shape[1]:
-            return _near_classes(scores, lengths)
-        probabilities = self._probabilities(_logits(scores))
+            return near_classes(scores, lengths)
+        probabilities = self._probabilities(logits_of(scores))
         repeated, bp_repeated = repeat_rows(probabilities, lengths)
 
         def backprop(d_repeated: Floats2d) -> ScoresT:
             gradient = bp_repeated(d_repeated)
             if self.exclusive:
                 return backprop_softmax(probabilities, gradient)
-            return _gradient(gradient * probabilities * (1.0 - probabilities), scores)
+            return gradient_of(gradient * probabilities * (1.0 - probabilities), scores)
 
         return repeated, backprop
 
@@ -267,7 +267,7 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         gold = self._gold(examples)
         if np.isnan(gold).all():
             return 0.0, None
-        logits = _logits(scores)
+        logits = logits_of(scores)
         near = to_numpy(logits) if logits.size <= FEW_SCORES else logits
         target, class_weights = get_array_module(near).asarray(gold), self._class_weights(near)
         if self.exclusive:
@@ -275,7 +275,7 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         else:
             losses, d_near = multilabel_loss(target, near, class_weights)
         xp = get_array_module(logits)
-        d_scores = _gradient(xp.asarray(d_near / len(examples)), scores)
+        d_scores = gradient_of(xp.asarray(d_near / len(examples)), scores)
         if isinstance(scores, ClassScores) and scores.counts.shape[1]:
             count_losses, d_counts = count_loss(xp.asarray(gold), scores.counts)
             losses, d_scores.counts = losses.sum() + count_losses.sum(), d_counts / len(examples)
@@ -292,11 +292,11 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
 
     def get_teacher_loss(self, teacher: ScoresT, scores: ScoresT) -> tuple[float, ScoresT]:
         """Cross-entropy against the teacher's probabilities, over the classes that the teacher has."""
-        logits, known = _logits(scores), _logits(teacher)
+        logits, known = logits_of(scores), logits_of(teacher)
         target, old = self._probabilities(known), old_scores(logits, known)
         loss = cross_entropy(target, old) if self.exclusive else binary_cross_entropy(target, old)
         d_old = (self._probabilities(old) - target) / len(logits)
-        d_scores = _gradient(with_new_labels(d_old, logits), scores)
+        d_scores = gradient_of(with_new_labels(d_old, logits), scores)
         if isinstance(scores, ClassScores) and scores.counts.shape[1]:
             counts = softmax(teacher.counts)
             loss = loss + cross_entropy(counts, scores.counts)
@@ -323,7 +323,7 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         """Get the logits of all classes for each doc; with `count_classes` those that the number of classes has
         shifted.
         """
-        return class_targets(self.keys, _decided(scores), exclusive=self.exclusive, temperature=temperature)
+        return class_targets(self.keys, decided_logits(scores), exclusive=self.exclusive, temperature=temperature)
 
     def get_target_loss(
         self, docs: Sequence[Doc], targets: TargetsT, scores: ScoresT, weights: FloatsT
@@ -332,13 +332,13 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         alone.
         """
         loss, d_logits = class_target_loss(
-            targets, _logits(scores), weights, keys=self.keys, exclusive=self.exclusive, name=self.name
+            targets, logits_of(scores), weights, keys=self.keys, exclusive=self.exclusive, name=self.name
         )
-        return loss, None if d_logits is None else _gradient(d_logits, scores)
+        return loss, None if d_logits is None else gradient_of(d_logits, scores)
 
     def decode(self, docs: Sequence[Doc], scores: ScoresT) -> Floats2d:
         """Class probabilities, (n_docs, n_labels)."""
-        return self._probabilities(_decided(scores))
+        return self._probabilities(decided_logits(scores))
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Floats2d) -> None:
         """Write the probabilities to `doc.cats`. Other keys stay."""
@@ -388,7 +388,7 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         """Get the probability of the best class. If the classes are not exclusive, it is that of the least certain
         decision: p if the class is predicted, else 1 - p.
         """
-        probabilities: ArrayT = self._probabilities(to_numpy(_decided(scores)).astype("d"))
+        probabilities: ArrayT = self._probabilities(to_numpy(decided_logits(scores)).astype("d"))
         if self.exclusive:
             return probabilities.max(axis=1)
         decided = probabilities >= self.threshold
@@ -445,37 +445,6 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
                 f"head {self.name!r}: class_weights names {sorted(unknown)}, but the labels are {list(self.labels)}; "
                 "correct the names, without label_prefix, or leave them out"
             )
-
-
-def _logits(scores: ScoresT) -> ArrayT:
-    """The logits of the docs, (n_docs, n_labels)."""
-    return scores.logits if isinstance(scores, ClassScores) else scores
-
-
-def _decided(scores: ScoresT) -> ArrayT:
-    """The logits from which the classes are decided, (n_docs, n_labels)."""
-    if isinstance(scores, ClassScores) and scores.counts.shape[1]:
-        return shift_to_count(scores.logits, scores.counts)
-    return _logits(scores)
-
-
-def _gradient(d_logits: ArrayT, scores: ScoresT) -> ScoresT:
-    """The gradient of the scores, in their form."""
-    if not isinstance(scores, ClassScores):
-        return d_logits
-    return ClassScores(d_logits, *(part * 0 for part in scores.parts[1:]))
-
-
-def _near_classes(scores: ClassScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], ClassScores]]:
-    """The probabilities of the classes near each token, (n_tokens, n_labels), and their backprop."""
-    near, bp_near = pool_near(scores.weights, scores.weighted, lengths)
-    probabilities = sigmoid(near)
-
-    def backprop(gradient: Floats2d) -> ClassScores:
-        d_near = bp_near(gradient * probabilities * (1.0 - probabilities))
-        return ClassScores(scores.logits * 0, scores.counts * 0, *d_near)
-
-    return probabilities, backprop
 
 
 @lru_cache(maxsize=64)

@@ -43,7 +43,7 @@ from .likely_relations import certainty_of, likely_labels, only_in_text_order
 from .lookup_table import grown_table
 from .pair_network import RelationScores, n_outputs, pair_network
 from .relation_losses import average_directions, gold_losses, probabilities_of, teacher_losses
-from .type_constraints import TypesT, allowed_labels, read_types
+from .type_constraints import TypeConstraints, TypesT
 
 # What each head has found between the gold entities of a predicted doc, by its name. It lasts as long as the doc.
 FROM_GOLD: WeakKeyDictionary[Doc, dict[str, list[GoldRelation]]] = WeakKeyDictionary()
@@ -173,8 +173,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         self.exclusive = exclusive
         self.threshold = threshold
         self.symmetric = tuple(symmetric)
-        self.types = types
-        self.given_types = read_types(types)
+        self.constraints = TypeConstraints(types, self.symmetric)
         self.max_distance = max_distance
         self.max_pairs = max_pairs
         self.found_entities = found_entities
@@ -232,7 +231,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
                 types.update((relation.head.type, relation.tail.type))
         self.model.attrs["types"] = sorted(types)
         self.model.attrs["seen"] = []
-        self._see(eg.reference for eg in examples)
+        self._see(examples)
 
     def gold_labels(self, doc: Doc) -> set[str]:
         """Get the labels of the gold relations."""
@@ -270,7 +269,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         """Raise a ValueError for the first wrong gold relation, and for settings that name unknown labels. Log a
         warning for relations that no pair of entities stands for.
         """
-        named = {"symmetric": self.symmetric, "types": [label for label, *_ in self.given_types or ()]}
+        named = {"symmetric": self.symmetric, "types": [label for label, *_ in self.constraints.given or ()]}
         for setting, labels in named.items():
             unknown = sorted(set(labels) - set(self.labels))
             if unknown:
@@ -298,7 +297,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
             return self._pairs(docs, self._found_entities(docs, found))
         for eg in examples:
             self._check(eg)
-        self._see(eg.reference for eg in examples)
+        self._see(examples)
         entities = gold_spans(examples, self.key, self.entities_key)
         if self.found_entities:
             annotated = [doc for doc, eg in enumerate(examples) if self.has_gold(eg)]
@@ -428,7 +427,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
     def _pairs(self, docs: Sequence[Doc], entities: FoundSpans) -> Pairs:
         """The pairs of entities that any label can hold between."""
         pairs = self._all_pairs(docs, entities)
-        possible: ArrayT = self._table().any(axis=2)
+        possible: ArrayT = self.constraints.table(self.model.attrs).any(axis=2)
         first, second = pairs.types[pairs.first], pairs.types[pairs.second]
         return pairs.only(possible[first, second] | possible[second, first])
 
@@ -444,27 +443,14 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         self._warn_of_many(docs, pairs)
         return pairs
 
-    def _see(self, docs: Iterable[Doc]) -> None:
-        """Note which label has which types, for constraints seen in training. Seeing a doc again changes nothing."""
-        if self.types != "seen":
-            return
-        seen = {tuple(triple) for triple in self.model.attrs["seen"]}
-        size = len(seen)
-        for doc in docs:
-            for head, tail, label in read_relations(doc, self.key, self.entities_key) or ():
-                seen.add((label, head.type, tail.type))
-        if len(seen) > size:
-            self.model.attrs["seen"] = sorted(map(list, seen))
-
-    def _table(self) -> BoolsT:
-        """What is possible: (n_types + 1, n_types + 1, n_labels), by type of the head, of the tail, and label."""
-        triples: Any = self.model.attrs["seen"] if self.given_types is None else self.given_types
-        closed = self.labels if self.types == "seen" else [label for label, *_ in self.given_types or ()]
-        return allowed_labels(triples, self.model.attrs["types"], self.labels, symmetric=self.symmetric, closed=closed)
+    def _see(self, examples: Iterable[Example]) -> None:
+        """Note which label has which types, for constraints seen in training."""
+        docs = (eg.reference for eg in examples)
+        self.constraints.see(docs, self.model.attrs, key=self.key, entities_key=self.entities_key)
 
     def _allowed(self, pairs: Pairs) -> BoolsT:
         """Which labels each directed pair can have, (2 * n_pairs, n_labels)."""
-        allowed: BoolsT = self._table()[pairs.types[pairs.heads], pairs.types[pairs.tails]]
+        allowed: BoolsT = self.constraints.table(self.model.attrs)[pairs.types[pairs.heads], pairs.types[pairs.tails]]
         return allowed
 
     def _gold(self, examples: Sequence[Example], pairs: Pairs) -> FloatsT:

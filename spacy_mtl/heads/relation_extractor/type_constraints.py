@@ -4,13 +4,55 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from spacy.tokens import Doc
 
+from ...gold_relations import read_relations
 from ...protocols.arrays import BoolsT
 
 # label, type of the head, type of the tail
 TripleT = tuple[str, str, str]
 TypesT = Literal["seen"] | dict[str, Any] | None
 OWNER = "RelationExtractor: types"
+
+
+class TypeConstraints:
+    """The labels that two entities of given types can have.
+
+    types (TypesT): The setting: "seen" for the types of training, pairs of types by label, or None for all.
+    given (list[TripleT] | None): The pairs of the setting; None if there are none.
+    symmetric (Sequence[str]): Labels that hold in both directions.
+    """
+
+    def __init__(self, types: TypesT, symmetric: Sequence[str]) -> None:
+        self.types = types
+        self.given = read_types(types)
+        self.symmetric = symmetric
+
+    def see(self, docs: Iterable[Doc], attrs: dict[str, Any], *, key: str, entities_key: str | None) -> None:
+        """Note which label has which types in gold docs. Seeing a doc again changes nothing.
+
+        attrs (dict[str, Any]): The attributes of the network, where the types are saved as "seen".
+        key (str): The span group of the relations.
+        entities_key (str | None): The span group of the entities; None for `doc.ents`.
+        """
+        if self.types != "seen":
+            return
+        seen = {tuple(triple) for triple in attrs["seen"]}
+        size = len(seen)
+        for doc in docs:
+            for head, tail, label in read_relations(doc, key, entities_key) or ():
+                seen.add((label, head.type, tail.type))
+        if len(seen) > size:
+            attrs["seen"] = sorted(map(list, seen))
+
+    def table(self, attrs: Mapping[str, Any]) -> BoolsT:
+        """Make the table of what is possible, see `allowed_labels`.
+
+        attrs (Mapping[str, Any]): The attributes of the network: "labels", "types" and "seen".
+        """
+        triples, labels = attrs["seen"] if self.given is None else self.given, attrs["labels"]
+        closed = labels if self.types == "seen" else [label for label, *_ in self.given or ()]
+        return allowed_labels(triples, attrs["types"], labels, symmetric=self.symmetric, closed=closed)
 
 
 def read_types(types: TypesT) -> list[TripleT] | None:

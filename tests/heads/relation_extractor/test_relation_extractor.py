@@ -264,7 +264,7 @@ def test_labels_that_the_types_rule_out_have_no_gradient():
 def test_given_types_hold_from_the_start():
     nlp = make(types={"job": [["PER", "ORG"]], "in": [["ORG", "LOC"], ["LOC", "LOC"]]})
     head = nlp.get_pipe("multitask").heads["relations"]
-    table = head._table()
+    table = head.constraints.table(head.model.attrs)
     types = {name: row for row, name in enumerate(head.model.attrs["types"], start=1)}
     for label, head_type, tail_type, expected in [
         ("job", "PER", "ORG", True),
