@@ -42,7 +42,7 @@ def average_cli(
     import_code(code)
     try:
         soup = average_to_disk(models, output, dev=dev, replace=force)
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         msg.fail("Nothing was averaged", str(error), exits=1)
     if dev is not None:
         rows = [

@@ -120,7 +120,7 @@ def distil_cli(
                 baseline=baseline,
             )
             report = distil(config, output, settings, Carrying(jobs, use_gpu, code, engine, msg.info))
-        except (ValueError, OSError) as error:
+        except (ImportError, ValueError, OSError) as error:
             msg.fail("Nothing was distilled", str(error), exits=1)
         except KeyboardInterrupt:
             msg.warn("Stopped", f"What is finished is kept in {output}; the same command goes on")

@@ -46,7 +46,7 @@ def merge_cli(
         merged = merge_to_disk(
             model, other, output, heads, component=component, other_component=other_component, replace=force
         )
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         msg.fail("Nothing was merged", str(error), exits=1)
     msg.table(list(head_rows(merged, find_with_heads(merged, component))), header=HEADER, divider=True, max_col=80)
     msg.good("Saved", str(output))
