@@ -12,7 +12,7 @@ PACKAGE = Path(spacy_mtl.__file__).parent
 SHARED = {"config_mappings", "extras", "gold", "gold_cats", "gold_relations", "origin", "protocols", "relation"}
 # What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
-    "__init__": {"displacy_relations", "registry", "relation"},
+    "__init__": {"displacy_relations", "explanations", "registry", "relation"},
     "registry": set(),
     "config_mappings": set(),
     "extras": set(),
@@ -53,6 +53,7 @@ ALLOWED = {
     "converters": {"all_entities", "relation"},
     "network": {*SHARED, "layers", "threads"},
     "pipeline": {*SHARED, "registry", "threads", "whole_folder", "layers", "balance", "optimizers", "network"},
+    "explanations": {*SHARED, "threads", "network", "pipeline"},
     "training": {*SHARED, "optimizers", "pipeline"},
     "experiments": {*SHARED, "optimizers", "pipeline", "readers", "training"},
     "comparison": {*SHARED, "pipeline", "readers", "experiments"},
@@ -70,6 +71,7 @@ ALLOWED = {
         "cotraining",
         "debug_data",
         "experiments",
+        "explanations",
         "graph",
         "onnx",
         "pipeline",

@@ -14,8 +14,9 @@ from ...extras import EXTRA
 from ...layers.last_layer import LAST_LAYER, LastLayer
 from ...layers.slices import Slices, join
 from ...protocols.arrays import Tok2VecBackpropT, Tok2VecT
-from .piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
-from .piece_windows import plan_piece_windows
+from ...protocols.embeddings import EMBED
+from .piece_batches import WindowBatch
+from .piece_plan import plan_pieces
 
 POOLINGS = ("mean", "first", "last", "max")
 LAYERS = ("last", "all")
@@ -62,6 +63,7 @@ def make_transformer_encoder_v1(
             f"TransformerEncoder: max_batch is {max_batch} and overlap {overlap}; expected at least 1 and at least 0"
         )
     try:
+        from .piece_embeddings import embed_docs
         from .shim import TransformerShim
     except ImportError as error:
         raise ImportError(
@@ -71,7 +73,13 @@ def make_transformer_encoder_v1(
 
     settings = {"pooling": pooling, "all_layers": layers == "all"}
     shim = TransformerShim(settings=settings, mixed_precision=mixed_precision, compiled=compiled)
-    attrs: dict[str, Any] = {"name": name, "max_batch": max_batch, "overlap": overlap, EXTRA: "transformers"}
+    attrs: dict[str, Any] = {
+        "name": name,
+        "max_batch": max_batch,
+        "overlap": overlap,
+        EXTRA: "transformers",
+        EMBED: embed_docs,
+    }
     if not compiled:
         # The backward pass of a compiled transformer can only be run as a whole, and once.
         attrs[LAST_LAYER] = LastLayer()
@@ -132,19 +140,7 @@ def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floa
 def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
     """Cut docs into pieces, windows and batches, the longest windows first."""
     shim: Any = model.shims[0]
-    room = shim.max_length - shim.special.n_added
-    ids, counts = shim.pieces.read(docs, max_pieces=room)
-    overlap = min(model.attrs["overlap"], room // 2)
-    windows = plan_piece_windows([len(doc) for doc in docs], counts, max_pieces=room, overlap=overlap)
-    chosen = batch_windows(
-        windows,
-        counts,
-        n_added=shim.special.n_added,
-        max_batch=model.attrs["max_batch"],
-        pack_sequences=shim.module.can_pack,
-        batch_cost=GPU_BATCH_COST if shim.device.type == "cuda" else BATCH_COST,
-    )
-    return [fill_batch(windows, part, ids, counts, shim.special) for part in chosen]
+    return plan_pieces(model, docs, shim.pieces).batches(shim.special)
 
 
 def to_torch(batch: WindowBatch, device: Any) -> tuple[Any, Any]:
