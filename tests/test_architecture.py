@@ -53,7 +53,7 @@ ALLOWED = {
     "converters": {"all_entities", "relation"},
     "network": {*SHARED, "layers", "threads"},
     "pipeline": {*SHARED, "registry", "threads", "whole_folder", "layers", "balance", "optimizers", "network"},
-    "explanations": {*SHARED, "threads", "network", "pipeline"},
+    "explanations": {*SHARED, "threads", "network", "pipeline", "report"},
     "training": {*SHARED, "optimizers", "pipeline"},
     "experiments": {*SHARED, "optimizers", "pipeline", "readers", "training"},
     "comparison": {*SHARED, "pipeline", "readers", "experiments"},

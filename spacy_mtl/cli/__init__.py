@@ -15,6 +15,7 @@ from .convert import convert_cli  # noqa: E402
 from .debug_data import ALLOW_OVERRIDES, debug_data_cli  # noqa: E402
 from .errors import errors_cli  # noqa: E402
 from .evaluate import evaluate_cli  # noqa: E402
+from .explain import explain_cli  # noqa: E402
 from .export_onnx import export_onnx_cli  # noqa: E402
 from .extract import extract_cli  # noqa: E402
 from .graph import graph_cli  # noqa: E402
@@ -28,6 +29,7 @@ mtl_cli.command("convert")(convert_cli)
 mtl_cli.command("debug-data", context_settings=ALLOW_OVERRIDES)(debug_data_cli)
 mtl_cli.command("errors")(errors_cli)
 mtl_cli.command("evaluate")(evaluate_cli)
+mtl_cli.command("explain")(explain_cli)
 mtl_cli.command("export-onnx")(export_onnx_cli)
 mtl_cli.command("extract")(extract_cli)
 mtl_cli.command("graph")(graph_cli)

@@ -11,7 +11,7 @@ from ..protocols.head import HasHeads
 from ..protocols.head_explanation import Explains, Target, TargetName
 from ..threads.blas_threads import one_blas_thread
 from .attention_weights import attention
-from .doc_network import DocNetwork, run_upstream
+from .doc_network import DocNetwork
 from .explanation import Explanation
 from .gradient_x_input import gradient_x_input
 from .integrated_gradients import integrated_gradients
@@ -110,7 +110,6 @@ def make_network(nlp: Language, doc: Doc | str, head: str | None, component: str
     if not len(copied):
         raise ValueError("explain: the doc is empty, so there is no token to explain a prediction by")
     with one_blas_thread(len(copied)):
-        run_upstream(nlp, component, copied)
         return DocNetwork(nlp, component, copied, able if head is None else [head])
 
 

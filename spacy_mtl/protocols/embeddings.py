@@ -1,7 +1,7 @@
 """Encoders that offer the embeddings from which they compute their token vectors.
 
-Integrated gradients and gradient times input need them. An encoder that offers its embeddings has a function of the type
-`EmbedT` among the attributes of its model.
+Integrated gradients and gradient times input need them. An encoder that offers its embeddings has a function of the
+type `EmbedT` among the attributes of its model.
 """
 
 from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ from spacy_mtl.explanations.explain import choose_target, make_network
 
 CNN = ENCODER | {"@architectures": "spacy_mtl.HashEmbedCNN.v1"}
 HEADS = heads_config(
-    intent={"kind": "DocClassifier", "pooling": ["mean", "attention"]},
+    intent={"kind": "DocClassifier", "pooling": ["mean", "attention"], "label_prefix": "is="},
     topics={"kind": "DocClassifier", "exclusive": False, "near_tokens": True, "label_prefix": "topic="},
     slots={"kind": "EntityRecognizer", "condition_on": "intent"},
     biluo={"kind": "EntityRecognizer", "scheme": "BILUO", "spans_key": "biluo"},
@@ -37,7 +37,8 @@ def all_gold(nlp):
     examples = []
     for index, eg in enumerate(make_examples(nlp)):
         doc = eg.reference
-        doc.cats |= {f"topic={name}": doc.cats[key] for name, key in (("music", "play"), ("facts", "ask"))}
+        play, ask = doc.cats["play"], doc.cats["ask"]
+        doc.cats = {"is=play": play, "is=ask": ask, "topic=music": play, "topic=facts": ask}
         doc._.numbers = {"stars": float(index)}
         for token in doc:
             token.pos_ = "PROPN" if token.is_title else "NOUN" if token.i else "VERB"
@@ -87,14 +88,16 @@ def test_gradient_is_that_of_finite_differences(head):
             for step in (2e-3, -2e-3)
         ]
         slope = (sides[0] - sides[1]) / 4e-3
-        assert float((gradient * direction).sum()) == pytest.approx(slope, abs=0.05 * np.linalg.norm(gradient) + 2e-3)
+        assert float((gradient * direction).sum()) == pytest.approx(
+            slope, abs=float(0.05 * np.linalg.norm(gradient)) + 2e-3
+        )
 
 
 def test_value_is_what_the_pipeline_predicts():
     nlp = cnn()
     doc = nlp(TEXT)
     found = {head: spacy_mtl.explain(nlp, TEXT, head=head) for head in ("intent", "topics", "biluo", "rating")}
-    for head, prefix in (("intent", ""), ("topics", "topic=")):
+    for head, prefix in (("intent", "is="), ("topics", "topic=")):
         p = doc.cats[prefix + found[head].target]
         assert found[head].value == pytest.approx(np.log(p / (1 - p)), abs=1e-3)
     p = float(doc.spans["biluo"].attrs["scores"][0])
@@ -125,7 +128,7 @@ def test_occlusion_works_with_spacys_own_encoder():
         assert found.value == pytest.approx(
             np.log(cats["play"] / cats["ask"]) * (1 if found.target == "play" else -1), abs=1e-3
         )
-        without = nlp("[UNK] some jazz in Berlin").cats
+        without = nlp(Doc(nlp.vocab, words=["[UNK]", *TEXT.split()[1:]])).cats
         sign = 1 if found.target == "play" else -1
         assert found.scores[0] == pytest.approx(found.value - sign * np.log(without["play"] / without["ask"]), abs=1e-3)
         with pytest.raises(ValueError, match=r"needs the embeddings.*method = \"occlusion\""):
@@ -160,7 +163,7 @@ def test_gradient_flows_through_conditions():
     copied = make_nlp(HEADS, tok2vec=CNN, examples=all_gold).from_bytes(nlp)
     before = spacy_mtl.explain(copied, TEXT, head="slots", target="LOC[4:5]")
     projection = copied.get_pipe("multitask").heads["slots"].model.layers[3]
-    projection.set_param("W", projection.get_param("W") + 1.0 * np.arange(2, dtype="f"))
+    projection.set_param("W", np.random.default_rng(0).normal(size=projection.get_param("W").shape).astype("f"))
     after = spacy_mtl.explain(copied, TEXT, head="slots", target="LOC[4:5]")
     assert not np.allclose(before.scores, after.scores)
     assert after.completeness_gap <= 0.01
@@ -262,10 +265,8 @@ def test_an_empty_doc_is_refused(doc):
 
 def test_a_head_that_found_nothing_is_left_out_or_named():
     nlp = cnn()
-    text = "in some in some"
-    listed = spacy_mtl.explain_targets(nlp, text)
-    if listed["slots"]:
-        pytest.skip("the head has found something")
+    texts = ("who is", "where is", "is where", "play", "is is is")
+    text = next(text for text in texts if not spacy_mtl.explain_targets(nlp, text)["slots"])
     assert "slots" not in spacy_mtl.explain(nlp, text, method="gradient_x_input")
     with pytest.raises(ValueError, match="head 'slots': it has found nothing in this doc"):
         spacy_mtl.explain(nlp, text, head="slots")

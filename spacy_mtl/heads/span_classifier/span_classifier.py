@@ -259,8 +259,8 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
         row = int(scores.spans.rows_of(np.array([[0, start, end]]))[0])
         if row < 0:
             raise ValueError(
-                f"head {self.name!r}: the target {str(name)!r} is none of the {len(scores.spans.starts)} spans that are "
-                "suggested in this doc, so it has no score"
+                f"head {self.name!r}: the target {str(name)!r} is none of the {len(scores.spans.starts)} spans that "
+                "are suggested in this doc, so it has no score"
             )
 
         def measure(scores: SpanScores) -> tuple[float, SpanScores]:
