@@ -166,7 +166,7 @@ def explain_target(network: DocNetwork, head: str, target: Target, method: str) 
         unit=target.unit,
         tokens=tuple(token.text for token in network.doc),
         scores=tuple(found.scores.tolist()),
-        places=target.name.places,
+        target_tokens=target.tokens,
         value=found.value,
         baseline_value=found.baseline_value,
         completeness_gap=found.completeness_gap,

@@ -15,7 +15,7 @@ class Explanation:
     tokens (tuple[str, ...]): The texts of the doc's tokens.
     scores (tuple[float, ...]): What each token adds to the value, in its unit: above 0 for the target, below 0 against
         it. With the method "attention" they are shares of the attention, which says nothing of for or against.
-    places (tuple[int, ...]): The token numbers in the target's name; empty if it is about the whole doc.
+    target_tokens (tuple[int, ...]): Indices of the tokens that the target is about; empty for the whole doc.
     value (float): The target's value for the doc.
     baseline_value (float | None): Its value for the baseline, in which no token says anything; None if the method uses
         none.
@@ -31,7 +31,7 @@ class Explanation:
     unit: str
     tokens: tuple[str, ...]
     scores: tuple[float, ...]
-    places: tuple[int, ...]
+    target_tokens: tuple[int, ...]
     value: float
     baseline_value: float | None
     completeness_gap: float | None

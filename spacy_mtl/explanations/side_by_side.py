@@ -61,21 +61,13 @@ def terminal_lines(explanations: Sequence[Explanation], paint: PaintT) -> Iterat
     for place, token in enumerate(tokens):
         cells = [token.ljust(indent)]
         for explanation, column, width in zip(explanations, of_tokens, widths, strict=True):
-            mark = "*" if place in tokens_of(explanation) else " "
+            mark = "*" if place in explanation.target_tokens else " "
             text = f"{number(explanation.scores[place])}{mark}".rjust(width)
             is_shown = abs(column[place]) >= VISIBLE
             cells.append(paint(text, "for" if column[place] > 0 else "against") if is_shown else text)
         yield "  ".join(cells).rstrip()
-    if any(explanation.places for explanation in explanations):
+    if any(explanation.target_tokens for explanation in explanations):
         yield paint("* token that the target is about", "note")
-
-
-def tokens_of(explanation: Explanation) -> range:
-    """The tokens that a target is about."""
-    if not explanation.places:
-        return range(0)
-    first, last = min(explanation.places), max(explanation.places)
-    return range(first, last if len(explanation.places) == 2 else last + 1)
 
 
 def make_explanation_page(explanations: Sequence[Explanation], *, model: str) -> str:
@@ -84,9 +76,7 @@ def make_explanation_page(explanations: Sequence[Explanation], *, model: str) ->
     """
     columns = [shares(explanation) for explanation in explanations]
     titled = list(zip(explanations, columns, map(describe, explanations), strict=True))
-    texts = render(
-        "explanation_texts.html", rows=titled, tokens_of=tokens_of, number=number, style=asset("explain.css")
-    )
+    texts = render("explanation_texts.html", rows=titled, number=number, style=asset("explain.css"))
     table = render("explanation_table.html", rows=titled, tokens=explanations[0].tokens, number=number)
     sections = [
         RenderedSection("texts", "Which tokens led to each prediction", Markup(texts)),

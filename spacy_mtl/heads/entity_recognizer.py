@@ -319,7 +319,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
                 f"head {self.name!r}: the target {str(name)!r} is no entity that the head could find: it must have a "
                 "token, begin and end on one that is not white space, and contain no blocked token"
             )
-        return Target(name, "log-odds", odds.measure)
+        return Target(name, "log-odds", tuple(range(start, end)), odds.measure)
 
     def _possible(self, doc: Doc, scores: CRFScores) -> NDArray[np.bool_]:
         """The tags that a doc allows at each token that is not white space, (n_kept, n_tags)."""

@@ -255,7 +255,7 @@ class Tagger(ScoredByVerdicts, ModelLabels):
             value, gradient = log_odds_at(scores, place, column)
             return value, get_array_module(scores).asarray(gradient, dtype="f")
 
-        return Target(TargetName(self.labels[column], (place,)), "log-odds", measure)
+        return Target(TargetName(self.labels[column], (place,)), "log-odds", (place,), measure)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts | SentenceVerdicts:
         """Compare the predicted values with the gold ones: of tokens, or of whole sentences.

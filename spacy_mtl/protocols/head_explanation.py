@@ -41,11 +41,13 @@ class Target:
 
     name (TargetName): Its name.
     unit (str): What the number is, such as "log-odds".
+    tokens (tuple[int, ...]): The tokens that it is about; empty for the whole doc.
     measure (MeasureT): Computes the number and its gradient from the output of the head's network.
     """
 
     name: TargetName
     unit: str
+    tokens: tuple[int, ...]
     measure: MeasureT
 
 

@@ -42,8 +42,10 @@ def test_all_heads_stand_side_by_side(model):
 def test_json_has_all_targets_of_a_head(model):
     code, output = run(model, TEXT, "--head", "slots", "--method", "occlusion", "--json")
     found = json.loads(output)
-    assert code == 0 and [one["target"] for one in found] == ["GENRE[2:3]", "LOC[4:5]"]
-    assert found[0]["tokens"] == TEXT.split() and len(found[0]["scores"]) == 5
+    assert code == 0
+    assert [one["target"] for one in found] == ["GENRE[2:3]", "LOC[4:5]"]
+    assert found[0]["tokens"] == TEXT.split()
+    assert len(found[0]["scores"]) == 5
     code, output = run(model, TEXT, "--head", "slots", "--method", "occlusion", "--json", "--limit", 1)
     assert len(json.loads(output)) == 1
 
@@ -52,7 +54,8 @@ def test_the_page_needs_no_network(model, tmp_path):
     path = tmp_path / "explained.html"
     code, output = run(model, "play <b>jazz</b> & more", "--output", path)
     page = path.read_text(encoding="utf8")
-    assert code == 0 and "Wrote the page" in output
+    assert code == 0
+    assert "Wrote the page" in output
     assert page.count("<figure") == len(re.findall("<figcaption", page)) >= 1
     assert "&lt;" in page
     assert "<b>" not in page
@@ -72,12 +75,14 @@ def test_the_page_needs_no_network(model, tmp_path):
 )
 def test_what_is_refused_is_named(model, options, message):
     code, output = run(model, TEXT, *options)
-    assert code == 1 and message in " ".join(output.split())
+    assert code == 1
+    assert message in " ".join(output.split())
 
 
 def test_a_file_that_is_no_report_stays(model, tmp_path):
     path = tmp_path / "letter.html"
     path.write_text("Dear")
     code, output = run(model, TEXT, "--output", path)
-    assert code == 1 and "is no report of spacy-mtl" in " ".join(output.split())
+    assert code == 1
+    assert "is no report of spacy-mtl" in " ".join(output.split())
     assert path.read_text() == "Dear"

@@ -15,6 +15,7 @@ import spacy_mtl
 from spacy_mtl.explanations import integrated_gradients as ig
 from spacy_mtl.explanations.doc_network import DocNetwork
 from spacy_mtl.explanations.explain import choose_target, make_network
+from spacy_mtl.relation import Relation, set_relations
 
 CNN = ENCODER | {"@architectures": "spacy_mtl.HashEmbedCNN.v1"}
 HEADS = heads_config(
@@ -26,10 +27,13 @@ HEADS = heads_config(
     rating={"kind": "Regressor", "numbers": ["stars"]},
     chunks={"kind": "SpanClassifier", "threshold": 0.3},
     linked={"kind": "SpanClassifier", "depends_on": "slots", "spans_key": "linked", "threshold": 0.0},
+    tree={"kind": "DependencyParser", "arc_width": 16, "label_width": 8},
+    ties={"kind": "RelationExtractor", "depends_on": "slots", "width": 16, "symmetric": ["near"]},
+    one_tie={"kind": "RelationExtractor", "depends_on": "slots", "width": 16, "key": "one", "exclusive": True},
     lemma={"kind": "Lemmatizer"},
 )
 TEXT = "play some jazz in Berlin"
-ABLE = ["intent", "topics", "slots", "biluo", "pos", "rating", "chunks", "linked"]
+ABLE = ["intent", "topics", "slots", "biluo", "pos", "rating", "chunks", "linked", "tree", "ties", "one_tie"]
 
 
 def all_gold(nlp):
@@ -43,6 +47,12 @@ def all_gold(nlp):
         for token in doc:
             token.pos_ = "PROPN" if token.is_title else "NOUN" if token.i else "VERB"
             token.lemma_ = token.lower_
+            token.head = doc[max(token.i - 1, 0)]
+            token.dep_ = "obj" if token.is_title else "mod" if token.i else "ROOT"
+        ents = doc.ents
+        found = [Relation(ents[0], ents[1], "near", 1.0)] if len(ents) > 1 else []
+        set_relations(doc, found, with_scores=False)
+        set_relations(doc, found, "one", with_scores=False)
         for key in ("sc", "linked"):
             spans = [Span(doc, ent.start, ent.end, label=ent.label_) for ent in doc.ents]
             doc.spans[key] = SpanGroup(doc, name=key, spans=spans)
@@ -67,10 +77,12 @@ def network_of(nlp, head, text=TEXT):
 @pytest.mark.parametrize("head", ABLE)
 def test_scores_of_integrated_gradients_sum_to_the_difference(head, listener):
     found = spacy_mtl.explain(cnn(listener=listener), TEXT, head=head)
-    assert found.head == head and found.tokens == tuple(TEXT.split())
+    assert found.head == head
+    assert found.tokens == tuple(TEXT.split())
     difference = found.value - found.baseline_value
     assert abs(sum(found.scores) - difference) <= 0.01 * max(abs(difference), 0.1)
-    assert found.completeness_gap <= 0.01 and any(found.scores)
+    assert found.completeness_gap <= 0.01
+    assert any(found.scores)
 
 
 @pytest.mark.parametrize("head", ABLE)
@@ -97,6 +109,8 @@ def test_value_is_what_the_pipeline_predicts():
     nlp = cnn()
     doc = nlp(TEXT)
     found = {head: spacy_mtl.explain(nlp, TEXT, head=head) for head in ("intent", "topics", "biluo", "rating")}
+    (p,) = (relation.score for relation in spacy_mtl.relations(doc))
+    assert spacy_mtl.explain(nlp, TEXT, head="ties").value == pytest.approx(np.log(p / (1 - p)), abs=1e-2)
     for head, prefix in (("intent", "is="), ("topics", "topic=")):
         p = doc.cats[prefix + found[head].target]
         assert found[head].value == pytest.approx(np.log(p / (1 - p)), abs=1e-3)
@@ -137,13 +151,16 @@ def test_occlusion_works_with_spacys_own_encoder():
 
 def test_one_pass_for_gradient_x_input():
     found = spacy_mtl.explain(cnn(), TEXT, head="slots", method="gradient_x_input")
-    assert found.n_passes == 1 and found.baseline_value is None and any(found.scores)
+    assert found.n_passes == 1
+    assert found.baseline_value is None
+    assert any(found.scores)
 
 
 def test_attention_is_that_of_the_pooling_or_of_the_class():
     nlp = cnn()
     found = spacy_mtl.explain(nlp, TEXT, head="intent", method="attention")
-    assert sum(found.scores) == pytest.approx(1.0) and min(found.scores) >= 0.0
+    assert sum(found.scores) == pytest.approx(1.0)
+    assert min(found.scores) >= 0.0
     pipe = nlp.get_pipe("multitask")
     tokvecs = pipe.encoder.predict([nlp.make_doc(TEXT)]).dataXd
     (node,) = [node for node in pipe.heads["intent"].model.walk() if node.name == "para-attn"]
@@ -214,7 +231,10 @@ def test_all_heads_side_by_side():
     assert set(found) == set(ABLE)
     listed = spacy_mtl.explain_targets(nlp, TEXT)
     assert {head: one.target for head, one in found.items()} == {head: names[0] for head, names in listed.items()}
-    assert listed["slots"] == ["GENRE[2:3]", "LOC[4:5]"] and len(listed["pos"]) == 5
+    assert listed["slots"] == ["GENRE[2:3]", "LOC[4:5]"]
+    assert len(listed["pos"]) == 5
+    assert listed["tree"] == ["ROOT[0:0]", "mod[1:0]", "mod[2:1]", "mod[3:2]", "obj[4:3]"]
+    assert listed["ties"] == listed["one_tie"] == ["near[2:3:4:5]"]
 
 
 def test_targets_by_label_place_and_of_what_was_not_predicted():
@@ -223,12 +243,18 @@ def test_targets_by_label_place_and_of_what_was_not_predicted():
     def target(head, wanted):
         return spacy_mtl.explain(nlp, TEXT, head=head, target=wanted, method="gradient_x_input")
 
-    assert target("slots", "LOC").target == "LOC[4:5]" and target("slots", "[4:5]").target == "LOC[4:5]"
+    assert target("slots", "LOC").target == "LOC[4:5]"
+    assert target("slots", "[4:5]").target == "LOC[4:5]"
     other = target("slots", "PER[4:5]")
-    assert other.target == "PER[4:5]" and other.value < 0 and other.places == (4, 5)
+    assert other.target == "PER[4:5]"
+    assert other.value < 0
+    assert other.target_tokens == (4,)
     assert target("pos", "VERB[4]").value < target("pos", "[4]").value
     assert target("intent", "ask").value == pytest.approx(-target("intent", "play").value, abs=1e-4)
-    assert target("chunks", "PER[0:2]").places == (0, 2)
+    assert target("tree", "ROOT[1:1]").value < 0 < target("tree", "ROOT").value
+    assert target("tree", "mod[1:4]").value < target("tree", "mod[1:0]").value
+    assert target("ties", "near[4:5:2:3]").value == pytest.approx(target("ties", "near").value, abs=1e-5)
+    assert target("chunks", "PER[0:2]").target_tokens == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +275,9 @@ def test_targets_by_label_place_and_of_what_was_not_predicted():
         ({"head": "slots", "target": "PER[3:3]"}, r"'PER\[3:3\]' is no entity that the head could find"),
         ({"head": "pos", "target": "NOUN[5]"}, "outside of the doc, which has 5 tokens"),
         ({"head": "pos", "target": "ADJ[1]"}, r"head 'pos': there is no target 'ADJ\[1\]'"),
+        ({"head": "tree", "target": "obj[1]"}, r"'obj\[1\]' has 1 token numbers.*expected 2"),
+        ({"head": "tree", "target": "obj[5:1]"}, r"'obj\[5:1\]' is no arc that the head could find"),
+        ({"head": "ties", "target": "near[0:1:4:5]"}, r"'near\[0:1:4:5\]' is no relation that the head could find"),
         ({"head": "chunks", "target": "PER[0:4]"}, "is none of the 12 spans that are suggested"),
     ],
 )
@@ -277,7 +306,8 @@ def test_white_space_and_blocked_tokens():
     doc = nlp.make_doc("play  some jazz in Berlin")
     doc.set_ents([], blocked=[doc[3:4]], default="unmodified")
     found = spacy_mtl.explain(nlp, doc, head="slots", target="LOC[5:6]")
-    assert len(found.scores) == 6 and found.completeness_gap <= 0.01
+    assert len(found.scores) == 6
+    assert found.completeness_gap <= 0.01
     for wanted in ("GENRE[3:4]", "GENRE[1:3]"):
         with pytest.raises(ValueError, match="is no entity that the head could find"):
             spacy_mtl.explain(nlp, doc, head="slots", target=wanted)
@@ -288,7 +318,8 @@ def test_a_line_that_is_too_rough_is_warned_of(monkeypatch, caplog):
     monkeypatch.setattr(ig, "TOLERANCE", 1e-9)
     spacy.util.logger.propagate = True
     found = spacy_mtl.explain(cnn(), TEXT, head="slots")
-    assert found.n_passes == 9 and "compare them with method" in caplog.text
+    assert found.n_passes == 9
+    assert "compare them with method" in caplog.text
 
 
 def test_says_what_is_held_fixed():

@@ -388,7 +388,7 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
                 gradient[0, column] = 1.0
             return value, _gradient(get_array_module(logits).asarray(gradient, dtype="f"), scores)
 
-        return Target(TargetName(self.labels[column]), "log-odds", measure)
+        return Target(TargetName(self.labels[column]), "log-odds", (), measure)
 
     def attention(self, target: TargetName, tokvecs: Ragged, scores: ScoresT) -> FloatsT | None:
         """The attention of the class (`near_tokens`), else that of the pooling."""

@@ -224,7 +224,7 @@ class Regressor(ScoredByVerdicts, ModelLabels):
             gradient[0, column] = deviations[column]
             return float(scores[0, column]) * deviations[column] + means[column], gradient
 
-        return Target(TargetName(self.labels[column]), "number", measure)
+        return Target(TargetName(self.labels[column]), "number", (), measure)
 
     def attention(self, target: TargetName, tokvecs: Ragged, scores: Floats2d) -> FloatsT | None:
         """The attention of the pooling."""

@@ -268,7 +268,7 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
             gradient[row, column] = 1.0
             return float(scores.logits[row, column]), replace(scores, logits=gradient)
 
-        return Target(name, "log-odds", measure)
+        return Target(name, "log-odds", tuple(range(start, end)), measure)
 
     def verdicts(self, examples: Sequence[Example]) -> SpanVerdicts:
         """Compare the predicted spans with the gold ones.
