@@ -86,8 +86,10 @@ def explain_text(
                 "no head that can explain itself has found anything in this text; name --head and --target"
             )
         return list(found.values())
-    listed = explain_targets(nlp, text, component=settings["component"]).get(head) if target is None else None
-    return [explain(nlp, text, head, target=name, **settings) for name in (listed or [target])[:limit]]
+    names: list[str | None] = [target]
+    if target is None:
+        names = [*explain_targets(nlp, text, component=settings["component"]).get(head, [])][:limit] or names
+    return [explain(nlp, text, head, target=name, **settings) for name in names]
 
 
 def paint(text: str, kind: str) -> str:

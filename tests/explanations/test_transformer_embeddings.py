@@ -93,5 +93,5 @@ def test_a_transformer_without_inputs_embeds_names_occlusion(folder, monkeypatch
     nlp = transformer_pipeline(folder, listener=False)
     transformer = nlp.get_pipe("multitask").encoder.get_ref("tok2vec").shims[0].module.transformer
     monkeypatch.setattr(transformer, "forward", lambda input_ids, attention_mask: None)
-    with pytest.raises(ValueError, match='does not accept embeddings.*method = "occlusion"'):
+    with pytest.raises(ValueError, match=r'does not accept embeddings.*method = "occlusion"'):
         spacy_mtl.explain(nlp, TEXT, head="intent")

@@ -401,7 +401,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
 
         def measure(scores: RelationScores) -> tuple[float, RelationScores]:
             logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
-            gradient = np.zeros(logits.shape)
+            gradient: ArrayT = np.zeros(logits.shape)
             if self.exclusive:
                 value, gradient[row] = log_odds(np.where(ruled_out, -np.inf, logits[row]), column)
             else:
