@@ -83,7 +83,7 @@ def explain_text(
         found = explain(nlp, text, None, target=target, **settings)
         if not found:
             raise ValueError(
-                "no head that can explain itself has found anything in this text; name --head and --target"
+                "no head that the method can explain has found anything in this text; name --head and --target"
             )
         return list(found.values())
     names: list[str | None] = [target]

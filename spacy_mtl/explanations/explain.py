@@ -61,7 +61,8 @@ def explain(
     gradients, caches of the encoder and random state stay as they are.
 
     doc (Doc | str): The text, or a doc that has the annotation of the pipes before the component.
-    head (str | None): The head's name. None explains all heads that can explain themselves and have found something.
+    head (str | None): The head's name. None explains the first target of all heads that have found something, without
+        heads that can't explain themselves, or not by this method.
     method (str): "integrated_gradients", whose scores sum to the difference from a baseline without information;
         "gradient_x_input", which takes a single pass; "occlusion", one pass for each token, for any encoder; or
         "attention", where a head pools by attention.
@@ -80,8 +81,11 @@ def explain(
     network = make_network(nlp, doc, head, component)
     if head is not None:
         return explain_target(network, head, choose_target(network, head, target), method)
-    found = {name: targets_of(network, name) for name in network.pipe.heads if network.explains(name)}
-    return {name: explain_target(network, name, targets[0], method) for name, targets in found.items() if targets}
+    listed = {name: targets_of(network, name) for name in network.pipe.heads if network.explains(name)}
+    first = {name: targets[0] for name, targets in listed.items() if targets}
+    if method == "attention":
+        first = {name: own for name, own in first.items() if network.attention(name, own) is not None}
+    return {name: explain_target(network, name, own, method) for name, own in first.items()}
 
 
 def explain_targets(nlp: Language, doc: Doc | str, *, component: str | None = None) -> dict[str, list[str]]:

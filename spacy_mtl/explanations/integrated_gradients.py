@@ -1,10 +1,10 @@
 """Integrated gradients (Sundararajan et al. 2017, "Axiomatic Attribution for Deep Networks", ICML).
 
 The gradient is integrated along the straight line from the baseline to the embeddings. The scores of all tokens then
-sum to the difference of the value at both ends (completeness). Layer norm makes the gradient large near a baseline of
-zeros and small everywhere else, so that equal steps would waste most of them: here the line is cut where it is needed.
-Of each interval the value at both ends is known, and so is the error of its trapezoid; the intervals with the largest
-errors are halved next.
+sum to the difference of the value at both ends (completeness). The gradient changes fast at some places of the line and
+hardly at others, so that equal steps would waste most of them: here the line is cut where it is needed. Of each
+interval the value at both ends is known, and so is the error of its trapezoid; the intervals with the largest errors
+are halved next.
 """
 
 from heapq import heapify, heappop, heappush

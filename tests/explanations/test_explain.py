@@ -127,7 +127,7 @@ def test_occlusion_is_a_plain_loop(head):
     embedded = network.embedded
     for index, score in enumerate(found.scores):
         vectors = embedded.vectors.copy()
-        vectors[index] = 0.0
+        vectors[index] = embedded.baseline[index]
         value = network.value(embedded.encode(vectors)[0], head, target)
         assert score == pytest.approx(found.value - value, abs=1e-5)
     assert found.n_passes == 6
@@ -166,6 +166,7 @@ def test_attention_is_that_of_the_pooling_or_of_the_class():
     (node,) = [node for node in pipe.heads["intent"].model.walk() if node.name == "para-attn"]
     logits = tokvecs @ node.get_param("Q")
     assert np.allclose(found.scores, np.exp(logits) / np.exp(logits).sum(), atol=1e-5)
+    assert set(spacy_mtl.explain(nlp, TEXT, method="attention")) == {"intent", "topics"}
     near = spacy_mtl.explain(nlp, TEXT, head="topics", method="attention")
     assert sum(near.scores) == pytest.approx(1.0)
     with pytest.raises(ValueError, match="head 'slots': it does not pool by attention"):

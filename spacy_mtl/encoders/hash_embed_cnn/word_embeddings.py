@@ -16,10 +16,14 @@ from .thinc_nodes import find_network, network_weights
 from .window_encoder import begin_encode
 from .word_vectors import distinct_words, embed
 
+# number of words that do not exist
+N_MADE_UP = 256
+
 
 def embed_docs(model: Tok2VecT, docs: Sequence[Doc]) -> Embedded:
-    """Get one vector for each token: the mixed hash embeddings of its features. The baseline is a vector of zeros, as
-    outside of a doc. The weights are copied, so training may go on meanwhile.
+    """Get one vector for each token: the mixed hash embeddings of its features. The baseline is the mean vector of
+    words that do not exist. Zeros would be none: layer norm makes as much of tiny vectors as of others, so that the way
+    from zeros begins with a leap. The weights are copied, so training may go on meanwhile.
     """
     network = find_network(model)
     kernels = kernels_for(network.ops, sum(map(len, docs)))
@@ -30,7 +34,13 @@ def embed_docs(model: Tok2VecT, docs: Sequence[Doc]) -> Embedded:
     features = words.features
     if network.root.attrs["rare_word_dropout"]:
         features = hide_unseen(features, network.embedding.hashed, network.root.attrs["word_counts"])
-    of_word = to_numpy(kernels.unshare(embed(features, network.embedding, weights.mix, filled[0].vocab, kernels)))
+    made_up = np.zeros((N_MADE_UP, features.shape[1]), dtype=features.dtype)
+    # Keys of static vectors, in the last column, stay 0: no word.
+    made_up[:, : len(network.embedding.tables)] = np.arange(1, N_MADE_UP + 1)[:, None]
+    of_word, of_made_up = (
+        to_numpy(kernels.unshare(embed(rows, network.embedding, weights.mix, filled[0].vocab, kernels)))
+        for rows in (features, made_up)
+    )
     # The forward pass of training has a backprop, but training may have left a dropout rate.
     blocks = [block._replace(dropout=dropout()) for block in network.encoder.blocks]
     encoder = network.encoder._replace(blocks=blocks)
@@ -50,4 +60,5 @@ def embed_docs(model: Tok2VecT, docs: Sequence[Doc]) -> Embedded:
         return kernels.unshare(Y), backprop_to_vectors
 
     vectors = of_word[words.of_token]
-    return Embedded(vectors, np.zeros_like(vectors), np.arange(len(vectors)), encode)
+    baseline = np.repeat(of_made_up.mean(axis=0, keepdims=True), len(vectors), axis=0)
+    return Embedded(vectors, baseline, np.arange(len(vectors)), encode)
