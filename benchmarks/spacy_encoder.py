@@ -3,7 +3,7 @@
 from thinc.api import Config
 
 # settings of the fast encoder that spaCy's does not have
-OWN_SETTINGS = ("boundary", "word_dropout", "rare_word_dropout", "rare_word_power")
+OWN_SETTINGS = ("boundary", "word_dropout", "rare_word_dropout", "rare_word_power", "piece_vectors")
 
 
 def with_spacy_encoder(config: Config) -> Config:

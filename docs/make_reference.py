@@ -71,8 +71,9 @@ PAGES = (
         "heads.md",
         "Heads",
         "A head is a section of `[components.multitask.heads]`. The key is the head's name, in losses, scores and "
-        "error messages. A head learns only from docs and tokens that carry its annotation.",
-        [Group("spacy_mtl_heads", "@mtl_heads")],
+        "error messages. A head learns only from docs and tokens that carry its annotation. The suggester below is "
+        "for `suggester` of a `SpanClassifier`.",
+        [Group("spacy_mtl_heads", "@mtl_heads"), Group("spacy_misc", "@misc")],
     ),
     Page(
         "weightings.md",

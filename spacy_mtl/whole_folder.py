@@ -3,11 +3,17 @@
 import os
 import shutil
 from pathlib import Path
-
-from spacy.language import Language
+from typing import Any, Protocol
 
 # Files by which a folder is known as a saved pipeline.
 PIPELINE_FILES = ("meta.json", "config.cfg")
+
+
+class SavedToFolder(Protocol):
+    """What can be saved to a folder, such as a pipeline."""
+
+    def to_disk(self, path: Path) -> Any:
+        """Write to a folder that exists."""
 
 
 def check_writable(output: Path, *, replace: bool | None = None) -> None:
@@ -28,9 +34,9 @@ def check_writable(output: Path, *, replace: bool | None = None) -> None:
         raise ValueError(f"{output} is not empty; remove it, name another folder, or replace the pipeline with --force")
 
 
-def write_whole(nlp: Language, output: Path) -> None:
-    """Write the pipeline to a folder next to `output`, and rename that folder once it is complete. A pipeline that was
-    in `output` is there until then.
+def write_whole(nlp: SavedToFolder, output: Path) -> None:
+    """Write a pipeline, or what holds one, to a folder next to `output`, and rename that folder once it is complete. A
+    pipeline that was in `output` is there until then.
     """
     output = output.resolve()
     temporary, old = (output.with_name(f".{output.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))

@@ -9,7 +9,17 @@ import pytest
 import spacy_mtl
 
 PACKAGE = Path(spacy_mtl.__file__).parent
-SHARED = {"config_mappings", "extras", "gold", "gold_cats", "gold_relations", "origin", "protocols", "relation"}
+SHARED = {
+    "config_mappings",
+    "extras",
+    "gold",
+    "gold_cats",
+    "gold_relations",
+    "origin",
+    "protocols",
+    "relation",
+    "teaching",
+}
 # What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
     "__init__": {"displacy_relations", "explanations", "registry", "relation"},
@@ -20,6 +30,7 @@ ALLOWED = {
     "gold_cats": {"gold"},
     "gold_relations": {"gold", "relation"},
     "origin": set(),
+    "teaching": {"protocols"},
     "relation": set(),
     "all_entities": set(),
     "displacy_relations": {"all_entities", "relation"},
@@ -59,17 +70,22 @@ ALLOWED = {
     "comparison": {*SHARED, "pipeline", "readers", "experiments"},
     "debug_data": {*SHARED, "pipeline", "readers", "experiments"},
     "cotraining": {*SHARED, "pipeline", "readers", "experiments"},
+    "distillation": {*SHARED, "augmenters", "layers", "pipeline", "readers", "experiments", "cotraining"},
+    "averaging": {*SHARED, "readers", "whole_folder"},
     "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
     "report/sections": {*SHARED, "balance", "comparison", "report"},
+    "teacher_vectors": {*SHARED, "readers", "whole_folder", "encoders/hash_embed_cnn", "encoders/transformer"},
     "graph": {*SHARED, "all_entities", "readers", "report"},
     "affinity": {*SHARED, "balance", "optimizers", "network", "pipeline", "training", "experiments", "report"},
     "cli": {
         "registry",
         "affinity",
+        "averaging",
         "comparison",
         "converters",
         "cotraining",
         "debug_data",
+        "distillation",
         "experiments",
         "explanations",
         "graph",
@@ -77,6 +93,9 @@ ALLOWED = {
         "pipeline",
         "relation",
         "report",
+        "encoders/hash_embed_cnn",
+        "encoders/transformer",
+        "teacher_vectors",
         "whole_folder",
     },
 }

@@ -146,6 +146,8 @@ def test_workflow_relations(project: Path) -> None:
         assert "Knowledge graph" in page.read_text(encoding="utf8")
     scores = json.loads((project / "metrics" / "relations.json").read_text(encoding="utf8"))["test"]
     assert scores["relations_f"] > 0.1
+    pipe: Any = spacy.load(project / "training" / "relations" / "model-best").get_pipe("multitask")
+    assert pipe.heads["relations"].symmetric == ("married_to",)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@
 Comprehensiveness and sufficiency of DeYoung et al. 2020 ("ERASER", ACL): the fall of the target's probability without
 the k tokens with the highest scores (large is good), and with these k tokens alone (small is good), on average over k
 of 1, 5, 10, 20 and 50 % of a doc's tokens, at least one. A token that is left out has the baseline's embeddings, or is
-an unknown word where the encoder does not offer its embeddings. A regressor's number takes the place of the probability.
+an unknown word where the encoder does not offer its embeddings. A regressor's number stands for the probability.
 In each doc one prediction of each head is drawn. "random" is the mean over several random orders of the tokens. "ratio"
 is the comprehensiveness divided by that of random orders; "passes" are forward passes of a doc.
 """

@@ -33,6 +33,10 @@ def graph_cli(
     all_entities: Annotated[
         bool, typer.Option("--all-entities", help="Keep entities without a relation as well")
     ] = False,
+    symmetric: Annotated[
+        list[str] | None,
+        typer.Option(help="Label that holds in both directions, whose two edges become one; may be repeated"),
+    ] = None,
     key: Annotated[str, typer.Option(help="Span group of the relations")] = RELATIONS,
     namespace: Annotated[str, typer.Option(help="What the IRIs in .ttl begin with")] = NAMESPACE,
     code: Annotated[
@@ -68,9 +72,8 @@ def graph_cli(
     setup_gpu(gpu_id, silent=True)
     try:
         check_graph_file(output, texts)
-        graph = build_graph(
-            load_model(model), texts, KnowledgeGraph(max_sentences=sentences, namespace=namespace), key=key
-        )
+        graph = KnowledgeGraph(max_sentences=sentences, namespace=namespace, symmetric=symmetric or ())
+        build_graph(load_model(model), texts, graph, key=key)
         part = graph.part(min_count=min_count, min_confidence=min_confidence, all_nodes=all_entities)
         if not part.edges:
             raise ValueError(_nothing_found(graph))

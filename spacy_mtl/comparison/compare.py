@@ -1,16 +1,15 @@
 """Train the systems of a comparison, judge them, and write `report.json`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from spacy.util import registry
 from thinc.api import Config
 
-from ..experiments.engine import Engine, EngineSettings
+from ..experiments.engine import EngineSettings, find_engine
 from ..experiments.finish_runs import finish_runs
 from ..experiments.gold_counts import GoldCounts, docs_with_gold
 from ..experiments.output_folder import check_output, claim
@@ -62,14 +61,6 @@ def compare(config: Config, output: Path, settings: Settings, running: Running, 
         result = put_together(plan, folders, output, name=name, budget=settings.budget.value, costs=costs)
         write_comparison(result, output / REPORT)
     return result
-
-
-def find_engine(name: str) -> Callable[[EngineSettings], Engine]:
-    """What makes the engine of this name. Raises a ValueError if there is none."""
-    engines: dict[str, Callable[[EngineSettings], Engine]] = registry.mtl_engines.get_all()  # type: ignore[attr-defined]
-    if name not in engines:
-        raise ValueError(f"--engine {name}: there is no such engine; there are {sorted(engines)}")
-    return engines[name]
 
 
 def put_together(

@@ -82,6 +82,10 @@ class SeenTypes:
         self.kinds = set(kinds)
         self._costs: dict[tuple[tuple[str, ...], tuple[str, ...]], Costs] = {}
 
+    def merged(self, others: Sequence["SeenTypes"]) -> "SeenTypes":
+        """Combine the kinds that several trainings have shown."""
+        return SeenTypes(kind for other in others for kind in other.kinds)
+
     def see(self, name: str | None, labels: Iterable[str]) -> None:
         """Add the kind of a doc.
 

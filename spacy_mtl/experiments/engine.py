@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+from spacy.util import registry
 
 from .run_folder import LOG, RunFolder, read_steps
 
@@ -62,6 +64,14 @@ class Engine(Protocol):
         what `run_folder` describes, or, if the run has failed, a `train.log` that ends with the reason. A run that
         fails does not stop the others.
         """
+
+
+def find_engine(name: str) -> Callable[[EngineSettings], Engine]:
+    """What makes the engine of this name. Raises a ValueError if there is none."""
+    engines: dict[str, Callable[[EngineSettings], Engine]] = registry.mtl_engines.get_all()  # type: ignore[attr-defined]
+    if name not in engines:
+        raise ValueError(f"--engine {name}: there is no such engine; there are {sorted(engines)}")
+    return engines[name]
 
 
 def make_local_engine(settings: EngineSettings) -> "LocalEngine":

@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy.training import Example
 from tqdm import tqdm
 
+from ..protocols.doc_verdicts import ScoresInUnits
 from ..readers.corpus import Corpus
 from ..readers.pipeline_heads import heads_of
 
@@ -61,8 +62,8 @@ def corpus_names(paths: Sequence[Path]) -> list[str]:
 
 
 def table(nlp: Language, result: Evaluation) -> list[tuple[str, str, str, str, str]]:
-    """Rows of text: corpus, head, docs, main score, other scores. Scores are in per cent; heads without gold in a
-    corpus are left out, tables of scores by label too.
+    """Rows of text: corpus, head, docs, main score, other scores. Scores are in per cent, but for those in the unit of
+    the gold; heads without gold in a corpus are left out, tables of scores by label too.
     """
     rows = []
     for corpus, scores in result.scores.items():
@@ -72,7 +73,12 @@ def table(nlp: Language, result: Evaluation) -> list[tuple[str, str, str, str, s
             shown = {name: value for name, value in own.items() if isinstance(value, float)}
             if shown:
                 main = percent(shown.get(head.main_score or ""))
-                others = [f"{name} {percent(value)}" for name, value in shown.items() if name != head.main_score]
+                plain = head.scores_in_units if isinstance(head, ScoresInUnits) else ()
+                others = [
+                    f"{name} {f'{value:.3g}' if name in plain else percent(value)}"
+                    for name, value in shown.items()
+                    if name != head.main_score
+                ]
                 rows.append((corpus, key, n_docs, f"{head.main_score or ''} {main}".strip(), ", ".join(others)))
         together = [f"{name} {percent(scores[name])}" for name in TOGETHER if scores.get(name) is not None]
         rows.append((corpus, "all heads", n_docs, "", ", ".join(together)))

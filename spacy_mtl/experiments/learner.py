@@ -64,7 +64,5 @@ def find_component(nlp: Language) -> Multitask:
     """The pipeline's component. Raises a ValueError if there is none, or more than one."""
     pipes = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, Multitask)]
     if len(pipes) != 1:
-        raise ValueError(
-            f"the pipeline {nlp.pipe_names} has {len(pipes)} components multitask; co-training needs exactly one"
-        )
+        raise ValueError(f"the pipeline {nlp.pipe_names} has {len(pipes)} components multitask; exactly one is needed")
     return pipes[0]

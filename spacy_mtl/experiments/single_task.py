@@ -13,6 +13,8 @@ from ..optimizers.parameters import parameter_names
 from ..pipeline.head_names import JOINT_SCORES, owner_of
 from ..pipeline.score_weights import SELECTIONS
 from ..protocols.head import Head
+from ..protocols.head_gold import ClaimsCats
+from ..protocols.head_labels import HasLabels
 from .companions import CUT_OFF
 from .corpus_sections import is_multi_corpus, reader_section
 from .gold_counts import GoldCounts
@@ -60,9 +62,10 @@ def derive(whole: Whole, *, tasks: Sequence[str], companions: Sequence[str] = ()
         if name in section:
             section[name] = without_names(section[name], removed)
     keep_a_weight(section["weighting"], kept)
-    given = config["initialize"].get("components", {}).get(whole.component, {})
-    if isinstance(given.get("labels"), Mapping):
-        given["labels"] = {key: value for key, value in given["labels"].items() if key not in removed}
+    set_labels(config, whole, kept, removed)
+    initial = config["initialize"].get("components", {}).get(whole.component, {})
+    if initial.get("keep"):
+        initial["keep"] = {key: factor for key, factor in initial["keep"].items() if key not in removed}
     config["training"]["score_weights"] = score_weights(config["training"]["score_weights"], whole.heads, tasks)
     config["training"]["before_update"] = without_names(
         config["training"].get("before_update"), [*removed, *(f"{whole.component}/{key}" for key in removed)]
@@ -82,6 +85,22 @@ def cut_off(section: Mapping[str, Any], removed: Collection[str]) -> dict[str, A
         elif isinstance(value, list | tuple):
             changed[setting] = [name for name in value if name not in removed] or None
     return changed
+
+
+def set_labels(config: Config, whole: Whole, kept: Collection[str], removed: Collection[str]) -> None:
+    """Keep the labels that the config gives to the remaining heads. A key of `doc.cats` that a removed head claims,
+    such as a number, would be taken for a class: heads that read `doc.cats` are then given the labels that they have
+    beside that head.
+    """
+    given = config["initialize"].get("components", {}).get(whole.component, {}).get("labels") or {}
+    labels = {key: value for key, value in given.items() if key not in removed}
+    if any(isinstance(whole.heads[key], ClaimsCats) for key in removed):
+        for key in kept:
+            head = whole.heads[key]
+            if isinstance(head, HasLabels) and "doc.cats" in head.gold_attributes:
+                labels.setdefault(key, list(head.labels))
+    if labels or given:
+        config["initialize"].setdefault("components", {}).setdefault(whole.component, {})["labels"] = labels
 
 
 def without_names(value: Any, names: Collection[str]) -> Any:

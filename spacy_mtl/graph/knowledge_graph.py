@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from spacy.tokens import Doc, Span
@@ -101,11 +101,14 @@ class KnowledgeGraph:
     nodes (dict[str, Node]): By ID. edges (dict[tuple[str, str, str], Edge]): By head, label and tail.
     n_docs (int): How many docs were added. max_sentences (int): How many sentences an edge keeps.
     namespace (str): What its IRIs begin with, in RDF.
+    symmetric (Collection[str]): Labels that hold in both directions. Their two edges are merged into one, whose head is
+        the node with the first ID in alphabetical order.
     """
 
-    def __init__(self, *, max_sentences: int = 5, namespace: str = NAMESPACE) -> None:
+    def __init__(self, *, max_sentences: int = 5, namespace: str = NAMESPACE, symmetric: Collection[str] = ()) -> None:
         self.max_sentences = max_sentences
         self.namespace = namespace
+        self.symmetric = frozenset(symmetric)
         self.n_docs = 0
         self.nodes: dict[str, Node] = {}
         self.edges: dict[EdgeKeyT, Edge] = {}
@@ -123,7 +126,8 @@ class KnowledgeGraph:
         for place, spans in _by_place(entities).items():
             nodes[place] = self._count(spans)
         for relation in found:
-            head, tail = (nodes[span.start, span.end].id for span in (relation.head, relation.tail))
+            ends = [nodes[span.start, span.end].id for span in (relation.head, relation.tail)]
+            head, tail = sorted(ends) if relation.label in self.symmetric else ends
             edge = self.edges.setdefault((head, relation.label, tail), Edge(head, relation.label, tail))
             sentence = Sentence(quote(relation.head, relation.tail), source, relation.score)
             edge.add(sentence, self.max_sentences)
@@ -135,7 +139,7 @@ class KnowledgeGraph:
         min_confidence (float): Its least mean probability.
         all_nodes (bool): Keep entities without a relation.
         """
-        result = KnowledgeGraph(max_sentences=self.max_sentences, namespace=self.namespace)
+        result = KnowledgeGraph(max_sentences=self.max_sentences, namespace=self.namespace, symmetric=self.symmetric)
         result.n_docs = self.n_docs
         for key, edge in self.edges.items():
             if edge.count >= min_count and edge.confidence >= min_confidence:

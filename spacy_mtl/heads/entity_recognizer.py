@@ -15,6 +15,7 @@ from spacy.training import Example
 from thinc.types import Floats2d, Ints1d
 from thinc.util import get_array_module, to_numpy
 
+from ..crf.chain_targets import chain_target_loss, chain_targets, label_of_tag, tag_names
 from ..crf.conditioned_crf import conditioned_crf, scatter_rows
 from ..crf.forward_backward import forward_backward
 from ..crf.joint_decoding import decode_jointly
@@ -34,9 +35,11 @@ from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
+from ..protocols.arrays import FloatsT
 from ..protocols.found_annotation import FoundSpans
 from ..protocols.head import HeadModelT
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
+from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import DecidedByVerdicts
 
@@ -236,6 +239,34 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         n_units = max(len(scores.kept), 1)
         d_old = (lattice.marginals(old) + target * -1.0) * (1.0 / n_units)
         return loss / n_units, scores.with_potentials(map(with_new_labels, d_old.potentials, scores.potentials))
+
+    @property
+    def target_kind(self) -> KindT:
+        """The tags of a sequence."""
+        return "chain"
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The tags of the CRF, such as "B-city"."""
+        return tag_names(self.tag_scheme, self.labels)
+
+    def labels_of_columns(self, columns: Sequence[str]) -> list[str]:
+        """The entity types of tags."""
+        return sorted({label for tag in columns if (label := label_of_tag(tag)) is not None})
+
+    def soft_targets(
+        self, docs: Sequence[Doc], scores: CRFScores, *, temperature: float, top: int
+    ) -> Sequence[SoftTarget]:
+        """Get the CRF's marginals: of the likeliest tags of each token, and of neighbouring tags. They are those of the
+        head alone, also if it is decoded jointly with a classifier.
+        """
+        return chain_targets(docs, scores, self.tag_scheme, self.labels, temperature=temperature, top=top)
+
+    def get_target_loss(
+        self, docs: Sequence[Doc], targets: TargetsT, scores: CRFScores, weights: FloatsT
+    ) -> tuple[float, CRFScores | None]:
+        """Cross-entropy against the teacher's distribution over tag sequences, in nats per token."""
+        return chain_target_loss(docs, targets, scores, weights, kind=self.scheme, labels=self.labels, name=self.name)
 
     def decode(self, docs: Sequence[Doc], scores: CRFScores) -> Spans:
         """The spans of the best valid tag sequences, none of them over a token that the doc has blocked."""

@@ -20,14 +20,16 @@ from ..layers.dropout import dropout
 from ..layers.linear import linear
 from ..layers.log_odds import log_odds_at
 from ..layers.softmax import backprop_softmax, softmax
+from ..layers.target_losses import token_target_loss, token_targets
 from ..layers.token_losses import least_certain, token_loss, token_teacher_loss
 from ..metrics.sentence_metrics import SentenceVerdicts, judge_sentences, main_score_of_sentences
 from ..metrics.token_decisions import decisions_of_tokens
 from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
-from ..protocols.arrays import ArrayT, BoolsT
+from ..protocols.arrays import ArrayT, BoolsT, FloatsT
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
+from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import ScoredByVerdicts
 
@@ -205,6 +207,33 @@ class Tagger(ScoredByVerdicts, ModelLabels):
     def get_teacher_loss(self, teacher: Floats2d, scores: Floats2d) -> tuple[float, Floats2d]:
         """Cross-entropy against the teacher's probabilities, over the values that the teacher has."""
         return token_teacher_loss(teacher, scores)
+
+    @property
+    def target_kind(self) -> KindT:
+        """A label for each token."""
+        return "tokens"
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The values of the attribute."""
+        return self.labels
+
+    def labels_of_columns(self, columns: Sequence[str]) -> list[str]:
+        """The values themselves."""
+        return sorted(columns)
+
+    def soft_targets(
+        self, docs: Sequence[Doc], scores: Floats2d, *, temperature: float, top: int
+    ) -> Sequence[SoftTarget]:
+        """Get the probabilities of the likeliest values of each token."""
+        probabilities = softmax(to_numpy(scores).astype("d") / temperature)
+        return token_targets(docs, self.labels, probabilities, temperature=temperature, top=top)
+
+    def get_target_loss(
+        self, docs: Sequence[Doc], targets: TargetsT, scores: Floats2d, weights: FloatsT
+    ) -> tuple[float, Floats2d | None]:
+        """Cross-entropy against the teacher's values, in nats per token."""
+        return token_target_loss(docs, targets, scores, weights, labels=self.labels, name=self.name)
 
     def decode(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.int64]:
         """The label index of each token, (n_tokens,)."""

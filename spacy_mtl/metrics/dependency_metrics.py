@@ -11,7 +11,7 @@ from spacy.training import Example
 
 from ..gold import is_same_tokenization
 from ..protocols.arrays import BoolsT, IntsT
-from ..protocols.decisions import Decisions, RowT
+from ..protocols.decisions import ArgumentsT, Decisions, RowT
 from .prf_counts import FN, FP, TP, CountsByName, CountsT, RowsT, f1, prf_score, where_annotated
 from .sentence_metrics import SentenceVerdicts, judge_sentences
 
@@ -37,13 +37,14 @@ class DependencyVerdicts:
     correct (NDArray[np.float64]): (n_docs,): 1.0 if all tokens with gold that are aligned one to one have their head
         and label, 0.0 if not, NaN without any.
     by_label (CountsByName): Counts by label.
-    rows (list[RowT]): For `Decisions`.
+    rows (list[RowT]): For `Decisions`. arguments (list[ArgumentsT]): Head and dependent of each row.
     """
 
     counts: CountsT
     correct: CountsT
     by_label: CountsByName
     rows: list[RowT]
+    arguments: list[ArgumentsT]
 
     def scores(self, rows: RowsT = None) -> dict[str, Any]:
         """Compute `uas`, `las`, `las_per_type`, and `sents_p`, `sents_r` and `sents_f`; None where there is nothing to
@@ -63,7 +64,7 @@ class DependencyVerdicts:
         """The label of each token with gold: where its head is wrong, the gold label and the predicted one are two
         rows.
         """
-        return Decisions.from_rows("tokens", self.rows)
+        return Decisions.from_rows("tokens", self.rows, self.arguments)
 
 
 def judge_dependencies(examples: Sequence[Example]) -> DependencyVerdicts:
@@ -73,7 +74,8 @@ def judge_dependencies(examples: Sequence[Example]) -> DependencyVerdicts:
     arcs of tokens whose gold is missing.
     """
     sentences: SentenceVerdicts = judge_sentences(examples)
-    verdicts = DependencyVerdicts(np.zeros((len(examples), 11)), np.full(len(examples), np.nan), CountsByName(), [])
+    counts, correct = np.zeros((len(examples), 11)), np.full(len(examples), np.nan)
+    verdicts = DependencyVerdicts(counts, correct, CountsByName(), [], [])
     for row, eg in enumerate(examples):
         gold = _arcs(eg.reference)
         if any(gold.labels):
@@ -110,7 +112,9 @@ def _judge(verdicts: DependencyVerdicts, row: int, example: Example, gold: Arcs)
             same_head = head == gold.heads[place]
             right = right and bool(same_head) and label == gold_label
             names = gold.names[place], found.names[token]
-            _add_rows(verdicts.rows, row, token, *names, same_head=bool(same_head))
+            own_head = int(found.heads[token])
+            gold_head = own_head if same_head else int(gold.heads[place])
+            _add_rows(verdicts, row, token, names, (gold_head, own_head))
     expected = {arc for arc in expected if arc[2] not in IGNORED}
     counts = verdicts.counts[row]
     counts[0] = 1
@@ -123,13 +127,19 @@ def _judge(verdicts: DependencyVerdicts, row: int, example: Example, gold: Arcs)
             verdicts.by_label.add(row, arc[2], outcome)
 
 
-def _add_rows(rows: list[RowT], doc: int, token: int, gold: str, label: str, *, same_head: bool) -> None:
-    if same_head:
-        rows.append((doc, token, token + 1, gold, label or None))
-    else:
-        rows.append((doc, token, token + 1, gold, None))
+def _add_rows(
+    verdicts: DependencyVerdicts, doc: int, token: int, labels: tuple[str, str], heads: tuple[int, int]
+) -> None:
+    """Add the row of a token, or two if its head is wrong. labels, heads: of gold, and of what was predicted."""
+    gold, label = labels
+    rows: list[tuple[str | None, str | None, int]] = [(gold, label or None, heads[0])]
+    if heads[0] != heads[1]:
+        rows = [(gold, None, heads[0])]
         if label:
-            rows.append((doc, token, token + 1, None, label))
+            rows.append((None, label, heads[1]))
+    for expected, found, head in rows:
+        verdicts.rows.append((doc, token, token + 1, expected, found))
+        verdicts.arguments.append((head, head + 1, token, token + 1))
 
 
 def _count(expected: set[Any], predicted: set[Any], n_unaligned: int) -> tuple[int, int, int]:

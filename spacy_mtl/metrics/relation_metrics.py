@@ -16,7 +16,7 @@ from spacy.training import Example
 from ..gold import boundaries
 from ..gold_relations import Argument, GoldRelation, read_relations
 from ..protocols.arrays import IntsT
-from ..protocols.decisions import Decisions, RowT
+from ..protocols.decisions import ArgumentsT, Decisions, RowT
 from ..relation import UNKNOWN, relations
 from .prf_counts import CountsT, RowsT, prf_score
 from .tally import Tally, main_score_of_tally, side_by_side
@@ -47,6 +47,7 @@ class RelationVerdicts:
         entities.
     correct (CountsT): (n_docs,): 1.0 if the relations are the gold ones, 0.0 if not, NaN without gold.
     rows (list[RowT]): The relations, see `Decisions`, each from the first token of its arguments to their last.
+    arguments (list[ArgumentsT]): Their arguments.
     """
 
     strict: Tally
@@ -54,6 +55,7 @@ class RelationVerdicts:
     from_gold: Tally
     correct: CountsT
     rows: list[RowT]
+    arguments: list[ArgumentsT]
 
     @property
     def counts(self) -> CountsT:
@@ -62,7 +64,7 @@ class RelationVerdicts:
 
     def decisions(self) -> Decisions:
         """The gold relations and the predicted ones."""
-        return Decisions.from_rows("relations", self.rows)
+        return Decisions.from_rows("relations", self.rows, self.arguments)
 
     def scores(self, rows: RowsT = None) -> dict[str, Any]:
         """Compute the strict scores, those of boundaries with the prefix `boundaries_`, and those with gold entities
@@ -90,7 +92,7 @@ def judge_relations(
     """
     strict, places, gold_entities = (Tally.of(len(examples)) for _ in range(3))
     correct = np.full(len(examples), np.nan)
-    rows: list[RowT] = []
+    verdicts = RelationVerdicts(strict, places, gold_entities, correct, [], [])
     mutual = frozenset(symmetric)
     for row, eg in enumerate(examples):
         stored = read_relations(eg.reference, key, spans_key)
@@ -106,8 +108,10 @@ def judge_relations(
         if own is not None:
             gold_entities.add(row, *compared_relations(eg, stored, own, mutual), LABEL)
         correct[row] = gold == predicted
-        rows += paired_rows(row, gold, predicted, boundaries(eg)[1])
-    return RelationVerdicts(strict, places, gold_entities, correct, rows)
+        for labels, arguments in paired_rows(row, gold, predicted, boundaries(eg)[1]):
+            verdicts.rows.append(labels)
+            verdicts.arguments.append(arguments)
+    return verdicts
 
 
 def main_score_of_relations(counts: CountsT) -> CountsT:
@@ -140,20 +144,26 @@ def without_types(found: Iterable[GoldRelation], symmetric: Collection[str]) -> 
 
 def paired_rows(
     doc: int, gold: Collection[GoldRelation], predicted: Collection[GoldRelation], places: IntsT
-) -> Iterator[RowT]:
+) -> Iterator[tuple[RowT, ArgumentsT]]:
     """Put gold and predicted labels of the same two arguments side by side, first those that agree.
 
     places (IntsT): Boundaries of the gold tokens, as the relations' places are counted, (n_tokens + 1,).
+    RETURNS: each row of `Decisions`, and its arguments.
     """
     labels: dict[tuple[Argument, Argument], tuple[set[str], set[str]]] = {}
     for side, found in enumerate((gold, predicted)):
         for one in found:
             labels.setdefault((one.head, one.tail), (set(), set()))[side].add(one.label)
     for arguments in sorted(labels):
-        start = int(np.searchsorted(places, min(argument.start for argument in arguments), side="right")) - 1
-        end = int(np.searchsorted(places, max(argument.end for argument in arguments), side="left"))
+        head, tail = (_tokens_of(argument, places) for argument in arguments)
         for pair in side_by_side(*labels[arguments]):
-            yield doc, start, end, *pair
+            yield (doc, min(head[0], tail[0]), max(head[1], tail[1]), *pair), (*head, *tail)
+
+
+def _tokens_of(argument: Argument, places: IntsT) -> tuple[int, int]:
+    """First token and end of the gold tokens that an argument lies in."""
+    start = int(np.searchsorted(places, argument.start, side="right")) - 1
+    return start, int(np.searchsorted(places, argument.end, side="left"))
 
 
 def _argument(span: Span) -> Argument:

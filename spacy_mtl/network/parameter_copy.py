@@ -17,12 +17,12 @@ CopyT = dict[str, NDArray[Any]]
 
 def copy_parameters(model: Model[Any, Any]) -> CopyT:
     """Copy all parameters, torch's included, as they are now: within `use_params` these are the averages."""
-    return {place: get_array_ops(array).to_numpy(array).copy() for place, _, array in _walk(model)}
+    return {place: get_array_ops(array).to_numpy(array).copy() for place, _, array in named_arrays(model)}
 
 
 def restore_parameters(model: Model[Any, Any], copied: Mapping[str, NDArray[Any]]) -> None:
     """Write the copied values to the parameters, in place."""
-    for place, _, array in _walk(model):
+    for place, _, array in named_arrays(model):
         array[...] = get_array_ops(array).asarray(copied[place])
 
 
@@ -30,12 +30,13 @@ def restart_averages(model: Model[Any, Any], averages: MutableMapping[KeyT, Arra
     """Set an optimizer's averages of these parameters to the present values, since it evaluates and saves the averages
     in their place.
     """
-    for _, key, array in _walk(model):
+    for _, key, array in named_arrays(model):
         if averages and key in averages:
             averages[key][...] = array
 
 
-def _walk(model: Model[Any, Any]) -> Iterator[tuple[str, KeyT, ArrayT]]:
+def named_arrays(model: Model[Any, Any]) -> Iterator[tuple[str, KeyT, ArrayT]]:
+    """Yield all parameters, torch's included: the place in the network, the key in thinc's optimizers, the values."""
     for index, node in enumerate(model.walk()):
         for name in node.param_names:
             if node.has_param(name):

@@ -1,6 +1,6 @@
 """The parts that heads have in the sharing layer of a trained component, when heads are added, removed or renamed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from thinc.api import Model
 from thinc.types import Ragged
@@ -15,6 +15,12 @@ def mixes_heads(encoder: EncoderT) -> bool:
     """Whether there is a sharing layer in which what a head sees depends on the parts of other heads."""
     sharing = encoder.maybe_get_ref("sharing")
     return sharing is not None and bool(sharing.attrs.get("mixes_heads", True))
+
+
+def changes_nothing(sharing: SharingT, X: SharingInput, heads: Iterable[str]) -> bool:
+    """Whether these heads see the shared vectors as they are, as through new adapters."""
+    views = sharing.predict(X)
+    return all(bool((views[head].dataXd == X.tokvecs.dataXd).all()) for head in heads)
 
 
 def set_sharing_heads(encoder: EncoderT, heads: Sequence[str], *, renamed: Mapping[str, str] = NO_NAMES) -> None:

@@ -10,6 +10,8 @@ from spacy.util import load_model, replace_model_node
 from spacy.vocab import Vocab
 from thinc.api import Model
 
+from ..encoders.hash_embed_cnn.piece_layer import PIECES
+from ..encoders.hash_embed_cnn.piece_vectors import PieceVectors
 from ..encoders.hash_embed_cnn.thinc_nodes import find_network
 from ..extras import add_requirement
 from ..protocols.arrays import Tok2VecT
@@ -71,7 +73,9 @@ def to_onnx(encoder: Tok2VecT, vocab: Vocab) -> Tok2VecT:
     vocab (Vocab): The vocab that says by which attribute static vectors are found.
     """
     exported = make_onnx_encoder_v1(encoder.get_dim("nO"))
-    exported.attrs["graphs"] = encoder_graphs(find_network(encoder), vocab)
+    network = find_network(encoder)
+    exported.attrs["graphs"] = encoder_graphs(network, vocab)
+    exported.attrs[PIECES] = network.embedding.pieces or PieceVectors()
     return exported
 
 

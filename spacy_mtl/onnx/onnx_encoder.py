@@ -10,6 +10,8 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..encoders.hash_embed_cnn.forward import Part, split_docs
+from ..encoders.hash_embed_cnn.piece_layer import PIECES
+from ..encoders.hash_embed_cnn.piece_vectors import PieceVectors
 from ..extras import EXTRA
 from ..layers.ragged_rows import bounds
 from ..protocols.arrays import Tok2VecT
@@ -26,7 +28,7 @@ def make_onnx_encoder_v1(width: int) -> Tok2VecT:
     """
     # Imported here so that spacy.load fails if it is missing, not the first prediction.
     import_onnxruntime()
-    attrs = {"graphs": {}, "state": OnnxState(), EXTRA: "onnx"}
+    attrs = {"graphs": {}, PIECES: PieceVectors(), "state": OnnxState(), EXTRA: "onnx"}
     return Model("onnx_encoder", forward, init=init, dims={"nO": width}, attrs=attrs)
 
 
@@ -65,7 +67,7 @@ def encode_into(model: Tok2VecT, parts: list[Part], tokvecs: Any) -> None:
     network = model.attrs["state"].read(graphs)
 
     def encode_part(part: Part) -> None:
-        tokvecs[part.tokens] = network.encode(part.docs)
+        tokvecs[part.tokens] = network.encode(part.docs, model.attrs[PIECES])
 
     run_parts(encode_part, parts)
 

@@ -11,10 +11,11 @@ from thinc.api import NumpyOps
 from thinc.compat import has_torch
 from thinc.types import Floats2d
 
+from ..encoders.hash_embed_cnn.piece_vectors import PieceVectors
 from ..encoders.hash_embed_cnn.rare_words import WordCounts, hide_unseen
 from ..encoders.hash_embed_cnn.window_rows import plan_windows
 from ..encoders.hash_embed_cnn.word_cache import WordCache
-from ..encoders.hash_embed_cnn.word_vectors import distinct_words, static_vectors, table_rows
+from ..encoders.hash_embed_cnn.word_vectors import StaticVectorsT, distinct_words, static_vectors, table_rows
 
 OPS = NumpyOps()
 SETTINGS = "settings"
@@ -70,15 +71,20 @@ class OnnxNetwork:
         self.word_counts = None if known is None else WordCounts(dict.fromkeys(known, 1))
         self.cache = WordCache()
 
-    def encode(self, docs: list[Doc]) -> Floats2d:
-        """Compute the vectors of all tokens, (n_tokens, width). No doc may be empty."""
+    def encode(self, docs: list[Doc], pieces: PieceVectors) -> Floats2d:
+        """Compute the vectors of all tokens, (n_tokens, width).
+
+        docs (list[Doc]): The docs, none of them empty.
+        pieces (PieceVectors): The encoder's own static vectors; empty if it has those of the vocab, or none.
+        """
         settings = self.settings
         words = distinct_words(docs, settings.columns)
         # Words cannot be kept, since nothing tells when the vectors of the vocab change.
-        cache = WordCache() if settings.static else self.cache
+        cache = WordCache() if settings.static and not pieces else self.cache
+        read = static_vectors(docs, pieces or None)
 
         def compute(missing: Any) -> Any:
-            return self.words.run(None, self._word_inputs(words.features[missing], docs[0]))
+            return self.words.run(None, self._word_inputs(words.features[missing], read))
 
         n_taps = 2 * settings.window + 1
         widths = [settings.width, n_taps * settings.n_out]
@@ -88,14 +94,14 @@ class OnnxNetwork:
         inputs |= {"vectors": vectors, "products": products.reshape(-1, settings.n_out)}
         return self.tokens.run(None, inputs)[0]
 
-    def _word_inputs(self, features: Any, doc: Doc) -> dict[str, Any]:
+    def _word_inputs(self, features: Any, read: StaticVectorsT) -> dict[str, Any]:
         if self.word_counts is not None:
             features = hide_unseen(features, self.settings.columns[: len(self.settings.sizes)], self.word_counts)
         tables = zip(self.settings.seeds, self.settings.sizes, strict=True)
         rows = [table_rows(features[:, i], seed, size) for i, (seed, size) in enumerate(tables)]
         inputs = {"rows": np.stack(rows, axis=1).astype("int64")}
         if self.settings.static:
-            V, found = static_vectors(doc.vocab.vectors, features[:, -1])
+            V, found = read(features[:, -1])
             inputs["static"] = OPS.asarray2f(V if found is None else V * found[:, None])
         return inputs
 

@@ -11,6 +11,7 @@ from spacy.util import registry as spacy_registry
 from ..optimizers.parameters import parameter_names
 from ..protocols.head import Head
 from .default_heads import DEFAULT_HEADS
+from .forgetting import OLD_HEADS
 from .head_names import JOINT_SCORES, NameChange, change_scores
 
 # Settings by which a head names others: what the Protocols TakesConditions, DecodesJointly and Prepares ask for.
@@ -89,8 +90,10 @@ def change_config(
     own["heads"], own["weighting"] = dict(sections), dict(weighting)
     config = nlp.config
     given = config["initialize"].get("components", {}).get(component, {})
-    if isinstance(given.get("labels"), Mapping):
-        given["labels"] = change.within(given["labels"])
+    for setting in ("labels", "keep"):
+        if isinstance(given.get(setting), Mapping):
+            kept = {key: value for key, value in given[setting].items() if key not in change.removed}
+            given[setting] = {change.of(key): value for key, value in kept.items()}
     training = config["training"]
     training["score_weights"] = change_weights(training["score_weights"], heads, change)
     training["before_update"] = change.within(training.get("before_update"), component)
@@ -132,8 +135,9 @@ def change_meta(nlp: Language, component: str, heads: Mapping[str, Head], change
         scores = {key: value for key, value in scores.items() if key.rpartition("/")[2] not in JOINT_SCORES}
     nlp.meta["performance"] = scores
     own = nlp.meta.get("spacy_mtl", {})
-    if component in own.get("heads", {}):
-        own["heads"][component] = change.within(own["heads"][component])
+    for shown in ("heads", OLD_HEADS):
+        if component in own.get(shown, {}):
+            own[shown][component] = change.within(own[shown][component])
     own.get("balance", {}).pop(component, None)
 
 

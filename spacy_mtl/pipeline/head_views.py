@@ -9,6 +9,7 @@ from spacy.training import Example
 from ..gold import unannotated
 from ..origin import corpus_of, heads_of, may_learn
 from ..protocols.head import Head
+from ..teaching import is_taught
 
 
 class HeadViews:
@@ -68,7 +69,7 @@ def check_corpora(heads: Mapping[str, Head], examples: Sequence[Example]) -> Non
     for corpus, group in by_corpus(examples).items():
         allowed = [key for key in heads if any(may_learn(key, eg.reference) for eg in group)]
         views = HeadViews(group)
-        if not any(heads[key].has_gold(eg) for key in allowed for eg in views.of(key)):
+        if not any(heads[key].has_gold(eg) or is_taught(eg.reference, key) for key in allowed for eg in views.of(key)):
             raise ValueError(
                 f"corpus {corpus!r}: none of the {len(group)} docs to initialise from carries a label of the heads "
                 f"that may learn from it: {allowed}; check its annotation, heads and label_map, or leave the corpus out"

@@ -1,18 +1,29 @@
 """The weights of a trained pipeline, from which a component with more or other heads begins (`init_from`)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spacy.attrs import NORM
 from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
 from spacy.util import load_model, logger
+from spacy.vocab import Vocab
 from thinc.api import Model
 
+from ..gold import unannotated
 from ..network.listeners import find_listeners, find_upstream
-from ..network.sharing_heads import mixes_heads
-from ..protocols.arrays import EncoderT
+from ..network.parameter_copy import named_arrays
+from ..network.run_heads import AllScoresT
+from ..network.sharing_heads import changes_nothing, mixes_heads
+from ..origin import corpus_of, name_corpus
+from ..protocols.arrays import EncoderT, PreparedT
 from ..protocols.head import HasHeads, Head
 from ..protocols.head_labels import HasLabels
+from ..protocols.sharing import SharingInput
+from .decoding import Decoding
+from .prediction import run_to_predict
 
 
 class InitialWeights:
@@ -98,12 +109,13 @@ class InitialWeights:
         corpora = old.attrs.get("corpora", [])
         sharing.attrs["corpora"] = [*corpora, *(key for key in sharing.attrs["corpora"] if key not in corpora)]
 
-    def load_encoder(self, encoder: EncoderT, nlp: Language | None) -> None:
+    def load_encoder(self, encoder: EncoderT, nlp: Language | None, docs: list[Doc]) -> None:
         """Load the encoder and the sharing layer. If the component listens to a pipe, that pipe is loaded, unless it
         is sourced or frozen.
 
         encoder (EncoderT): The new encoder, with its sizes.
         nlp (Language | None): The new pipeline.
+        docs (list[Doc]): A few docs of the new pipeline.
         RAISES ValueError: The encoder has another shape, or only one of the two is a listener.
         """
         old: EncoderT = self.pipe.encoder
@@ -117,7 +129,36 @@ class InitialWeights:
         if here:
             self._load_upstream(encoder, nlp)
         self._load(encoder.get_ref("encoder"), old.get_ref("encoder"), f"the encoder of component {self.name!r}")
-        self._load_sharing(encoder.maybe_get_ref("sharing"), old.maybe_get_ref("sharing"))
+        self._load_sharing(encoder, docs)
+
+    def copies_of(self, docs: Iterable[Doc]) -> list[Doc]:
+        """Copy docs for the trained pipeline: the same tokens, without annotation, in its own vocab."""
+        return [copy_of(doc, self.nlp.vocab) for doc in docs]
+
+    def run(
+        self, docs: list[Doc], names: Sequence[str], *, prepared: Mapping[str, PreparedT] | None = None
+    ) -> tuple[Decoding, AllScoresT]:
+        """Run heads of the trained pipeline, and those that they need.
+
+        docs (list[Doc]): What `copies_of` returned.
+        prepared (Mapping[str, PreparedT] | None): What heads get in the place of what they would prepare.
+        RETURNS: What decodes the heads, and their scores.
+        """
+        for listener in find_listeners(self.pipe.model):
+            upstream: Any = self.nlp.get_pipe(find_upstream(listener, self.nlp, self.component))
+            upstream.set_annotations(docs, upstream.predict(docs))
+        pipe = self.pipe
+        return run_to_predict(
+            pipe.model, pipe.in_order(), pipe.pairs, docs, names, name=self.component, prepared=prepared
+        )
+
+    def main_scores(self, examples: Sequence[Example]) -> dict[str, float | None]:
+        """Score the heads of the trained pipeline on gold docs. RETURNS: The main score of each; None without gold."""
+        names = self.nlp.pipe_names
+        after = names[names.index(self.component) + 1 :]
+        docs = self.nlp.pipe(self.copies_of(eg.predicted for eg in examples), disable=after)
+        pairs = [Example(doc, eg.reference) for doc, eg in zip(docs, examples, strict=True)]
+        return dict(self.pipe.judge(pairs).main)
 
     def _load_upstream(self, encoder: EncoderT, nlp: Language | None) -> None:
         """Load the pipes that the component listens to. Those that are sourced or frozen are disabled while others are
@@ -132,9 +173,16 @@ class InitialWeights:
             source: Any = self.nlp.get_pipe(find_upstream(old, self.nlp, self.component))
             self._load(nlp.get_pipe(upstream).model, source.model, f"component {upstream!r}")  # type: ignore[attr-defined]
 
-    def _load_sharing(self, sharing: Model[Any, Any] | None, old: Model[Any, Any] | None) -> None:
+    def _load_sharing(self, encoder: EncoderT, docs: list[Doc]) -> None:
+        sharing, old = encoder.maybe_get_ref("sharing"), self.pipe.encoder.maybe_get_ref("sharing")
         names = [None if layer is None else layer.name for layer in (sharing, old)]
         if names[0] != names[1]:
+            if (
+                old is None
+                and sharing is not None
+                and changes_nothing(sharing, SharingInput(docs, encoder.predict(docs)), sharing.attrs["heads"])
+            ):
+                return
             logger.warning(
                 "component '%s': its sharing layer is %s, but in %s it is %s; the heads that are loaded see other "
                 "vectors than they were trained on",
@@ -169,12 +217,17 @@ FIX = "give it the settings of the trained one, in [components], or leave init_f
 
 def shapes_of(model: Model[Any, Any]) -> dict[str, tuple[int, ...]]:
     """The shapes of a network's parameters, by layer and name."""
-    return {
-        f"{index}.{node.name}/{name}": tuple(node.get_param(name).shape)
-        for index, node in enumerate(model.walk())
-        for name in node.param_names
-        if node.has_param(name)
-    }
+    names = [node.name for node in model.walk()]
+    found = ((place.split("/", 1), array) for place, _, array in named_arrays(model))
+    return {f"{index}.{names[int(index)]}/{name}": tuple(array.shape) for (index, name), array in found}
+
+
+def copy_of(doc: Doc, vocab: Vocab) -> Doc:
+    """Copy a doc's tokens to another vocab, with the norms that the tokenizer gave them, and the name of its corpus."""
+    copied = unannotated(doc, vocab)
+    copied.from_array([NORM], doc.to_array([NORM]))  # type: ignore[arg-type]  # as spaCy stores it: uint64
+    corpus = corpus_of(doc)
+    return copied if corpus is None else name_corpus(copied, corpus)
 
 
 def check_shape(

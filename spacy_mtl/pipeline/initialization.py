@@ -21,13 +21,20 @@ N_SAMPLE = 10
 
 
 def set_labels(
-    heads: Mapping[str, Head], views: HeadViews, given: Mapping[str, Sequence[str]], *, n_examples: int, name: str
+    heads: Mapping[str, Head],
+    views: HeadViews,
+    given: Mapping[str, Sequence[str]],
+    *,
+    n_examples: int,
+    name: str,
+    loaded: Collection[str] = (),
 ) -> None:
     """Set the labels of all heads that have any.
 
     views (HeadViews): Gold examples, from which heads take the labels that are not given.
     given (Mapping[str, Sequence[str]]): Labels by head name.
     name (str): The component's name, for messages.
+    loaded (Collection[str]): Heads that get labels from a trained pipeline, and so need none from gold.
     """
     able = [key for key, head in heads.items() if isinstance(head, HasLabels)]
     unknown = sorted(set(given) - set(able))
@@ -41,7 +48,7 @@ def set_labels(
                 head.add_label(label)
         else:
             collect_labels(head, views.of(key))
-        if not head.labels:
+        if not head.labels and key not in loaded:
             raise ValueError(
                 f"head {key!r}: none of the {n_examples} examples to initialise from carries its annotation "
                 f"({', '.join(head.gold_attributes)}), so it has no labels; add such examples, or list the labels in "

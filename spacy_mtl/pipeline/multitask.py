@@ -32,11 +32,14 @@ from .checks import check_gold, check_heads, check_label, check_overlap, check_w
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
 from .extraction import extract
+from .forgetting import Forgetting
 from .head_changes import add_head, find_component, remove_heads, rename_head
 from .head_progress import HeadProgress, SelectionT
 from .head_views import HeadViews, check_corpora, check_head_names
 from .initial_weights import InitialWeights
 from .initialization import fit_gold, initialize_heads, name_for_sharing, sample_of, set_labels
+from .kept_heads import KeptHeads
+from .merging import merge
 from .parameter_counts import count_by_part, describe_counts
 from .prediction import annotate_with, run_to_predict
 from .rehearsal import compare_with_teacher
@@ -101,6 +104,8 @@ class Multitask(TrainablePipe):
         self._readout = BalanceReadout(readout_every)
         self.selections: dict[str, SelectionT] = {}
         self._is_new = False
+        self._kept: KeptHeads | None = None
+        self._forgetting: Forgetting | None = None
         self._said: set[str] = set()
         check_weighting(weighting, name).bind(list(heads))
         self._build(model, heads, Weighing(weighting, heads, name))
@@ -125,8 +130,11 @@ class Multitask(TrainablePipe):
 
     def set_heads(self, heads: Mapping[str, Head], weighting: Weighting) -> None:
         """Go on with other heads and another weighting, which knows their names. Gradients, the read-out and the
-        progress of the heads begin anew. `add_head`, `remove_head` and `rename_head` also change the config.
+        progress of the heads begin anew, and no head is kept any more. `add_head`, `remove_head` and `rename_head` also
+        change the config.
         """
+        if heads.keys() != self.heads.keys():
+            self._kept = self._forgetting = None
         self.drop_gradients()
         self._readout.reset()
         self._build(self.encoder, heads, self._weighing.of(weighting, heads))
@@ -157,6 +165,13 @@ class Multitask(TrainablePipe):
         of the encoder's movement, and each two heads' conflict. `balance/readout_sums.py` describes it.
         """
         return dict(self._readout.shown)
+
+    @property
+    def keep(self) -> Mapping[str, float]:
+        """The heads that learn from the pipeline that this training began from (`initialize`), and the weights of these
+        losses.
+        """
+        return {} if self._kept is None else dict(self._kept.weights)
 
     def in_order(self) -> dict[str, Head]:
         """The heads in the order in which they run."""
@@ -249,6 +264,18 @@ class Multitask(TrainablePipe):
             nlp, [names] if isinstance(names, str) else names, component=find_component(self, nlp), keep=keep
         )
 
+    def merge(self, other: Language, names: Iterable[str] | None = None, *, nlp: Language) -> Language:
+        """Build a pipeline with these heads and those of another pipeline whose encoder has the same weights. All heads
+        predict exactly what they did.
+
+        other (Language): The other pipeline, with one component with heads.
+        names (Iterable[str] | None): Heads of the other pipeline; those that they need come along. None takes all.
+        nlp (Language): The pipeline that the component is in. Both pipelines stay as they are.
+        RAISES ValueError: The encoders differ; two heads have one name and differ, or write the same.
+        RETURNS (Language): The new pipeline. It can be saved, packaged and trained on.
+        """
+        return merge(nlp, other, names, component=find_component(self, nlp))
+
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
         writing = [key for key, head in self.heads.items() if head.writes]
@@ -291,7 +318,8 @@ class Multitask(TrainablePipe):
         heads that it is conditioned on.
 
         losses (dict[str, float] | None): Gets the weighted total under the component's name and each head's own loss
-            (nats) under "name/head".
+            (nats) under "name/head". Heads that are kept (see `initialize`) have their loss against the old pipeline
+            (nats) under "name/keep/head".
         only (str | None): Backpropagate the loss of this head alone, with the weight 1. Neither the weighting nor the
             read-out learns of such a step, and it does not count.
         """
@@ -300,7 +328,8 @@ class Multitask(TrainablePipe):
         if only is not None and only not in self.heads:
             raise ValueError(f"component {self.name!r}: only is {only!r}, expected one of the heads {list(self.heads)}")
         losses = {} if losses is None else losses
-        for key in (self.name, *(f"{self.name}/{key}" for key in self.heads)):
+        own = [f"{self.name}/{key}" for key in self.heads]
+        for key in (self.name, *own, *(f"{self.name}/keep/{key}" for key in self.keep)):
             losses.setdefault(key, 0.0)
         docs = [eg.predicted for eg in examples]
         if not any(len(doc) for doc in docs):
@@ -389,6 +418,7 @@ class Multitask(TrainablePipe):
         nlp: Language | None = None,
         labels: Mapping[str, Sequence[str]] | None = None,
         init_from: str | Path | None = None,
+        keep: Mapping[str, float] | None = None,
     ) -> None:
         """Set the labels and the sizes of all networks.
 
@@ -397,6 +427,10 @@ class Multitask(TrainablePipe):
         labels (Mapping[str, Sequence[str]] | None): Labels by head name, for heads that should not collect them.
         init_from (str | Path | None): A trained pipeline from which the encoder and all heads of the same name are
             loaded. Its labels come first, in their order, and new ones are added. Other heads start fresh.
+        keep (Mapping[str, float] | None): Weights by the names of heads in `init_from` that must not be forgotten. In
+            each step such a head also learns from what it scored there on the docs of the batch, whether or not they
+            have its gold (Li and Hoiem 2016, "Learning without Forgetting"). The weight is the factor of this loss,
+            which is added to the weighted total of the others; no weighting changes it. 0 keeps nothing.
         RAISES ValueError: A head finds no labels, can't learn from its gold, or writes what another head writes; a
             corpus is of use to no head; or all texts are empty.
         """
@@ -409,9 +443,11 @@ class Multitask(TrainablePipe):
         examples = list(get_examples())
         views = HeadViews(examples)
         check_head_names(self.heads, examples)
-        set_labels(self.heads, views, labels or {}, n_examples=len(examples), name=self.name)
         old = None if init_from is None else InitialWeights.of(init_from, self.name)
+        trained = () if old is None else old.pipe.heads
+        set_labels(self.heads, views, labels or {}, n_examples=len(examples), name=self.name, loaded=trained)
         loaded = set() if old is None else old.load_heads(self.heads)
+        self._kept = self._keep(old, keep or {})
         fresh = {key: head for key, head in self.heads.items() if key not in loaded}
         check_overlap(self.heads)
         check_corpora(self.heads, examples)
@@ -426,10 +462,11 @@ class Multitask(TrainablePipe):
             old.name_in_sharing(self.encoder)
         self.encoder.initialize([eg.predicted for eg in sample])
         if old is not None:
-            old.load_encoder(self.encoder, nlp)
+            old.load_encoder(self.encoder, nlp, [eg.predicted for eg in sample])
         initialize_heads(self.encoder, self.in_order(), self.pairs, sample, fresh=fresh)
         logger.info("component '%s': %s", self.name, describe_counts(self.parameter_counts))
         self._readout.reset()
+        self._forgetting = None if old is None or nlp is None else Forgetting(old, nlp.meta, self.name)
         if nlp is not None:
             self._weighing.prepare(self.encoder, nlp)
             self.show_readout(nlp)
@@ -459,6 +496,8 @@ class Multitask(TrainablePipe):
         found = score_component(with_threshold(self.heads, kwargs.get("threshold")), examples, self.name)
         self.main_scores, self.corpus_scores = found.main, found.by_corpus
         if self.progress.observe(found.main, self.heads):
+            if self._forgetting is not None:
+                self._forgetting.observe(examples, self.heads, found.main)
             found.scores.update(self.progress.select(self.selections, found.all_main))
         return found
 
@@ -507,6 +546,17 @@ class Multitask(TrainablePipe):
             ) from error
         return self
 
+    def _keep(self, teacher: InitialWeights | None, weights: Mapping[str, float]) -> KeptHeads | None:
+        if not weights:
+            return None
+        if teacher is None:
+            raise ValueError(
+                f"[initialize.components.{self.name}] keep names {list(weights)}, but init_from is not set; set it to "
+                "the trained pipeline whose heads are to be kept"
+            )
+        kept = KeptHeads(teacher, weights, self.heads)
+        return kept if kept.weights else None
+
     def _parts(self) -> Parts:
         return Parts(self.name, self.encoder, self.heads, self.weighting)
 
@@ -527,16 +577,18 @@ class Multitask(TrainablePipe):
         set_dropout_rate(self.model, drop)
         views = HeadViews(examples)
         update_constraints(self.heads, self.pairs, views)
-        decoding = Decoding(self.heads, self.pairs, docs, views)
+        teacher = None if self._kept is None or only is not None else self._kept.ask(docs, views)
+        decoding = Decoding(self.heads, self.pairs, docs, views, prepared=None if teacher is None else teacher.prepared)
         tokvecs, bp_tokvecs = self.encoder.begin_update(docs)
         run = run_heads(self.model, self.in_order(), docs, tokvecs, is_train=True, prepare=decoding.prepare)
         run.skip_broken = self.nan_gradient == "skip"
-        own, d_scores = get_losses(self.heads, views, run)
+        own, d_scores = get_losses(self.heads, views, run, step=self.cfg.get(N_STEPS, 0))
         if only is not None:
             self._backprop(run, bp_tokvecs, {key: d_scores[key] for key in (only,) if key in d_scores}, step=None)
             for key, loss in own.items():
                 losses[f"{self.name}/{key}"] += loss
             return
+        lost, kept = ({}, {}) if teacher is None else teacher.compare(run, decoding.prepare)
         done = self.progress.done()
         factors = {key: self.progress.factor(key) for key in done}
         sharing = {key: loss for key, loss in own.items() if key not in done}
@@ -546,15 +598,18 @@ class Multitask(TrainablePipe):
             factors |= self.weighting.weights(sharing, step)
         weighted = {key: gradient * factors[key] for key, gradient in d_scores.items() if factors[key] != 0}
         alone = {key: weighted.pop(key) for key in done if key in weighted}
-        merged, measured = self._backprop(run, bp_tokvecs, weighted, step=step, alone=alone)
+        merged, measured = self._backprop(run, bp_tokvecs, weighted, step=step, alone=alone, kept=kept)
         learned = {key: loss for key, loss in own.items() if key not in run.skipped}
         losses[self.name] += sum(factors[key] * loss for key, loss in learned.items())
+        losses[self.name] += sum(self.keep[key] * loss for key, loss in lost.items())
         if step is not None:
             self._readout.add({key: learned[key] for key in sharing if key in learned}, factors, step, merged, measured)
             self.cfg[N_STEPS] = step.number + 1
             self.progress.keep_factors({key: factors[key] for key in sharing})
         for key, loss in own.items():
             losses[f"{self.name}/{key}"] += loss
+        for key, loss in lost.items():
+            losses[f"{self.name}/keep/{key}"] += loss
 
     def _backprop(
         self,
@@ -564,15 +619,17 @@ class Multitask(TrainablePipe):
         *,
         step: Step | None,
         alone: AllScoresT | None = None,
+        kept: AllScoresT | None = None,
     ) -> tuple[Merged, Measured | None]:
         """Add the gradients of these heads' losses, or none at all.
 
         bp_tokvecs (Callable | None): Backprop of the encoder; None leaves it as it is.
         step (Step | None): What the weighting sees of the step; None for the plain sum.
         alone (AllScoresT | None): Gradients of losses that move their own heads only.
+        kept (AllScoresT | None): Gradients of the losses of kept heads against the old pipeline, with their weights.
         RETURNS: What the weighting made of the gradients, and what was measured of them for the read-out.
         """
-        alone = alone or {}
+        alone, kept = alone or {}, kept or {}
         try:
             run.backprop_alone(alone)
             if step is None:
@@ -581,15 +638,18 @@ class Multitask(TrainablePipe):
                 merged = self._weighing.merge(run, d_scores, step, self.encoder)
             if d_scores:
                 check_gradient(merged.d_tokvecs, f"weighting {type(self.weighting).__name__}")
+            d_tokvecs = merged.d_tokvecs + run.backprop(kept) if kept else merged.d_tokvecs
+            if kept:
+                check_gradient(d_tokvecs, f"kept heads {list(kept)}")
         except NotFinite:
             self.drop_gradients()
             raise
         measured = None
         if step is not None and d_scores and not run.skipped and self._readout.is_due(step.number):
             measured = self._readout.measure(run, d_scores, merged, self.encoder)
-        learned = d_scores.keys() - run.skipped.keys()
+        learned = (d_scores.keys() | kept.keys()) - run.skipped.keys()
         if bp_tokvecs and (learned or any(is_last_of_several(node) for node in find_listeners(self.model))):
-            bp_tokvecs(Ragged(merged.d_tokvecs, run.tokvecs.lengths))
+            bp_tokvecs(Ragged(d_tokvecs, run.tokvecs.lengths))
         self._shared_with_gradient |= bool(learned)
         trained = trained_heads(self.heads, learned) | alone.keys()
         self._with_gradient = (self._with_gradient | trained) - run.skipped.keys()

@@ -20,6 +20,7 @@ from ..protocols.head_labels import CountsGold
 from ..protocols.head_training import Adversarial
 from ..protocols.weighting import LearnsByHead, MergesGradients, NeedsSeveralHeads, ReportsFactors, Step, Weighting
 from .head_views import HeadViews
+from .taught_loss import get_loss_with_teacher
 
 ONE_HEAD = (
     "component '%s': the weighting %s balances heads against each other, but the heads to balance are %s, so it "
@@ -145,16 +146,20 @@ def _only(gradients: Mapping[str, Floats2d], run: HeadsRun) -> Floats2d:
     return next(iter(gradients.values())) if gradients else run.backprop({})
 
 
-def get_losses(heads: Mapping[str, Head], views: HeadViews, run: HeadsRun) -> tuple[dict[str, float], AllScoresT]:
-    """Compute the losses of the heads that find gold in the batch, without the heads that are skipped.
+def get_losses(
+    heads: Mapping[str, Head], views: HeadViews, run: HeadsRun, *, step: int = 0
+) -> tuple[dict[str, float], AllScoresT]:
+    """Compute the losses of the heads that find gold or a teacher's targets in the batch, without the heads that are
+    skipped.
 
+    step (int): Number of steps before this one, for teacher annealing.
     RAISES NotFinite: A loss is NaN or infinite, and heads are not to be skipped; the error names the head.
     RETURNS: loss and gradient by the name of the head.
     """
     losses: dict[str, float] = {}
     d_scores: AllScoresT = {}
     for key, head in heads.items():
-        loss, gradient = head.get_loss(views.of(key), run.scores[key])
+        loss, gradient = get_loss_with_teacher(key, head, views.of(key), run.scores[key], step=step)
         try:
             check_loss(loss, f"head {key!r}")
         except NotFinite as error:
@@ -166,8 +171,10 @@ def get_losses(heads: Mapping[str, Head], views: HeadViews, run: HeadsRun) -> tu
 
 
 def count_units(head: Head, examples: Sequence[Example]) -> int:
-    """The annotated units of a batch: what the head counts, or docs with gold."""
+    """The annotated units of a batch: what the head counts, or docs with gold; docs that only a teacher annotates are
+    not counted, but one unit at least.
+    """
     annotated = [eg for eg in examples if head.has_gold(eg)]
     if isinstance(head, CountsGold):
-        return sum(head.count_gold(eg.reference, Counter()) for eg in annotated)
-    return len(annotated)
+        return max(sum(head.count_gold(eg.reference, Counter()) for eg in annotated), 1)
+    return max(len(annotated), 1)

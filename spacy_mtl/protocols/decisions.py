@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 IntsT = NDArray[np.int64]
 # index of the doc, first token, end (exclusive), gold label, predicted label; None for "nothing here"
 RowT = tuple[int, int, int, str | None, str | None]
+# first token and end of the head, first token and end of the tail
+ArgumentsT = tuple[int, int, int, int]
 # the index of "nothing here"
 NOTHING = -1
 
@@ -23,6 +25,8 @@ class Decisions:
     starts, ends (IntsT): First token and end (exclusive); 0 and the number of tokens if it is about the whole doc.
     gold, predicted (IntsT): Index in `names`, or -1 for nothing, such as a span that only one of the two has.
     names (tuple[str, ...]): The labels.
+    arguments (IntsT | None): What decisions about two spans relate, such as relations and arcs, (n, 4): first token and
+        end of the head, then of the tail or dependent, the same for the root of a tree. None if each is about one span.
     """
 
     unit: str
@@ -32,9 +36,10 @@ class Decisions:
     gold: IntsT
     predicted: IntsT
     names: tuple[str, ...]
+    arguments: IntsT | None = None
 
     @classmethod
-    def from_rows(cls, unit: str, rows: Iterable[RowT]) -> "Decisions":
+    def from_rows(cls, unit: str, rows: Iterable[RowT], arguments: Sequence[ArgumentsT] | None = None) -> "Decisions":
         """Make the arrays from rows; the names are the labels that occur, in alphabetical order."""
         columns: Any = list(zip(*rows, strict=True)) or [()] * 5
         labels = sorted({label for label in (*columns[3], *columns[4]) if label is not None})
@@ -42,7 +47,8 @@ class Decisions:
         numbers = [*columns[:3], *(map(index.__getitem__, column) for column in columns[3:])]
         arrays = [np.fromiter(column, dtype="int64", count=len(columns[0])) for column in numbers]
         docs, starts, ends, gold, predicted = arrays
-        return cls(unit, docs, starts, ends, gold, predicted, tuple(labels))
+        related = None if arguments is None else np.array(arguments, dtype="int64").reshape(-1, 4)
+        return cls(unit, docs, starts, ends, gold, predicted, tuple(labels), related)
 
     @classmethod
     def from_indices(
@@ -63,4 +69,5 @@ class Decisions:
         """The decisions in some docs, which keep their indices."""
         rows = np.isin(self.docs, docs)
         columns = {name: getattr(self, name)[rows] for name in ("docs", "starts", "ends", "gold", "predicted")}
-        return replace(self, **columns)
+        arguments = None if self.arguments is None else self.arguments[rows]
+        return replace(self, **columns, arguments=arguments)

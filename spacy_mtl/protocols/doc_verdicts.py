@@ -1,6 +1,6 @@
 """Heads that compare what they predicted for docs with gold: counts of each doc, scores, and single decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -87,3 +87,14 @@ class ShowsDecisions(Protocol):
         """List the decisions in docs with the head's gold. What has no gold, such as an unset token, is left out. The
         predicted docs have the tokens of the gold docs.
         """
+
+
+@runtime_checkable
+class ScoresInUnits(Protocol):
+    """A head of which some scores are in the unit of the gold, such as a mean error. Tools show these as they are, and
+    all others, which are from 0 to 1, in per cent.
+    """
+
+    @property
+    def scores_in_units(self) -> Collection[str]:
+        """The keys of `score()`."""

@@ -104,3 +104,14 @@ class HasHeads(Protocol):
     """
 
     heads: Mapping[str, Head]
+
+
+@runtime_checkable
+class KeepsHeads(Protocol):
+    """A component whose old heads also learn from the pipeline that the training began from. The loss is in the losses
+    as "component/keep/head".
+    """
+
+    @property
+    def keep(self) -> Mapping[str, float]:
+        """The weights of these losses by head; empty if no head is kept."""

@@ -17,7 +17,7 @@ class Adversarial(Protocol):
 
 @runtime_checkable
 class LearnsFromTeacher(Protocol):
-    """A head that can learn from another network's scores (`rehearse`)."""
+    """A head that can learn from another network's scores (`rehearse`, `keep`)."""
 
     def get_teacher_loss(self, teacher: ScoresT, scores: ScoresT) -> tuple[float, ScoresT]:
         """Compute the cross-entropy in nats against the teacher's distribution, and its gradient. The teacher has the

@@ -9,6 +9,7 @@ from spacy.training import Example
 from ..origin import may_learn
 from ..protocols.head import Head
 from ..protocols.head_labels import HasLabels
+from ..teaching import is_taught
 from .pipeline_heads import heads_of
 
 
@@ -35,8 +36,13 @@ class OnlyGold:
 
 
 def carries_gold(example: Example, heads: Mapping[str, Head]) -> bool:
-    """Whether at least one of the heads can learn from the example. It may be asked before the heads have labels."""
-    return any(may_learn(key, example.reference) and has_gold(head, example) for key, head in heads.items())
+    """Whether at least one of the heads can learn from the example, or from what a teacher says of it. It may be asked
+    before the heads have labels.
+    """
+    return any(
+        may_learn(key, example.reference) and (has_gold(head, example) or is_taught(example.reference, key))
+        for key, head in heads.items()
+    )
 
 
 def has_gold(head: Head, example: Example) -> bool:

@@ -36,12 +36,24 @@ def read_texts(file: Path, nlp: Language) -> Iterator[Doc]:
         raise ValueError(f"there is no text in {file}; fill it or leave it out")
 
 
+def read_lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, stripped, each with its number from 1."""
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                text = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).decode("utf8").strip()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{file}, line {number}: not UTF-8: {error.reason}; convert it") from error
+            if text:
+                yield number, text
+
+
 def _from_txt(file: Path, nlp: Language) -> Iterator[Doc]:
-    return (nlp.make_doc(line) for _, line in _lines(file))
+    return (nlp.make_doc(line) for _, line in read_lines(file))
 
 
 def _from_jsonl(file: Path, nlp: Language) -> Iterator[Doc]:
-    for number, line in _lines(file):
+    for number, line in read_lines(file):
         try:
             entry = srsly.json_loads(line)
         except ValueError as error:
@@ -59,18 +71,6 @@ def _from_docbin(file: Path, nlp: Language) -> Iterator[Doc]:
     except Exception as error:
         raise ValueError(f"{file} is no complete .spacy file: {type(error).__name__}: {error}") from error
     return (unannotated(doc, nlp.vocab) for doc in doc_bin.get_docs(nlp.vocab) if doc.text.strip())
-
-
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, stripped, each with its number from 1."""
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                text = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).decode("utf8").strip()
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{file}, line {number}: not UTF-8: {error.reason}; convert it") from error
-            if text:
-                yield number, text
 
 
 TEXTS: dict[str, Callable[[Path, Language], Iterator[Doc]]] = {

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ..experiments.evaluate import corpus_names
 from ..experiments.predictions import decisions_of, score
 from ..origin import mark
+from ..protocols.doc_verdicts import ScoresInUnits
 from ..protocols.head import Head
 from ..protocols.readout import HasReadout
 from ..readers.corpus import Corpus
@@ -47,6 +48,12 @@ def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str) -> Repo
         split=SPLIT,
         docs=[eg.reference for eg in examples],
         lengths=[len(eg.reference) for eg in examples],
+        in_units=frozenset(
+            f"{key}_{name}"
+            for key, head in heads.items()
+            if isinstance(head, ScoresInUnits)
+            for name in head.scores_in_units
+        ),
     )
 
 

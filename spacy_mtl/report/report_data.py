@@ -73,6 +73,7 @@ class ReportData:
     docs (Sequence[Doc]): The docs of the split, of which a section may count on the tokens alone; empty if they are not
         known. Those of a comparison are built one by one when they are asked for.
     lengths (Sequence[int]): Number of tokens of each doc.
+    in_units (frozenset[str]): Scores in the unit of the gold, such as "mood_mae"; all others are from 0 to 1.
     comparison (Comparison | None): The result of `mtl compare`; None for one trained pipeline.
     folder (Path | None): The folder of the comparison.
     """
@@ -85,6 +86,7 @@ class ReportData:
     split: str
     docs: Sequence[Doc]
     lengths: Sequence[int]
+    in_units: frozenset[str] = frozenset()
     comparison: Comparison | None = None
     folder: Path | None = None
     _pairs: dict[tuple[str, str], LabelPairs | None] = field(default_factory=dict)

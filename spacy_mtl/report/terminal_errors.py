@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 from .instructive_errors import choose_errors
 from .marked_text import window_of
 from .report_data import ReportData
-from .shown_decisions import MarkedSpan, ShownLine, show_doc, wrong_places
+from .shown_decisions import MarkedSpan, ShownLine, label_in, show_doc, wrong_places
 
 PaintT = Callable[[str, str], str]
 LINES = ("gold", "predicted")
@@ -37,15 +37,17 @@ def error_lines(data: ReportData, head: str, *, limit: int, paint: PaintT) -> It
         lines = show_doc([found], index)
         yield ""
         number = paint(f"doc {index + 1}", "note")
-        yield f"{number}  {one_line(doc[window[0] : window[1]].text)}" if lines[0].about_doc else number
+        yield f"{number}  {one_line(doc[window[0] : window[1]].text)}" if lines[0].is_list else number
         for name, line in zip(LINES, lines, strict=True):
             yield f"  {name:<10} {shown(doc, line, window, paint)}"
 
 
 def shown(doc: Doc, line: ShownLine, window: tuple[int, int], paint: PaintT) -> str:
-    """The labels of the doc, or its text with "[span](label)"."""
-    if line.about_doc:
-        return ", ".join(paint(span.label, span.kind) for span in line.spans) or paint("nothing", "note")
+    """The list of labels, or the doc's text with "[span](label)"."""
+    if line.is_list:
+        return ", ".join(paint(one_line(label_in(doc, span)), span.kind) for span in line.spans) or paint(
+            "nothing", "note"
+        )
     first, last = window
     parts, place = [], first
     for span in line.spans:

@@ -7,7 +7,7 @@ from typing import Any
 from spacy.language import Language
 from spacy.ty import ListenedToComponent
 
-from ..protocols.head import HasHeads
+from ..protocols.head import HasHeads, KeepsHeads
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LogColumns:
     """The columns of a pipeline's log.
 
     scores (list[Column]): The main score of each head, then the other scores that the config names.
-    head_losses (list[Column]): The loss of each head.
+    head_losses (list[Column]): The loss of each head, then those of kept heads against the old pipeline.
     other_losses (list[Column]): The loss of each component without heads.
     totals (list[Column]): The loss of each component with heads: the weighted sum of theirs.
     """
@@ -45,6 +45,13 @@ def find_columns(nlp: Language) -> LogColumns:
     """
     pipes: dict[str, Any] = dict(nlp.pipeline)
     heads = {name: pipe.heads for name, pipe in pipes.items() if isinstance(pipe, HasHeads)}
+    losses = [Column(f"{name}/{key}", (key, "loss")) for name, found in heads.items() for key in found]
+    kept = [
+        Column(f"{name}/keep/{key}", (key, "keep"))
+        for name, pipe in pipes.items()
+        if isinstance(pipe, KeepsHeads)
+        for key in pipe.keep
+    ]
     scores = [
         Column(f"{key}_{head.main_score}", (key, head.main_score))
         for found in heads.values()
@@ -55,7 +62,7 @@ def find_columns(nlp: Language) -> LogColumns:
     others = [key for key, weight in nlp.config["training"]["score_weights"].items() if weight is not None]
     return LogColumns(
         scores=[*scores, *(Column(key, tuple(key.rsplit("_", 1))) for key in others if key not in shown)],
-        head_losses=[Column(f"{name}/{key}", (key, "loss")) for name, found in heads.items() for key in found],
+        head_losses=[*losses, *kept],
         other_losses=[loss_of(name) for name, pipe in pipes.items() if name not in heads and has_loss(pipe)],
         totals=[loss_of(name) for name in heads],
     )

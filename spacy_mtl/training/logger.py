@@ -18,6 +18,7 @@ from ..protocols.head import HasHeads
 from ..protocols.readout import HasReadout
 from .log_columns import find_columns
 from .log_table import LogTable
+from .lost_scores import LostScores
 from .save_state import TRAINING, find_state
 from .step_log import StepLog
 from .step_progress import StepProgress
@@ -50,7 +51,8 @@ def make_logger_v1(
     last evaluation; the guide "Balance" describes it.
 
     progress_bar (bool): Show the progress to the next evaluation and the speed in words/s, if there is a terminal.
-    console_output (bool): Print the table.
+    console_output (bool): Print the table. A training that began from another pipeline (`init_from`) ends with a
+        second one: the main score on dev of each old head, before the training and at its best evaluation.
     path (str | None): JSON lines file, for one line an evaluation. A training that begins replaces it.
     state (str | None): The folder of the training's state: the `path` of `spacy_mtl.TrainingState.v1`. It is needed
         only if the training is resumed.
@@ -77,6 +79,8 @@ def make_logger_v1(
                 stack.callback(finalize)
             log = stack.enter_context(StepLog(Path(path), n_done)) if path is not None else None
             table = TablePrinter(nlp, stdout) if console_output else None
+            if table is not None:
+                stack.callback(table.finish)
             bar = stack.enter_context(StepProgress(nlp, stderr)) if progress_bar else None
             pipes: dict[str, Any] = dict(nlp.pipeline)
             with_heads: dict[str, Any] = {name: pipe for name, pipe in pipes.items() if isinstance(pipe, HasHeads)}
@@ -172,6 +176,7 @@ class TablePrinter:
 
     def __init__(self, nlp: Language, stdout: IO[str]) -> None:
         self._stdout = stdout
+        self._lost = LostScores(nlp)
         self._table = LogTable(find_columns(nlp), shutil.get_terminal_size(NO_TERMINAL).columns)
         self._print(self._table.header())
 
@@ -180,6 +185,13 @@ class TablePrinter:
         percent = {key: value if key == SPEED else 100 * value for key, value in evaluation["scores"].items()}
         values = {**percent, **evaluation["losses"]}
         self._print(self._table.lines(evaluation["epoch"], evaluation["step"], 100 * evaluation["score"], values))
+        self._lost.observe(evaluation["score"])
+
+    def finish(self) -> None:
+        """Print what old heads have lost, if the training began from another pipeline."""
+        lines = self._lost.lines()
+        if lines:
+            self._print([lines])
 
     def _print(self, lines: Sequence[str]) -> None:
         print("\n".join(lines), file=self._stdout, flush=True)

@@ -73,9 +73,21 @@ def test_a_head_is_added_from_a_config_and_its_gold(model, tmp_path):
     assert cats_by(tmp_path / "larger") == cats_by(model)
 
 
+def test_two_pipelines_are_merged(model, tmp_path):
+    for name, attr in (("pos", "pos"), ("tag", "tag")):
+        (tmp_path / "head.cfg").write_text(HEAD.replace('"pos"', f'"{attr}"'))
+        label = ["--config", tmp_path / "head.cfg", "--label", "NOUN"]
+        assert run("heads", "add", model, name, *label, "--output", tmp_path / name)[0] == 0
+    code, output = run("merge", tmp_path / "pos", tmp_path / "tag", "--output", tmp_path / "both")
+    assert (code, list(heads_in(tmp_path / "both"))) == (0, ["intent", "slots", "pos", "tag"]), output
+    assert cats_by(tmp_path / "both") == cats_by(model)
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (["merge", "MODEL", "nowhere"], "nowhere"),
+        (["merge", "MODEL", "MODEL", "--head", "x"], "no head 'x'"),
         (["heads", "remove", "MODEL", "x"], "no head 'x'"),
         (["heads", "rename", "MODEL", "intent", "slots"], "there is a head 'slots' already"),
         (["heads", "remove", "nowhere", "slots"], "nowhere"),

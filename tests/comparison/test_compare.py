@@ -28,6 +28,8 @@ from spacy_mtl.experiments.run_folder import LOG, MODEL, RESULT, read_steps
 from spacy_mtl.experiments.stored_tokens import load_docs
 from spacy_mtl.experiments.worker import carry_out
 from spacy_mtl.readers.corpus import Corpus
+from spacy_mtl.report.from_comparison import data_of_comparison
+from spacy_mtl.report.page import make_page
 
 HEADS = heads_config(intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer"})
 STEPS = {"max_steps": 6, "eval_frequency": 3}
@@ -379,3 +381,37 @@ def test_runs_cannot_share_the_state_of_a_training(config, tmp_path):
 def test_no_seed(config, tmp_path):
     config["training"]["seed"] = None
     refuses(config, tmp_path, "training.seed is null")
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory):
+    """Toy data with a number beside the classes, which says how long a text is."""
+    folder = tmp_path_factory.mktemp("rated")
+    paths = {}
+    for seed, (split, n_docs) in enumerate((("train", 30), ("dev", 20), ("test", 25))):
+        docs = make_docs(n_docs, seed)
+        for doc in docs:
+            doc.cats = doc.cats | {"length": len(doc) / 4}
+        paths[split] = write(folder / f"{split}.spacy", docs)
+    return paths
+
+
+def test_a_head_of_which_no_doc_is_right_or_wrong(rated, tmp_path):
+    """A regressor's verdicts rest on the correlation; nothing in the files is NaN, which JSON does not have."""
+    heads = heads_config(intent={"kind": "DocClassifier"}, size={"kind": "Regressor", "numbers": ["length"]})
+    output = tmp_path / "out"
+    result = run(toy_config(rated, heads, **STEPS), output, seeds=2, test=str(rated["test"]))
+    size = next(one for one in result.differences if one.head == "size" and one.split == "test")
+    assert size.metric == "size_pearson"
+    assert size.verdict != "not measured"
+    assert size.low < size.difference < size.high
+    assert 0 < size.p <= size.p_corrected <= 1
+    assert size.scores == [one.scores["test"]["size_pearson"] for one in result.runs if one.system == "joint"]
+    assert result.relative_improvement["test"].value is not None
+    alone = next(one for one in result.runs if one.system == "size alone")
+    assert alone.scores["test"]["multitask_exact"] is None
+    for path in output.rglob("*.json*"):
+        for line in path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]:
+            json.loads(line, parse_constant=pytest.fail)
+    page = make_page(data_of_comparison(output))
+    assert "nan" not in page.lower().split("</style>")[1].split("<script")[0]

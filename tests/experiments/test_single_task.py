@@ -99,6 +99,19 @@ def test_weights_and_labels_are_those_of_the_heads_that_stay(paths):
     init_nlp(derived)
 
 
+def test_a_classifier_takes_no_number_for_a_class(tmp_path):
+    """Without the regressor, whose number is in `cats` too, nobody else would say so."""
+    docs = make_docs(20, 0)
+    for doc in docs:
+        doc.cats = doc.cats | {"length": float(len(doc))}
+    path = write(tmp_path / "rated.spacy", docs)
+    heads = heads_config(intent={"kind": "DocClassifier"}, size={"kind": "Regressor", "numbers": ["length"]})
+    whole = whole_of(toy_config({"train": path, "dev": path}, heads))
+    for task, labels in (("intent", ("ask", "play")), ("size", ("length",))):
+        derived = derive(whole, tasks=[task])
+        assert init_nlp(derived).get_pipe("multitask").heads[task].labels == labels
+
+
 @pytest.mark.parametrize(
     ("weights", "tasks", "expected"),
     [

@@ -149,6 +149,23 @@ def test_sentences_are_capped_and_the_most_probable_stay(nlp):
     assert [one.source for one in edge.sentences] == ["1", "3"]
 
 
+def test_both_directions_of_a_symmetric_label_are_one_edge(nlp):
+    one = make_doc(nlp, "Ada married Bob of Acme.", [("Ada", "married_to", "Bob", 0.9), ("Bob", "of", "Acme", 0.8)])
+    other = make_doc(nlp, "Bob married Ada.", [("Bob", "married_to", "Ada", 0.7)])
+    plain, merged = KnowledgeGraph(), KnowledgeGraph(symmetric=["married_to"])
+    for graph in (plain, merged):
+        graph.add(one, "one")
+        graph.add(other, "other")
+    assert {key: edge.count for key, edge in plain.edges.items() if edge.label == "married_to"} == {
+        ("PER:ada", "married_to", "PER:bob"): 1,
+        ("PER:bob", "married_to", "PER:ada"): 1,
+    }
+    assert list(merged.edges) == [("PER:ada", "married_to", "PER:bob"), ("PER:bob", "of", "ORG:acme")]
+    (edge, _) = merged.part(min_count=1).edges.values()
+    assert (edge.count, edge.confidence) == (2, pytest.approx(0.8))
+    assert [sentence.text for sentence in edge.sentences] == [one.text, other.text]
+
+
 def test_relations_of_unknown_label_are_left_out(nlp):
     graph = KnowledgeGraph()
     graph.add(make_doc(nlp, "Ada Lovelace of Acme", [("Ada Lovelace", "", "Acme", 1.0)]), "a")

@@ -4,6 +4,7 @@ import pytest
 import spacy
 from numpy.testing import assert_array_equal
 from pipelines import ENCODER, JOINT, LISTENER, TEXTS, heads_config, make_examples, make_nlp, train, weights_of
+from tiny_transformers import transformer_pipeline, write_bert
 
 TAGGER = heads_config(pos={"kind": "Tagger", "attr": "pos"})
 
@@ -75,6 +76,46 @@ def test_a_sourced_pipe_stays_as_it_is(old):
     found = weights_of(new.get_pipe("tok2vec"))
     for key, value in expected.items():
         assert_array_equal(found[key], value)
+
+
+def test_transformer(tmp_path):
+    """It is loaded if it has the same shape; another number of layers is an error."""
+    pytest.importorskip("transformers")
+    trained = transformer_pipeline(write_bert(tmp_path / "bert"), listener=False)
+    train(trained, make_examples(trained), steps=2)
+    trained.to_disk(tmp_path / "old")
+    bert = {"@architectures": "spacy_mtl.TransformerEncoder.v1", "name": str(tmp_path / "bert")}
+    new = build_on(bert, tmp_path / "old")
+    for text, *_ in TEXTS:
+        assert new(text).cats == trained(text).cats
+    with pytest.raises(ValueError, match=r"the encoder of component 'multitask' has another shape than in .*no such"):
+        build_on(bert | {"name": write_bert(tmp_path / "other", layers=1)}, tmp_path / "old")
+
+
+def build_on(tok2vec, path):
+    nlp = spacy.blank("en")
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": tok2vec}
+    nlp.add_pipe("multitask", config={"model": model, "heads": JOINT | TAGGER})
+    nlp.config["initialize"]["components"]["multitask"] = {"init_from": str(path), "keep": {"intent": 1.0}}
+    nlp.initialize(lambda: tagged(nlp))
+    return nlp
+
+
+def test_old_heads_need_no_gold(old):
+    _, path, listener = old
+    encoder = ENCODER if not listener else LISTENER
+    nlp = spacy.blank("en")
+    if listener:
+        nlp.add_pipe("tok2vec", config={"model": ENCODER})
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder}
+    nlp.add_pipe("multitask", config={"model": model, "heads": JOINT | TAGGER})
+    nlp.config["initialize"]["components"]["multitask"] = {"init_from": str(path)}
+    examples = make_examples(nlp, cats=False, ents=False)
+    for eg in examples:
+        for token in eg.reference:
+            token.pos_ = "NOUN"
+    nlp.initialize(lambda: examples)
+    assert nlp.get_pipe("multitask").label_data["intent"] == ["ask", "play"]
 
 
 def test_bad_input(old, tmp_path):

@@ -20,6 +20,7 @@ from spacy_mtl.cli import mtl_cli
 from spacy_mtl.comparison.result import read_comparison, write_comparison
 from spacy_mtl.experiments.stored_tokens import StoredDocs
 from spacy_mtl.protocols.decisions import Decisions
+from spacy_mtl.relation import Relation, set_relations
 from spacy_mtl.report.charts import ticks
 from spacy_mtl.report.from_comparison import data_of_comparison
 from spacy_mtl.report.from_pipeline import data_of_pipeline
@@ -30,7 +31,7 @@ from spacy_mtl.report.report_data import Side
 from spacy_mtl.report.section import find_sections
 from spacy_mtl.report.sections.head_balance import joint_runs, make_balance_v1
 from spacy_mtl.report.shown_decisions import show_doc
-from spacy_mtl.report.templating import DASH, MINUS, duration, points, short, signed, size
+from spacy_mtl.report.templating import DASH, MINUS, duration, percent, points, short, signed, size
 
 EVIL = "<script>alert('x')</script>\"&"
 
@@ -240,6 +241,84 @@ def test_errors_in_a_pipe_are_plain_text(evil):
     assert "2 of 12 docs with an error, of 12" in result.output
     assert re.search(rf"gold +say {re.escape(EVIL)} \[</section>\]\({re.escape(EVIL)}1\)", result.output)
     assert re.search(rf"predicted +say \[{re.escape(EVIL)}\]\({re.escape(EVIL)}0\) </section>", result.output)
+
+
+@pytest.fixture(scope="module")
+def contrary(tmp_path_factory):
+    """A pipeline of all kinds of structure and its data, whose gold says otherwise than what it was trained on."""
+
+    def docs(nlp, swap):
+        for number, verb in enumerate(("joined", "left", "founded", "joined", "praised")):
+            words = ["Anna", verb, "Acme", "."]
+            if swap:
+                doc = Doc(nlp.vocab, words, heads=[0, 0, 1, 1], deps=["ROOT", "acl", "dobj", "punct"], lemmas=words)
+            else:
+                lemmas = ["Anna", verb[:-2], "Acme", "."]
+                doc = Doc(nlp.vocab, words, heads=[1, 1, 1, 1], deps=["nsubj", "ROOT", "dobj", "punct"], lemmas=lemmas)
+            doc.ents = [Span(doc, 0, 1, "PER"), Span(doc, 2, 3, "ORG")]
+            head, tail = reversed(doc.ents) if swap else doc.ents
+            set_relations(doc, [Relation(head, tail, "works_for")], with_scores=False)
+            doc.spans["sc"] = [Span(doc, 2, 3, "NAME") if swap else Span(doc, 0, 1, "NAME")]
+            doc.cats = {"mood": 250.0 + number + 40 * swap}
+            yield doc
+
+    def examples(nlp):
+        return [Example(Doc(nlp.vocab, words=[token.text for token in doc]), doc) for doc in docs(nlp, swap=False)]
+
+    heads = heads_config(
+        ents={"kind": "EntityRecognizer"},
+        relations={"kind": "RelationExtractor", "depends_on": "ents"},
+        parser={"kind": "DependencyParser"},
+        lemma={"kind": "Lemmatizer", "min_tree_freq": 1},
+        spans={"kind": "SpanClassifier"},
+        size={"kind": "Regressor", "numbers": ["mood"]},
+    )
+    nlp = make_nlp(heads, examples=examples)
+    train(nlp, examples(nlp))
+    folder = tmp_path_factory.mktemp("contrary")
+    nlp.to_disk(folder / "model")
+    write(folder / "data.spacy", docs(nlp, swap=True))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("head", "gold", "predicted"),
+    [
+        ("relations", "Acme -[works_for]-> Anna", "Anna -[works_for]-> Acme"),
+        ("parser", "-[ROOT]-> Anna, Anna -[acl]-> left", "left -[nsubj]-> Anna, -[ROOT]-> left"),
+        ("lemma", "Anna [left](. → .) Acme .", "Anna [left](left → le) Acme ."),
+        ("spans", "Anna left [Acme](NAME) .", "[Anna](NAME) left Acme ."),
+    ],
+)
+def test_errors_of_structure_say_what_is_related(contrary, head, gold, predicted):
+    """Relations and arcs whose label alone is right are told apart, in the terminal and in the page."""
+    result = run("errors", contrary / "model", contrary / "data.spacy", "--head", head)
+    assert result.exit_code == 0, result.output
+    lines = [line.split(maxsplit=1) for line in result.output.splitlines()]
+    assert ["gold", gold] in lines
+    assert ["predicted", predicted] in lines
+
+
+def test_a_head_without_decisions_says_so(contrary):
+    result = run("errors", contrary / "model", contrary / "data.spacy", "--head", "size")
+    assert "no decisions to show: the head has no gold in this data, or does not list its decisions" in result.output
+
+
+def test_the_page_lists_relations_and_arcs(contrary):
+    data = data_of_pipeline(spacy.load(contrary / "model"), [contrary / "data.spacy"], name="model")
+    text = text_of(make_page(data))
+    assert re.search(r"Gold Acme -\[works_for\]-> Anna model ✗ wrong Anna -\[works_for\]-> Acme", text)
+    assert re.search(r"Gold -\[ROOT\]-> Anna Anna -\[acl\]-> left", text)
+
+
+def test_errors_in_the_unit_of_the_gold_are_not_in_per_cent(contrary):
+    data = data_of_pipeline(spacy.load(contrary / "model"), [contrary / "data.spacy"], name="model")
+    scores = data.sides["size"][0].runs[0].scores["these docs"]
+    assert 30 < scores["size_mae"] < 50
+    expected = f"mae {scores['size_mae']:.3g}, rmse {scores['size_rmse']:.3g}"
+    assert f"spearman {percent(scores['size_spearman'])}, {expected} " in text_of(make_page(data))
+    result = run("evaluate", contrary / "model", contrary / "data.spacy")
+    assert expected in re.sub(r"\s+", " ", result.output)
 
 
 def test_unknown_head_is_named(evil):

@@ -81,7 +81,7 @@ def _predict(network: Network, cache: WordCache, parts: list[Part], tokvecs: Flo
     weights = cache.read_weights(
         params, lambda: network_weights(network, look_up=True), ops=network.ops, width=tokvecs.shape[1]
     )
-    if network.embedding.static is not None:
+    if network.embedding.depends_on_vocab:
         # Words cannot be kept, since nothing tells when the vectors of the vocab change.
         cache = WordCache()
     kernels = kernels_for(network.ops, len(tokvecs))
@@ -103,7 +103,7 @@ def _encode_part(docs: list[Doc], network: Network, weights: Weights, cache: Wor
         features = words.features[missing]
         if network.root.attrs["rare_word_dropout"]:
             features = hide_unseen(features, network.embedding.hashed, network.root.attrs["word_counts"])
-        X = embed(features, network.embedding, weights.mix, docs[0].vocab, kernels)
+        X = embed(features, network.embedding, weights.mix, docs, kernels)
         return kernels.unshare(X), kernels.unshare(word_products(X, taps))
 
     n_taps, width, n_out = taps.shape
@@ -156,7 +156,7 @@ def _begin_part(
         words = drop_rare(words, embedding.hashed, attrs["word_counts"], alpha, power, seed=seed)
     if attrs["word_dropout"]:
         words = drop_words(words, columns, len(embedding.tables), attrs["word_dropout"], seed=seed)
-    vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs[0].vocab, kernels)
+    vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs, kernels)
     X, backprop_spread = _spread(vectors, words.of_token, embedding.mix.dropout_rate, kernels)
     plan = encoder.plan([len(doc) for doc in docs], look_up=False)
     Y, backprop_encode, backprop_last = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)

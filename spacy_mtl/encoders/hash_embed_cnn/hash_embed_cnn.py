@@ -14,6 +14,7 @@ from ...layers.last_layer import LAST_LAYER, LastLayer
 from ...protocols.arrays import Tok2VecT
 from ...protocols.embeddings import EMBED
 from .forward import forward
+from .piece_layer import use_piece_vectors
 from .rare_words import WordCounts, word_index
 from .word_cache import WordCache
 from .word_embeddings import embed_docs
@@ -33,6 +34,7 @@ def make_hash_embed_cnn_v1(
     word_dropout: float = 0.0,
     rare_word_dropout: float = 0.0,
     rare_word_power: float = 1.0,
+    piece_vectors: str | None = None,
 ) -> Tok2VecT:
     """Build the encoder that computes the same token vectors, `(n_tokens, width)`, as `spacy.HashEmbedCNN.v2`, several
     times faster. Weights are interchangeable. Torch is used if it is installed.
@@ -53,6 +55,9 @@ def make_hash_embed_cnn_v1(
         `rare_word_dropout / (rare_word_dropout + n ** rare_word_power)`. Docs made by `SwapEntities` are not counted.
         In prediction, every word that training has not seen is replaced.
     rare_word_power (float): Exponent of n. At 3.0, few words but those seen once are replaced.
+    piece_vectors (str | None): Folder that `python -m spacy mtl vectors --pieces` wrote: static vectors of all words,
+        made from those of their pieces. They are read at initialisation and saved with the encoder, in the place of
+        static vectors of the vocab.
     """
     attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"] if subword_features else ["NORM"]
     return make_multi_hash_embed_cnn_v1(
@@ -67,6 +72,7 @@ def make_hash_embed_cnn_v1(
         word_dropout=word_dropout,
         rare_word_dropout=rare_word_dropout,
         rare_word_power=rare_word_power,
+        piece_vectors=piece_vectors,
     )
 
 
@@ -82,6 +88,7 @@ def make_multi_hash_embed_cnn_v1(
     word_dropout: float = 0.0,
     rare_word_dropout: float = 0.0,
     rare_word_power: float = 1.0,
+    piece_vectors: str | None = None,
 ) -> Tok2VecT:
     """Build the encoder that computes the same token vectors, `(n_tokens, width)`, as `spacy.Tok2Vec.v2` with
     `spacy.MultiHashEmbed.v2` and `spacy.MaxoutWindowEncoder.v2`, several times faster, for any token attributes.
@@ -104,6 +111,9 @@ def make_multi_hash_embed_cnn_v1(
         In prediction, every word that training has not seen is replaced. `attrs` must contain ORTH, LOWER, NORM or
         LEMMA.
     rare_word_power (float): Exponent of n. At 3.0, few words but those seen once are replaced.
+    piece_vectors (str | None): Folder that `python -m spacy mtl vectors --pieces` wrote: static vectors of all words,
+        made from those of their pieces. They are read at initialisation and saved with the encoder, in the place of
+        static vectors of the vocab.
     """
     if depth < 1:
         raise ValueError(f"HashEmbedCNN: depth is {depth}, expected at least 1; for no convolution use MultiHashEmbed")
@@ -115,12 +125,19 @@ def make_multi_hash_embed_cnn_v1(
         raise ValueError(f"HashEmbedCNN: rare_word_dropout is {rare_word_dropout}, expected 0 or a positive number")
     if rare_word_power <= 0.0:
         raise ValueError(f"HashEmbedCNN: rare_word_power is {rare_word_power}, expected a positive number")
+    if piece_vectors is not None and include_static_vectors:
+        raise ValueError(
+            f"HashEmbedCNN: piece_vectors is {piece_vectors!r}, so the static vectors of the vocab can't be used as "
+            "well; set pretrained_vectors (or include_static_vectors) to false, or piece_vectors to null"
+        )
     if rare_word_dropout:
         word_index([intify_attr(attr) for attr in attrs])
     model: Tok2VecT = build_Tok2Vec_model(
-        embed=MultiHashEmbed(width, list(attrs), rows, include_static_vectors),
+        embed=MultiHashEmbed(width, list(attrs), rows, include_static_vectors or piece_vectors is not None),
         encode=MaxoutWindowEncoder(width, window_size, maxout_pieces, depth),
     )
+    if piece_vectors is not None:
+        use_piece_vectors(model, piece_vectors)
     model.replace_callbacks(forward, init=model.init)
     model.attrs["boundary"] = boundary
     model.attrs["word_dropout"] = word_dropout

@@ -66,6 +66,13 @@ class WordCounts:
         """Return the counts of the words, (n_words,)."""
         return np.array([self.counts.get(word, 0) for word in words.tolist()], dtype="int64")
 
+    def merged(self, others: Sequence["WordCounts"]) -> "WordCounts":
+        """Combine the counts of several trainings on the same texts: of each word the largest."""
+        result = WordCounts()
+        for other in others:
+            result.counts |= other.counts
+        return result
+
     def training_state(self) -> bytes:
         """Return the keys of the texts that were counted, eight bytes for each."""
         return bytes(np.array(sorted(self.texts), dtype="<u8").tobytes())

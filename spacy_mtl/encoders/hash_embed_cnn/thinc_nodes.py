@@ -6,6 +6,7 @@ from thinc.api import Model, Ops
 
 from .kernels import Kernels
 from .maxout_block import Block, BlockWeights, NodeT, read_weights
+from .piece_layer import PIECES
 from .window_encoder import WindowEncoder
 from .word_vectors import Embedding
 
@@ -49,7 +50,7 @@ def find_network(model: Model[Any, Any]) -> Network:
     """Find the nodes by their names, in the order in which they are applied."""
     embed_nodes, encode_nodes = [list(layer.walk(order="dfs_pre")) for layer in model.layers]
     (extract,) = _named("extract_features", embed_nodes)
-    (static,) = _named("static_vectors", embed_nodes) or [None]
+    (static,) = _named("static_vectors", embed_nodes) or _named(PIECES, embed_nodes) or [None]
     (mix,) = _blocks(embed_nodes)
     embedding = Embedding(extract, _named("hashembed", embed_nodes), static, mix)
     encoder = WindowEncoder(model, _named("expand_window", encode_nodes), _blocks(encode_nodes))

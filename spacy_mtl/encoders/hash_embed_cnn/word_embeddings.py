@@ -34,13 +34,12 @@ def embed_docs(model: Tok2VecT, docs: Sequence[Doc]) -> Embedded:
     features = words.features
     if network.root.attrs["rare_word_dropout"]:
         features = hide_unseen(features, network.embedding.hashed, network.root.attrs["word_counts"])
-    made_up = np.zeros((N_MADE_UP, features.shape[1]), dtype=features.dtype)
-    # Keys of static vectors, in the last column, stay 0: no word.
-    made_up[:, : len(network.embedding.tables)] = np.arange(1, N_MADE_UP + 1)[:, None]
-    of_word, of_made_up = (
-        to_numpy(kernels.unshare(embed(rows, network.embedding, weights.mix, filled[0].vocab, kernels)))
-        for rows in (features, made_up)
-    )
+    of_word = to_numpy(kernels.unshare(embed(features, network.embedding, weights.mix, filled, kernels)))
+    ids = np.arange(1, N_MADE_UP + 1, dtype=features.dtype)[:, None].repeat(len(network.embedding.tables), axis=1)
+    hashed = network.embedding._replace(static=None)
+    # without the tap of static vectors, which made-up words lack
+    mix = weights.mix._replace(taps=weights.mix.taps[: len(hashed.tables)])
+    of_made_up = to_numpy(kernels.unshare(embed(ids, hashed, mix, filled, kernels)))
     # The forward pass of training has a backprop, but training may have left a dropout rate.
     blocks = [block._replace(dropout=dropout()) for block in network.encoder.blocks]
     encoder = network.encoder._replace(blocks=blocks)

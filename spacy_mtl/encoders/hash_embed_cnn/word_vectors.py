@@ -1,6 +1,7 @@
 """The embedding stage of the encoder, once for each distinct word of a batch: the function of `MultiHashEmbed`."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,13 @@ from thinc.api import NumpyOps
 from ...protocols.arrays import ArrayT
 from .kernels import IndexT, Kernels
 from .maxout_block import Block, BlockWeights, GradsT, NodeT, begin_maxout_norm, maxout_norm, weight_grads
+from .piece_layer import PIECES
+from .piece_vectors import PieceVectors, vocabs_of
 from .tap_products import direct_products
 
 NUMPY_OPS = NumpyOps()
+# keys of words -> their static vectors (n_words, n), and whether each word has one; None if all have
+StaticVectorsT = Callable[[Any], tuple[Any, Any]]
 # the attributes that identify a word; many words share the others, such as SHAPE and SUFFIX
 IDENTITY = (ORTH, LOWER, NORM, LEMMA)
 # an odd number without pattern, to combine the hashes of a word's features into one 64-bit hash
@@ -27,7 +32,8 @@ class Embedding(NamedTuple):
 
     extract (Model): Node that says which attributes of a token are its features.
     tables (list[Model]): The hash embedding of each feature.
-    static (Model | None): The projection of static vectors, if they are used.
+    static (Model | None): The projection of static vectors, if they are used. They are those of the vocab, or belong to
+        the node (see `PieceVectors`).
     mix (Block): The maxout that combines all vectors of a word.
     """
 
@@ -46,9 +52,21 @@ class Embedding(NamedTuple):
         """The ids of the attributes that the tables embed."""
         return [intify_attr(column) for column in self.extract.attrs["columns"]]
 
+    @property
+    def pieces(self) -> PieceVectors | None:
+        """The static vectors that belong to the encoder; None if it has those of the vocab, or none."""
+        return None if self.static is None else self.static.attrs.get(PIECES)
+
+    @property
+    def depends_on_vocab(self) -> bool:
+        """Whether the static vectors of the vocab are used."""
+        return self.static is not None and self.pieces is None
+
     def columns(self, vocab: Vocab) -> list[int]:
         """Return the ids of the features' attributes, and last that of the static vectors' key if they are used."""
-        return self.hashed if self.static is None else [*self.hashed, getattr(vocab.vectors, "attr", ORTH)]
+        if self.static is None:
+            return self.hashed
+        return [*self.hashed, getattr(vocab.vectors, "attr", ORTH) if self.depends_on_vocab else ORTH]
 
 
 class Words(NamedTuple):
@@ -93,19 +111,21 @@ def distinct_words(docs: Sequence[Doc], columns: Sequence[int]) -> Words:
     return Words(features[first], keys, of_token.reshape(-1))
 
 
-def embed(features: Any, embedding: Embedding, weights: BlockWeights, vocab: Vocab, kernels: Kernels) -> ArrayT:
-    """Compute the vectors of words in prediction, features (n_words, n_features) -> (n_words, width)."""
+def embed(features: Any, embedding: Embedding, weights: BlockWeights, docs: Sequence[Doc], kernels: Kernels) -> ArrayT:
+    """Compute the vectors of words of some docs in prediction, features (n_words, n_features) -> (n_words, width)."""
     vectors = [_hash_embed(node, features[:, i], kernels)[0] for i, node in enumerate(embedding.tables)]
     if embedding.static is not None:
-        vectors.append(_static_embed(embedding.static, features[:, -1], vocab, kernels)[0])
+        vectors.append(
+            _static_embed(embedding.static, features[:, -1], static_vectors(docs, embedding.pieces), kernels)[0]
+        )
     Y, _ = direct_products(_side_by_side(vectors, kernels), weights.taps, weights.bias, kernels=kernels)
     return maxout_norm(Y, weights, kernels=kernels)
 
 
 def begin_embed(
-    features: Any, embedding: Embedding, weights: BlockWeights, vocab: Vocab, kernels: Kernels
+    features: Any, embedding: Embedding, weights: BlockWeights, docs: Sequence[Doc], kernels: Kernels
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[GradsT, list[TableGrad]]]]:
-    """Compute the vectors of words in training.
+    """Compute the vectors of words of some docs in training.
 
     RETURNS: Vectors (n_words, width), to which the dropout of `mix` is not applied yet, and backprop to the parameters.
     """
@@ -113,9 +133,10 @@ def begin_embed(
     vectors, rows = [v for v, _ in looked_up], [r for _, r in looked_up]
     masks = [_mask_dimensions(v, node, kernels) for v, node in zip(vectors, embedding.tables, strict=True)]
     if embedding.static is not None:
-        static_vectors, V = _static_embed(embedding.static, features[:, -1], vocab, kernels)
-        vectors.append(static_vectors)
-        masks.append(_mask_dimensions(static_vectors, embedding.static, kernels))
+        read = static_vectors(docs, embedding.pieces)
+        projected, V = _static_embed(embedding.static, features[:, -1], read, kernels)
+        vectors.append(projected)
+        masks.append(_mask_dimensions(projected, embedding.static, kernels))
     X = _side_by_side(vectors, kernels)
     Y, backprop_products = direct_products(X, weights.taps, weights.bias, kernels=kernels)
     H, backprop_norm = begin_maxout_norm(Y, weights, kernels=kernels)
@@ -157,8 +178,19 @@ def table_rows(ids: Any, seed: int, n_rows: int) -> Any:
     return NUMPY_OPS.hash(np.ascontiguousarray(ids), seed) % n_rows
 
 
-def static_vectors(vectors: Any, keys: Any) -> tuple[Any, Any]:
-    """RETURNS: The vectors of the vocab for the keys (n_words,), and whether each key has one; None if all have."""
+def static_vectors(docs: Sequence[Doc], pieces: PieceVectors | None) -> StaticVectorsT:
+    """Return the function that looks up static vectors by the keys of the docs' words.
+
+    docs (Sequence[Doc]): Docs, at least one.
+    pieces (PieceVectors | None): The encoder's own vectors; None for those of the vocab.
+    """
+    if pieces is None:
+        return partial(_vocab_vectors, docs[0].vocab.vectors)
+    vocabs = vocabs_of(docs)
+    return lambda keys: (pieces.read(keys, vocabs), None)
+
+
+def _vocab_vectors(vectors: Any, keys: Any) -> tuple[Any, Any]:
     if isinstance(vectors, Vectors) and vectors.mode == Mode.default:
         found = vectors.find(keys=keys)
         return vectors.data[found], found >= 0
@@ -172,9 +204,9 @@ def _hash_embed(node: NodeT, ids: Any, kernels: Kernels) -> tuple[ArrayT, IndexT
     return kernels.take_sum(table, rows), rows
 
 
-def _static_embed(node: NodeT, keys: Any, vocab: Vocab, kernels: Kernels) -> tuple[ArrayT, ArrayT]:
-    """RETURNS: The projected vectors of the words, zeros for a word without one, and the vectors of the vocab."""
-    array, found = static_vectors(vocab.vectors, keys)
+def _static_embed(node: NodeT, keys: Any, read: StaticVectorsT, kernels: Kernels) -> tuple[ArrayT, ArrayT]:
+    """RETURNS: The projected vectors of the words, zeros for a word without one, and the vectors themselves."""
+    array, found = read(keys)
     V = kernels.share(node.ops.asarray2f(array))
     Y = V @ kernels.share(node.get_param("W")).T
     if found is not None:

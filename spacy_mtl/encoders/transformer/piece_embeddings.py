@@ -37,7 +37,8 @@ def embed_docs(model: Tok2VecT, docs: Sequence[Doc]) -> Embedded:
             'embeddings in the place of word pieces, so there is no gradient to compute; use method = "occlusion"'
         )
     # a table of its own, since reading adds words to it
-    plan = plan_pieces(model, list(docs), PieceTable(shim.pieces.tokenizer))
+    pieces = PieceTable(shim.pieces.tokenizer).read(docs, max_pieces=shim.room)
+    plan = plan_pieces(model, list(map(len, docs)), pieces)
     batches = plan.batches(shim.special)
     prefix, suffix = ((NOBODY,) * len(part) for part in (shim.special.prefix, shim.special.suffix))
     owners = _flat([batch.ids for batch in plan.fill(row_owners(plan.counts), SpecialPieces(prefix, suffix, NOBODY))])

@@ -1,8 +1,7 @@
 """How a batch of docs is cut into pieces, windows, and batches of windows."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-from spacy.tokens import Doc
 
 from ...protocols.arrays import ArrayT, Tok2VecT
 from .piece_batches import (
@@ -15,7 +14,7 @@ from .piece_batches import (
     fill_batch,
 )
 from .piece_windows import Windows, plan_piece_windows
-from .word_pieces import PieceTable
+from .word_pieces import Pieces
 
 
 class PiecePlan(NamedTuple):
@@ -41,23 +40,22 @@ class PiecePlan(NamedTuple):
         return [fill_batch(self.windows, layout, values, self.counts, special) for layout in self.layouts]
 
 
-def plan_pieces(model: Tok2VecT, docs: list[Doc], pieces: PieceTable) -> PiecePlan:
-    """Cut docs into pieces and windows, and plan their batches.
+def plan_pieces(model: Tok2VecT, lengths: Sequence[int], pieces: Pieces) -> PiecePlan:
+    """Cut docs into windows, and plan their batches.
 
     model (Model[list[Doc], list[Floats2d]]): The encoder.
-    pieces (PieceTable): The pieces of words. Those of new words are added.
+    lengths (Sequence[int]): Number of words of each doc.
+    pieces (Pieces): The pieces of the words.
     """
     shim: Any = model.shims[0]
-    room = shim.max_length - shim.special.n_added
-    ids, counts = pieces.read(docs, max_pieces=room)
-    overlap = min(model.attrs["overlap"], room // 2)
-    windows = plan_piece_windows([len(doc) for doc in docs], counts, max_pieces=room, overlap=overlap)
+    overlap = min(model.attrs["overlap"], shim.room // 2)
+    windows = plan_piece_windows(lengths, pieces.counts, max_pieces=shim.room, overlap=overlap)
     layouts = batch_windows(
         windows,
-        counts,
+        pieces.counts,
         n_added=shim.special.n_added,
         max_batch=model.attrs["max_batch"],
         pack_sequences=shim.module.can_pack,
         batch_cost=GPU_BATCH_COST if shim.device.type == "cuda" else BATCH_COST,
     )
-    return PiecePlan(ids, counts, windows, layouts)
+    return PiecePlan(pieces.ids, pieces.counts, windows, layouts)

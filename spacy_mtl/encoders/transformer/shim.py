@@ -122,6 +122,11 @@ class TransformerShim(PyTorchShim):
         model: WordTransformer = self._model
         return model
 
+    @property
+    def room(self) -> int:
+        """Maximum number of pieces of a window, without the special ones."""
+        return self.max_length - self.special.n_added
+
     def read(self, inputs: PieceInput, *, is_train: bool) -> Reading:
         """Run the module on a batch; in training, keep what its backward pass needs."""
         on_gpu = self.device.type == "cuda"

@@ -1,6 +1,6 @@
 """A pretrained transformer as an encoder, for a `tok2vec` pipe with listeners or inside `multitask`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from ...protocols.arrays import Tok2VecBackpropT, Tok2VecT
 from ...protocols.embeddings import EMBED
 from .piece_batches import WindowBatch
 from .piece_plan import plan_pieces
+from .word_pieces import Pieces
 
 POOLINGS = ("mean", "first", "last", "max")
 LAYERS = ("last", "all")
@@ -140,7 +141,13 @@ def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floa
 def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
     """Cut docs into pieces, windows and batches, the longest windows first."""
     shim: Any = model.shims[0]
-    return plan_pieces(model, docs, shim.pieces).batches(shim.special)
+    return plan_piece_batches(model, list(map(len, docs)), shim.pieces.read(docs, max_pieces=shim.room))
+
+
+def plan_piece_batches(model: Tok2VecT, lengths: Sequence[int], pieces: Pieces) -> list[WindowBatch]:
+    """Cut docs of `lengths` words, whose pieces are given, into windows and batches, the longest windows first."""
+    shim: Any = model.shims[0]
+    return plan_pieces(model, lengths, pieces).batches(shim.special)
 
 
 def to_torch(batch: WindowBatch, device: Any) -> tuple[Any, Any]:

@@ -80,7 +80,7 @@ class PieceTable:
         # A string has the same hash in every vocab, but only the vocabs of its docs know it.
         texts = [next(vocab.strings[word] for vocab in vocabs if word in vocab.strings) for word in words]  # type: ignore[operator]
         # One by one, since the threads of encode_batch do not survive a fork, as by nlp.pipe(n_process=2).
-        ids = [[] if text.isspace() else self._cut(text) for text in texts]
+        ids = [[] if text.isspace() else self.cut(text) for text in texts]
         counts = np.array([len(pieces) for pieces in ids], dtype="int64")
         starts = len(self.ids) + first_rows(counts)
         # New arrays, since another thread may be reading the old ones without the lock.
@@ -89,6 +89,7 @@ class PieceTable:
         self.ids = np.concatenate([self.ids, np.fromiter(chain.from_iterable(ids), dtype="int64")])
         self.rows.update(zip(words, range(len(self.rows), len(self.rows) + len(words)), strict=True))
 
-    def _cut(self, text: str) -> list[int]:
+    def cut(self, text: str) -> list[int]:
+        """Return the ids of the pieces of a word."""
         ids: list[int] = self.tokenizer.encode([text], is_pretokenized=True, add_special_tokens=False).ids
         return ids

@@ -31,8 +31,8 @@ POTENTIALS = (
     "label_root",
     "label_weights",
 )
-# label scores that are computed at once
-N_ARCS = 4096
+# arcs whose labels are scored at once: their products stay in the processor's cache
+N_ARCS = 256
 
 
 @dataclass
@@ -103,7 +103,8 @@ def score_arcs(scores: ArcScores, bucket: Bucket) -> tuple[ArrayT, Callable[[Arr
     arcs[:, :, 1:] = xp.matmul(dependents, heads.transpose(0, 2, 1))
     places = xp.arange(size)
     steps = xp.asarray(_distance_indices(size))
-    arcs[:, :, 1:] += scores.distances[tokens][:, places[:, None], steps]
+    by_distance = scores.distances[tokens].reshape(n_pieces, -1)
+    arcs[:, :, 1:] += xp.take(by_distance, places[:, None] * N_DISTANCES + steps, axis=1)
     arcs[:, places, places + 1] = -xp.inf
     inside = xp.asarray(bucket.inside)
     if not bucket.inside.all():

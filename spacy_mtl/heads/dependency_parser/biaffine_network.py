@@ -56,8 +56,8 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[ArcScores,
     dropped, bp_dropped = drop(X.tokvecs.dataXd, is_train)
     states, bp_states = _run(context, dropped, X.tokvecs.lengths, is_train)
     linears, bp_hidden = hidden([dropped, *X.conditions, *states], is_train)
-    positive: ArrayT = linears > 0
-    units, bp_units = hidden_drop(linears * positive, is_train)
+    rectified: ArrayT = get_array_module(linears).maximum(linears, 0.0)
+    units, bp_units = hidden_drop(rectified, is_train)
     edges = (arc_width, 2 * arc_width, 2 * arc_width + label_width)
     outputs, bp_outputs = output(units[:, : edges[0]], is_train)
     scores = ArcScores(
@@ -80,7 +80,7 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[ArcScores,
         d_dependents = bp_outputs(xp.concatenate([d_scores.dependents, d_scores.distances], axis=1))
         parts = [d_dependents, d_scores.heads, d_scores.label_dependents, d_scores.label_heads]
         d_units = bp_units(xp.concatenate(parts, axis=1))
-        d_dropped, *d_others = bp_hidden(d_units * positive)
+        d_dropped, *d_others = bp_hidden(d_units * (rectified > 0))
         if states:
             d_dropped = d_dropped + bp_states(d_others.pop())
         return HeadInput([], Ragged(bp_dropped(d_dropped), X.tokvecs.lengths), d_others)

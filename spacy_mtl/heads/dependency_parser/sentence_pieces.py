@@ -5,6 +5,7 @@ White space belongs to no tree, so that a piece lists the tokens that do. All pi
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -45,7 +46,7 @@ class Bucket:
     tokens: IntsT
     lengths: IntsT
 
-    @property
+    @cached_property
     def inside(self) -> BoolsT:
         """Whether there is a word, (n_pieces, n_words)."""
         inside: BoolsT = np.arange(self.tokens.shape[1]) < self.lengths[:, None]

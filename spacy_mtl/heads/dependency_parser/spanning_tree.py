@@ -6,7 +6,9 @@ one node; a path that meets a word whose way to the root is known is done. Each 
 numbers, and there are at most 2n of them, so that a sentence of n words takes O(n²).
 
 One root at most is found as Stanojević and Cohen (2021) do it: if the best tree has several, all scores of the root
-lose more than any two trees can differ by, which makes the best tree one with as few roots as possible.
+are lowered, which all trees with one root suffer alike. An amount that makes all roots but one worth attaching to
+another word is enough most of the time, and leaves few cycles; else it is more than any two trees can differ by, which
+makes the best tree one with as few roots as possible.
 
 Scores are (n_words, n_words + 1): a row for each dependent, column 0 for the root and column 1 + h for the head h.
 """
@@ -18,6 +20,8 @@ import numpy as np
 from ...protocols.arrays import FloatsT, IntsT
 
 ROOT = 0
+# share of the differences of scores by which the root is lowered further, so that there is no tie
+MARGIN = 1e-6
 
 
 def best_tree(scores: FloatsT, *, single_root: bool = True) -> IntsT:
@@ -31,8 +35,13 @@ def best_tree(scores: FloatsT, *, single_root: bool = True) -> IntsT:
     columns = _arborescence(weights)
     if single_root and (columns == ROOT).sum() > 1:
         finite = weights[np.isfinite(weights)]
-        weights[ROOT, 1:] -= 1.0 + len(scores) * (finite.max() - finite.min())
-        columns = _arborescence(weights)
+        spread = float(finite.max() - finite.min())
+        for lowered_by in (_loss_of_roots(weights, columns) + MARGIN * spread, 1.0 + len(scores) * spread):
+            lowered = weights.copy()
+            lowered[ROOT, 1:] -= lowered_by
+            columns = _arborescence(lowered)
+            if (columns == ROOT).sum() == 1:
+                break
     return columns
 
 
@@ -75,6 +84,19 @@ def _weights(scores: FloatsT) -> FloatsT:
     return weights
 
 
+def _loss_of_roots(weights: FloatsT, columns: IntsT) -> float:
+    """How much the second most expensive of several roots loses if it is attached to a word of another tree."""
+    nodes = np.arange(len(weights))
+    tops = np.concatenate([[ROOT], columns])
+    tops = np.where(tops == ROOT, nodes, tops)
+    for _ in range(len(nodes).bit_length()):
+        tops = tops[tops]
+    roots = np.flatnonzero(columns == ROOT) + 1
+    others = np.where(tops[1:, None] == roots, -np.inf, weights[1:, roots])
+    losses = weights[ROOT, roots] - others.max(axis=0)
+    return float(np.sort(losses)[-2])
+
+
 def _arborescence(weights: FloatsT) -> IntsT:
     """Find the maximum spanning arborescence from node 0."""
     contraction = _Contraction(weights)
@@ -93,10 +115,7 @@ class _Contraction:
     """
 
     def __init__(self, weights: FloatsT) -> None:
-        size = len(weights)
-        # for each place the weights from all places, and the word edges behind them
-        self.weights: list[list[float]] = weights.T.tolist()
-        self.edges_to = [list(range(place, size * size, size)) for place in range(size)]
+        self.size = size = len(weights)
         self.node_at = list(range(size))
         self.place_of = list(range(size))
         self.cycle_of = [-1] * size
@@ -108,7 +127,12 @@ class _Contraction:
             reached = reached[reached]
         self.reaches_root = reached == ROOT
         self.done: list[bool] = self.reaches_root.tolist()
-        self.open = set(np.flatnonzero(~self.reaches_root).tolist())
+        is_open = np.flatnonzero(~self.reaches_root)
+        places: list[int] = is_open.tolist()
+        self.open = set(places)
+        # for each open place the weights from all places, and the word edges behind them
+        self.weights: dict[int, list[float]] = dict(zip(places, weights.T[is_open].tolist(), strict=True))
+        self.edges_to = {place: list(range(place, size * size, size)) for place in places}
 
     def connect(self, word: int) -> None:
         """Follow best heads from a word until the root is reached, and contract what is a cycle on the way."""
@@ -138,7 +162,7 @@ class _Contraction:
 
     def expand(self) -> IntsT:
         """Undo the contractions, the last one first: the edge that enters a cycle replaces one inside it."""
-        n_nodes = len(self.weights)
+        n_nodes = self.size
         for cycle in range(len(self.edges) - 1, n_nodes - 1, -1):
             inside = self.edges[cycle] % n_nodes
             while self.cycle_of[inside] != cycle:

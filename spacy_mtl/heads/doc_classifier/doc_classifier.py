@@ -32,11 +32,13 @@ from ...layers.old_labels import old_scores, with_new_labels
 from ...layers.pooling import PoolingKindT, attention_weights
 from ...layers.pooling import pooling as build_pooling
 from ...layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
+from ...layers.target_losses import class_target_loss, class_targets
 from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
 from ...protocols.arrays import ArrayT, FloatsT, ScoresT
 from ...protocols.head import Head, HeadModelT
 from ...protocols.head_explanation import Target, TargetName, check_label
 from ...protocols.head_gold import ClaimsCats
+from ...protocols.soft_targets import KindT, SoftTarget, TargetsT
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .class_attention import pool_near
@@ -302,6 +304,39 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
             loss = loss + cross_entropy(counts, scores.counts)
             d_scores.counts = (softmax(scores.counts) - counts) / len(logits)
         return float(loss.sum()) / len(logits), d_scores
+
+    @property
+    def target_kind(self) -> KindT:
+        """Classes that exclude each other, or independent ones."""
+        return "exclusive" if self.exclusive else "independent"
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """Its keys of `doc.cats`."""
+        return self.keys
+
+    def labels_of_columns(self, columns: Sequence[str]) -> list[str]:
+        """Remove the prefix from keys; keys without it are no labels of the head."""
+        return sorted(key.removeprefix(self.label_prefix) for key in columns if key.startswith(self.label_prefix))
+
+    def soft_targets(
+        self, docs: Sequence[Doc], scores: ScoresT, *, temperature: float, top: int
+    ) -> Sequence[SoftTarget]:
+        """Get the logits of all classes for each doc; with `count_classes` those that the number of classes has
+        shifted.
+        """
+        return class_targets(self.keys, _decided(scores), exclusive=self.exclusive, temperature=temperature)
+
+    def get_target_loss(
+        self, docs: Sequence[Doc], targets: TargetsT, scores: ScoresT, weights: FloatsT
+    ) -> tuple[float, ScoresT | None]:
+        """Cross-entropy against the teacher's classes, in nats per doc. The number of classes is learned from gold
+        alone.
+        """
+        loss, d_logits = class_target_loss(
+            targets, _logits(scores), weights, keys=self.keys, exclusive=self.exclusive, name=self.name
+        )
+        return loss, None if d_logits is None else _gradient(d_logits, scores)
 
     def decode(self, docs: Sequence[Doc], scores: ScoresT) -> Floats2d:
         """Class probabilities, (n_docs, n_labels)."""

@@ -90,6 +90,7 @@ class Regressor(ScoredByVerdicts, ModelLabels):
     """
 
     main_score = "pearson"
+    scores_in_units = ("mae", "rmse")
     standard_scores: Mapping[str, str] = {}
     overlap_fix = "give one of them another attribute"
 

@@ -10,7 +10,7 @@ from ...protocols.decisions import Decisions
 from ..instructive_errors import ErrorGroup, choose_errors
 from ..marked_text import marked_text, window_of
 from ..report_data import ReportData, Side
-from ..shown_decisions import ShownLine, show_doc, wrong_places
+from ..shown_decisions import ShownLine, label_in, show_doc, wrong_places
 from ..templating import render
 
 EACH, ALONE, OPEN = 5, 12, 3
@@ -19,13 +19,15 @@ EACH, ALONE, OPEN = 5, 12, 3
 @dataclass
 class Line:
     """A line of an error: name (str): "Gold", or the system. key (str): Its colour. shown (ShownLine): What it says.
-    text (Markup | None): The text with its spans; None if the labels are of the whole doc.
+    text (Markup | None): The text with its spans; None if the labels are listed. labels (list[tuple[str, str]]): Each
+        label of the list, and its kind.
     """
 
     name: str
     key: str
     shown: ShownLine
     text: Markup | None
+    labels: list[tuple[str, str]]
 
 
 @dataclass
@@ -96,7 +98,12 @@ def error_doc(doc: Doc, index: int, systems: Sequence[Decisions], names: Sequenc
     """
     window = window_of(len(doc), wrong_places(systems, index))
     lines = [
-        Line(*name, shown, None if shown.about_doc else marked_text(doc, shown.spans, window))
+        Line(
+            *name,
+            shown,
+            None if shown.is_list else marked_text(doc, shown.spans, window),
+            [(label_in(doc, span), span.kind) for span in shown.spans],
+        )
         for name, shown in zip(names, show_doc(systems, index), strict=True)
     ]
     return ErrorDoc(index + 1, marked_text(doc, [], window) if lines[0].text is None else None, lines)

@@ -12,6 +12,7 @@ from thinc.api import fix_random_seed
 
 from spacy_mtl.heads.lemmatizer.edit_tree_labels import EditTreeLabels, find_labels
 from spacy_mtl.heads.lemmatizer.lemmatizer import make_lemmatizer_v1
+from spacy_mtl.readers.label_map import with_labels
 
 WORDS = "Cats were chasing dogs and Mice ran . He walked while she was walking".split()
 LEMMAS = "cat be chase dog and mouse run . he walk while she be walk".split()
@@ -196,3 +197,11 @@ def test_decisions_show_trees():
     wrong = decisions.gold != decisions.predicted
     assert [decisions.names[gold] for gold in decisions.gold[wrong]] == ["were → be"]
     assert [decisions.names[place] for place in decisions.predicted[wrong]] == [". → ."]
+
+
+def test_a_label_map_leaves_lemmas_alone():
+    """They are words of the language, not names that a corpus chooses."""
+    nlp = spacy.blank("en")
+    head = nlp.add_pipe("multitask", config={"heads": heads_config(lemma={"kind": "Lemmatizer"})}).heads["lemma"]
+    doc = Doc(nlp.vocab, words=["was"], lemmas=["be"])
+    assert with_labels(doc, {"be": "have", "was → be": None}, [head])[0].lemma_ == "be"
