@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,9 +87,10 @@ def explain_text(
                 "no head that the method can explain has found anything in this text; name --head and --target"
             )
         return list(found.values())
-    names: list[str | None] = [target]
+    names: Sequence[str | None] = [target]
     if target is None:
-        names = [*explain_targets(nlp, text, component=settings["component"]).get(head, [])][:limit] or names
+        listed = explain_targets(nlp, text, component=settings["component"]).get(head, [])
+        names = listed[:limit] or names
     return [explain(nlp, text, head, target=name, **settings) for name in names]
 
 
