@@ -415,13 +415,13 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         """
 
         def measure(scores: ScoresT) -> tuple[float, ScoresT]:
-            logits = _logits(scores)
+            logits = logits_of(scores)
             if self.exclusive:
                 value, gradient = log_odds_at(logits, 0, column)
             else:
                 value, gradient = float(logits[0, column]), np.zeros(logits.shape)
                 gradient[0, column] = 1.0
-            return value, _gradient(get_array_module(logits).asarray(gradient, dtype="f"), scores)
+            return value, gradient_of(get_array_module(logits).asarray(gradient, dtype="f"), scores)
 
         return Target(TargetName(self.labels[column]), "log-odds", (), measure)
 
