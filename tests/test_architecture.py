@@ -22,7 +22,7 @@ SHARED = {
 }
 # What each room, or top-level module, may import from the rest of the package.
 ALLOWED = {
-    "__init__": {"displacy_relations", "registry", "relation"},
+    "__init__": {"displacy_relations", "explanations", "registry", "relation"},
     "registry": set(),
     "config_mappings": set(),
     "extras": set(),
@@ -64,6 +64,7 @@ ALLOWED = {
     "converters": {"all_entities", "relation"},
     "network": {*SHARED, "layers", "threads"},
     "pipeline": {*SHARED, "registry", "threads", "whole_folder", "layers", "balance", "optimizers", "network"},
+    "explanations": {*SHARED, "threads", "network", "pipeline", "report"},
     "training": {*SHARED, "optimizers", "pipeline"},
     "experiments": {*SHARED, "optimizers", "pipeline", "readers", "training"},
     "comparison": {*SHARED, "pipeline", "readers", "experiments"},
@@ -86,6 +87,7 @@ ALLOWED = {
         "debug_data",
         "distillation",
         "experiments",
+        "explanations",
         "graph",
         "onnx",
         "pipeline",

@@ -17,6 +17,7 @@ from .debug_data import ALLOW_OVERRIDES, debug_data_cli  # noqa: E402
 from .distil import distil_cli  # noqa: E402
 from .errors import errors_cli  # noqa: E402
 from .evaluate import evaluate_cli  # noqa: E402
+from .explain import explain_cli  # noqa: E402
 from .export_onnx import export_onnx_cli  # noqa: E402
 from .extract import extract_cli  # noqa: E402
 from .graph import graph_cli  # noqa: E402
@@ -34,6 +35,7 @@ mtl_cli.command("debug-data", context_settings=ALLOW_OVERRIDES)(debug_data_cli)
 mtl_cli.command("distil", context_settings=ALLOW_OVERRIDES)(distil_cli)
 mtl_cli.command("errors")(errors_cli)
 mtl_cli.command("evaluate")(evaluate_cli)
+mtl_cli.command("explain")(explain_cli)
 mtl_cli.command("export-onnx")(export_onnx_cli)
 mtl_cli.command("extract")(extract_cli)
 mtl_cli.command("graph")(graph_cli)

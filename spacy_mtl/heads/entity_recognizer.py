@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import ENT_IOB
+from spacy.attrs import ENT_IOB, ENT_TYPE
 from spacy.strings import get_string_id
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 from thinc.types import Floats2d, Ints1d
-from thinc.util import get_array_module
+from thinc.util import get_array_module, to_numpy
 
 from ..crf.chain_targets import chain_target_loss, chain_targets, label_of_tag, tag_names
 from ..crf.conditioned_crf import conditioned_crf, scatter_rows
@@ -24,9 +24,10 @@ from ..crf.linear_chain import CRFScores, constrain, to_cpu_if_small
 from ..crf.linear_chain import grown as grown_crf
 from ..crf.path_probability import path_probabilities
 from ..crf.seen_types import SeenTypes
+from ..crf.span_log_odds import span_odds
 from ..crf.span_probability import span_probabilities
 from ..crf.span_types import span_type_scores
-from ..crf.spans import Spans, add_strings, set_ents
+from ..crf.spans import Spans, add_strings, is_blocked, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.viterbi import viterbi
 from ..gold import entity_values, look_up, snippet
@@ -37,6 +38,7 @@ from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_span
 from ..protocols.arrays import FloatsT
 from ..protocols.found_annotation import FoundSpans
 from ..protocols.head import HeadModelT
+from ..protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import DecidedByVerdicts
@@ -323,6 +325,37 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
             set_ents(docs, annotations, label_ids)
             return
         annotations.write_groups(docs, self.spans_key, label_ids)
+
+    def targets(self, doc: Doc, scores: CRFScores, annotations: Spans) -> list[Target]:
+        """The entities that were found, as in "artist[2:4]": label, first token and the one after the last."""
+        columns = (annotations.starts, annotations.ends, annotations.labels)
+        names = [
+            TargetName(self.labels[label], (start, end))
+            for start, end, label in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+        return [self.find_target(name, doc, scores, annotations) for name in names]
+
+    def find_target(self, name: TargetName, doc: Doc, scores: CRFScores, annotations: Spans) -> Target:
+        """Any span: its log-odds under the CRF, against all tag sequences without it. What the doc is decoded with
+        jointly (`consistent_with`) is left out.
+        """
+        label = check_label(name, self.labels, self.name)
+        start, end = check_place(name, doc, self.name, example=TargetName(name.label, (0, 1)))
+        first, last = np.searchsorted(scores.kept, (start, end)).tolist()
+        odds = None
+        if start < end and last > first and scores.kept[first] == start and scores.kept[last - 1] == end - 1:
+            odds = span_odds(self.tag_scheme, self._possible(doc, scores), first, last, label)
+        if odds is None:
+            raise ValueError(
+                f"head {self.name!r}: the target {str(name)!r} is no entity that the head could find: it must have a "
+                "token, begin and end on one that is not white space, and contain no blocked token"
+            )
+        return Target(name, "log-odds", tuple(range(start, end)), odds.measure)
+
+    def _possible(self, doc: Doc, scores: CRFScores) -> NDArray[np.bool_]:
+        """The tags that a doc allows at each token that is not white space, (n_kept, n_tags)."""
+        blocked = is_blocked(doc.to_array([ENT_IOB, ENT_TYPE]))
+        return self.tag_scheme.around_blocked(blocked, to_numpy(scores.kept))
 
     def verdicts(self, examples: Sequence[Example]) -> SpanVerdicts:
         """Compare the predicted spans with the gold entities.

@@ -13,11 +13,12 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
-from thinc.util import to_numpy
+from thinc.util import get_array_module, to_numpy
 
 from ..gold import look_up, snippet, stored_values, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import linear
+from ..layers.log_odds import log_odds_at
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.target_losses import token_target_loss, token_targets
 from ..layers.token_losses import least_certain, token_loss, token_teacher_loss
@@ -27,6 +28,7 @@ from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_t
 from ..protocols.arrays import ArrayT, BoolsT, FloatsT
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
+from ..protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import ScoredByVerdicts
@@ -264,6 +266,25 @@ class Tagger(ScoredByVerdicts, ModelLabels):
                 old = doc.to_array(attr_id)
                 new = np.where(old == 0, new, old)
             doc.from_array(attr_id, new)
+
+    def targets(self, doc: Doc, scores: Floats2d, annotations: NDArray[np.int64]) -> list[Target]:
+        """The value of each token, as in "NOUN[3]", in the order of the text."""
+        return [self._target(place, column) for place, column in enumerate(annotations.tolist())]
+
+    def find_target(self, name: TargetName, doc: Doc, scores: Floats2d, annotations: NDArray[np.int64]) -> Target:
+        """Any value of any token."""
+        column = check_label(name, self.labels, self.name)
+        (place,) = check_place(name, doc, self.name, example=TargetName(name.label, (0,)))
+        return self._target(place, column)
+
+    def _target(self, place: int, column: int) -> Target:
+        """The log-odds of a token's value."""
+
+        def measure(scores: Floats2d) -> tuple[float, Floats2d]:
+            value, gradient = log_odds_at(scores, place, column)
+            return value, get_array_module(scores).asarray(gradient, dtype="f")
+
+        return Target(TargetName(self.labels[column], (place,)), "log-odds", (place,), measure)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts | SentenceVerdicts:
         """Compare the predicted values with the gold ones: of tokens, or of whole sentences.

@@ -7,10 +7,14 @@ from thinc.api import Model, ParametricAttention, chain, concatenate, reduce_sum
 from thinc.types import Floats2d, Ragged
 from thinc.util import to_numpy
 
+from ..protocols.arrays import FloatsT
 from .reducers import reduce_max, reduce_mean
+from .softmax import softmax
 
 PoolingT = Model[Ragged, Floats2d]
 PoolingKindT = Literal["mean", "max", "attention"]
+# name that thinc gives the layer
+ATTENTION = "para-attn"
 BUILDERS: dict[str, Any] = {
     "mean": reduce_mean,
     "max": reduce_max,
@@ -49,6 +53,17 @@ def forward(model: PoolingT, X: Ragged, is_train: bool) -> tuple[Floats2d, Any]:
         return Ragged(bp_pooled(dY[filled]).data, X.lengths)
 
     return Y, backprop
+
+
+def attention_weights(model: Model[Any, Any], tokvecs: Ragged) -> FloatsT | None:
+    """Get the weight of each token of a single doc in a network that pools by attention, (n_tokens,), which sum to 1.
+    None if no layer of the network does. Other ways of pooling beside it are left out.
+    """
+    found = [node for node in model.walk() if node.name == ATTENTION and node.has_param("Q")]
+    if not found or not len(tokvecs.dataXd):
+        return None
+    logits: FloatsT = to_numpy(tokvecs.dataXd).astype("d") @ to_numpy(found[0].get_param("Q")).astype("d").ravel()
+    return softmax(logits[None])[0]
 
 
 def init(model: PoolingT, X: Ragged | None = None, Y: Floats2d | None = None) -> None:

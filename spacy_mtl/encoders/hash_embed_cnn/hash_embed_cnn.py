@@ -12,10 +12,12 @@ from spacy.ml.models.tok2vec import MaxoutWindowEncoder, MultiHashEmbed, build_T
 
 from ...layers.last_layer import LAST_LAYER, LastLayer
 from ...protocols.arrays import Tok2VecT
+from ...protocols.embeddings import EMBED
 from .forward import forward
 from .piece_layer import use_piece_vectors
 from .rare_words import WordCounts, word_index
 from .word_cache import WordCache
+from .word_embeddings import embed_docs
 
 BoundaryT = Literal["padded", "zero"]
 
@@ -144,6 +146,7 @@ def make_multi_hash_embed_cnn_v1(
     model.attrs["word_counts"] = WordCounts()
     model.attrs["words"] = WordCache()
     model.attrs[LAST_LAYER] = LastLayer()
+    model.attrs[EMBED] = embed_docs
     return model
 
 

@@ -141,6 +141,15 @@ class TransformerShim(PyTorchShim):
             output: torch.Tensor = self._model(inputs, vectors)
         return Reading(output, inputs.ids, vectors)
 
+    def read_embedded(self, inputs: PieceInput, vectors: torch.Tensor) -> torch.Tensor:
+        """Run the module as in prediction, on vectors of the pieces (n_rows, n_positions, width), which the result can
+        be differentiated by. RETURNS: Vectors of the words, (n_words, width).
+        """
+        self._set_mode(is_train=False)
+        with torch.enable_grad():
+            output: torch.Tensor = self._model(inputs, vectors)
+        return output
+
     def _set_mode(self, *, is_train: bool) -> None:
         # The flag of the module changes before those of its layers. Without the lock, a thread that sees the new flag
         # could run while another thread is still switching dropout off.

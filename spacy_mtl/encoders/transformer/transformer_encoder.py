@@ -14,8 +14,9 @@ from ...extras import EXTRA
 from ...layers.last_layer import LAST_LAYER, LastLayer
 from ...layers.slices import Slices, join
 from ...protocols.arrays import Tok2VecBackpropT, Tok2VecT
-from .piece_batches import BATCH_COST, GPU_BATCH_COST, WindowBatch, batch_windows, fill_batch
-from .piece_windows import plan_piece_windows
+from ...protocols.embeddings import EMBED
+from .piece_batches import WindowBatch
+from .piece_plan import plan_pieces
 from .word_pieces import Pieces
 
 POOLINGS = ("mean", "first", "last", "max")
@@ -63,6 +64,7 @@ def make_transformer_encoder_v1(
             f"TransformerEncoder: max_batch is {max_batch} and overlap {overlap}; expected at least 1 and at least 0"
         )
     try:
+        from .piece_embeddings import embed_docs
         from .shim import TransformerShim
     except ImportError as error:
         raise ImportError(
@@ -72,7 +74,13 @@ def make_transformer_encoder_v1(
 
     settings = {"pooling": pooling, "all_layers": layers == "all"}
     shim = TransformerShim(settings=settings, mixed_precision=mixed_precision, compiled=compiled)
-    attrs: dict[str, Any] = {"name": name, "max_batch": max_batch, "overlap": overlap, EXTRA: "transformers"}
+    attrs: dict[str, Any] = {
+        "name": name,
+        "max_batch": max_batch,
+        "overlap": overlap,
+        EXTRA: "transformers",
+        EMBED: embed_docs,
+    }
     if not compiled:
         # The backward pass of a compiled transformer can only be run as a whole, and once.
         attrs[LAST_LAYER] = LastLayer()
@@ -139,18 +147,7 @@ def plan_batches(model: Tok2VecT, docs: list[Doc]) -> list[WindowBatch]:
 def plan_piece_batches(model: Tok2VecT, lengths: Sequence[int], pieces: Pieces) -> list[WindowBatch]:
     """Cut docs of `lengths` words, whose pieces are given, into windows and batches, the longest windows first."""
     shim: Any = model.shims[0]
-    ids, counts = pieces
-    overlap = min(model.attrs["overlap"], shim.room // 2)
-    windows = plan_piece_windows(lengths, counts, max_pieces=shim.room, overlap=overlap)
-    chosen = batch_windows(
-        windows,
-        counts,
-        n_added=shim.special.n_added,
-        max_batch=model.attrs["max_batch"],
-        pack_sequences=shim.module.can_pack,
-        batch_cost=GPU_BATCH_COST if shim.device.type == "cuda" else BATCH_COST,
-    )
-    return [fill_batch(windows, part, ids, counts, shim.special) for part in chosen]
+    return plan_pieces(model, lengths, pieces).batches(shim.special)
 
 
 def to_torch(batch: WindowBatch, device: Any) -> tuple[Any, Any]:

@@ -17,9 +17,11 @@ from ...metrics.dependency_metrics import DependencyVerdicts, judge_dependencies
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT
 from ...protocols.found_annotation import FindsSentences
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .arc_losses import teacher_loss, tree_loss
+from .arc_odds import ArcOdds, words_around
 from .arc_scores import ArcScores
 from .biaffine_network import build_model, grow_labels
 from .gold_trees import describe_cycle, find_cycle, gold_trees
@@ -243,6 +245,50 @@ class DependencyParser(DecidedByVerdicts, ModelLabels):
                 stored = [vocab.strings.add(label) for label in (*self.labels, self._root_name, SPACE_LABEL)]
                 values[:, 1] = self._stored_labels(annotations, np.array(stored, dtype="uint64"))
             doc.from_array([HEAD, DEP], values[start:end])
+
+    def targets(self, doc: Doc, scores: ArcScores, annotations: Parses) -> list[Target]:
+        """The arc of each word, as in "nsubj[0:1]": label, dependent and head; a root is its own head."""
+        columns = (annotations.heads.tolist(), annotations.labels.tolist())
+        names = [
+            TargetName(self.labels[label], (place, head))
+            for place, (head, label) in enumerate(zip(*columns, strict=True))
+            if label != SPACE
+        ]
+        pieces = self._target_pieces(scores)
+        return [self._target(name, pieces) for name in names if self._fits(name, pieces)]
+
+    def find_target(self, name: TargetName, doc: Doc, scores: ArcScores, annotations: Parses) -> Target:
+        """Any arc between two words of a sentence, with any label."""
+        check_label(name, self.labels, self.name)
+        places = check_place(name, doc, self.name, example=TargetName(name.label, (0, 1)))
+        pieces = self._target_pieces(scores)
+        if max(places) >= len(doc) or not self._fits(name, pieces):
+            raise ValueError(
+                f"head {self.name!r}: the target {str(name)!r} is no arc that the head could find: dependent and head "
+                "must be words of the same sentence, not white space; a root is its own head"
+            )
+        return self._target(name, pieces)
+
+    def _target_pieces(self, scores: ArcScores) -> Pieces:
+        return self._pieces(read_tokens(scores.docs, scores.starts), learned=False)
+
+    def _fits(self, name: TargetName, pieces: Pieces) -> bool:
+        """Whether dependent and head are in the same piece."""
+        words = words_around(pieces, name.places[0])
+        return words is not None and name.places[1] in words
+
+    def _target(self, name: TargetName, pieces: Pieces) -> Target:
+        """The log-odds of head and label together, against the other heads in the piece and the other labels."""
+        words = words_around(pieces, name.places[0])
+        assert words is not None
+        dependent, head = (int(np.flatnonzero(words == place)[0]) for place in name.places)
+        label, at_root = self.labels.index(name.label), dependent == head
+        left_out = np.zeros(0, dtype="int64")
+        if self._root_label is not None:
+            others = [index for index in range(len(self.labels)) if (index == self._root_label) != at_root]
+            left_out = np.array([index for index in others if index != label], dtype="int64")
+        odds = ArcOdds(words, dependent, 0 if at_root else 1 + head, label, left_out)
+        return Target(name, "log-odds", tuple(sorted(set(name.places))), odds.measure)
 
     def verdicts(self, examples: Sequence[Example]) -> DependencyVerdicts:
         """Compare the predicted arcs and sentences with the gold ones.

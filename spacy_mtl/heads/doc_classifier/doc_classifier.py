@@ -27,14 +27,16 @@ from ...layers.class_losses import (
 from ...layers.doc_logits import doc_logits
 from ...layers.dropout import dropout
 from ...layers.linear import grow
+from ...layers.log_odds import log_odds_at
 from ...layers.old_labels import old_scores, with_new_labels
-from ...layers.pooling import PoolingKindT
+from ...layers.pooling import PoolingKindT, attention_weights
 from ...layers.pooling import pooling as build_pooling
 from ...layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
 from ...layers.target_losses import class_target_loss, class_targets
 from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
 from ...protocols.arrays import ArrayT, FloatsT, ScoresT
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_explanation import Target, TargetName, check_label
 from ...protocols.head_gold import ClaimsCats
 from ...protocols.soft_targets import KindT, SoftTarget, TargetsT
 from ..bases.model_labels import ModelLabels
@@ -393,6 +395,42 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
             return probabilities.max(axis=1)
         decided = probabilities >= self.threshold
         return np.where(decided, probabilities, 1.0 - probabilities).min(axis=1)
+
+    def targets(self, doc: Doc, scores: ScoresT, annotations: Floats2d) -> list[Target]:
+        """The class of the doc, or those that reach the threshold, the most probable ones first. If none does, the most
+        probable one.
+        """
+        probabilities = to_numpy(annotations)[0]
+        order = (-probabilities).argsort(kind="stable")
+        n_found = 1 if self.exclusive else max(1, int((probabilities >= self.threshold).sum()))
+        return [self._target(column) for column in order[:n_found].tolist()]
+
+    def find_target(self, name: TargetName, doc: Doc, scores: ScoresT, annotations: Floats2d) -> Target:
+        """Any class."""
+        return self._target(check_label(TargetName(str(name)), self.labels, self.name))
+
+    def _target(self, column: int) -> Target:
+        """The log-odds of a class. If the classes are not exclusive, these are its logit, before any shift to the
+        number of classes.
+        """
+
+        def measure(scores: ScoresT) -> tuple[float, ScoresT]:
+            logits = logits_of(scores)
+            if self.exclusive:
+                value, gradient = log_odds_at(logits, 0, column)
+            else:
+                value, gradient = float(logits[0, column]), np.zeros(logits.shape)
+                gradient[0, column] = 1.0
+            return value, gradient_of(get_array_module(logits).asarray(gradient, dtype="f"), scores)
+
+        return Target(TargetName(self.labels[column]), "log-odds", (), measure)
+
+    def attention(self, target: TargetName, tokvecs: Ragged, scores: ScoresT) -> FloatsT | None:
+        """The attention of the class (`near_tokens`), else that of the pooling."""
+        if isinstance(scores, ClassScores) and scores.weights.shape[1]:
+            weights: FloatsT = to_numpy(scores.weights)[:, self.labels.index(str(target))].astype("d")
+            return weights / weights.sum()
+        return attention_weights(self.model, tokvecs)
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether both docs have the same class, or the same classes at the threshold."""

@@ -18,11 +18,12 @@ from ...gold import renamed_cats, snippet
 from ...layers.doc_logits import doc_logits
 from ...layers.dropout import dropout
 from ...layers.old_labels import old_scores, with_new_labels
-from ...layers.pooling import PoolingKindT
+from ...layers.pooling import PoolingKindT, attention_weights
 from ...layers.pooling import pooling as build_pooling
 from ...metrics.number_metrics import NumberVerdicts, main_score_of_numbers
 from ...protocols.arrays import FloatsT
 from ...protocols.head import HeadModelT
+from ...protocols.head_explanation import Target, TargetName, check_label
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import ScoredByVerdicts
 from .number_losses import NumberLossT, number_loss
@@ -206,6 +207,29 @@ class Regressor(ScoredByVerdicts, ModelLabels):
         for doc, row in zip(docs, annotations.tolist(), strict=True):
             stored = doc._.get(self.attribute) or {}
             doc._.set(self.attribute, stored | dict(zip(self.labels, row, strict=True)))
+
+    def targets(self, doc: Doc, scores: Floats2d, annotations: NDArray[np.float64]) -> list[Target]:
+        """All numbers."""
+        return [self._target(column) for column in range(len(self.labels))]
+
+    def find_target(self, name: TargetName, doc: Doc, scores: Floats2d, annotations: NDArray[np.float64]) -> Target:
+        """Any number."""
+        return self._target(check_label(TargetName(str(name)), self.labels, self.name))
+
+    def _target(self, column: int) -> Target:
+        """A number in the unit of the gold."""
+        means, deviations = self._scale()
+
+        def measure(scores: Floats2d) -> tuple[float, Floats2d]:
+            gradient = scores * 0
+            gradient[0, column] = deviations[column]
+            return float(scores[0, column]) * deviations[column] + means[column], gradient
+
+        return Target(TargetName(self.labels[column]), "number", (), measure)
+
+    def attention(self, target: TargetName, tokvecs: Ragged, scores: Floats2d) -> FloatsT | None:
+        """The attention of the pooling."""
+        return attention_weights(self.model, tokvecs)
 
     def verdicts(self, examples: Sequence[Example]) -> NumberVerdicts:
         """Compare the predicted numbers with the gold ones.

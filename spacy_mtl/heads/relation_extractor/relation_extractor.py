@@ -24,11 +24,13 @@ from ...gold_relations import (
     read_relations,
 )
 from ...layers.linear import grow_output
+from ...layers.log_odds import log_odds
 from ...layers.old_labels import old_scores, with_new_labels
 from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
 from ...protocols.found_annotation import FindsSpans, FoundSpans, RanksTypes
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ...relation import RELATIONS, UNKNOWN, relations
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
@@ -356,6 +358,60 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
     def set_annotations(self, docs: Sequence[Doc], annotations: FoundRelations) -> None:
         """Write the relations, in the place of those that a doc has."""
         annotations.write(docs, self.key)
+
+    def targets(self, doc: Doc, scores: RelationScores, annotations: FoundRelations) -> list[Target]:
+        """The relations that were found, as in "works_for[0:2:5:6]": label, first token of the head and the one after
+        its last, and the same of the tail.
+        """
+        pairs = scores.pairs
+        columns = (annotations.heads.tolist(), annotations.tails.tolist(), annotations.labels.tolist())
+        found = []
+        for head, tail, label in zip(*columns, strict=True):
+            rows = np.flatnonzero((pairs.heads == head) & (pairs.tails == tail))
+            found.append(self._target(pairs, int(rows[0]), label))
+        return found
+
+    def find_target(self, name: TargetName, doc: Doc, scores: RelationScores, annotations: FoundRelations) -> Target:
+        """Any label of any pair of entities, in both directions, that their types allow."""
+        label, pairs = check_label(name, self.labels, self.name), scores.pairs
+        places = check_place(name, doc, self.name, example=TargetName(name.label, (0, 1, 2, 3)))
+        entities = pairs.entities
+        rows = np.flatnonzero(
+            (entities.starts[pairs.heads] == places[0])
+            & (entities.ends[pairs.heads] == places[1])
+            & (entities.starts[pairs.tails] == places[2])
+            & (entities.ends[pairs.tails] == places[3])
+        )
+        rows = rows[self._allowed(pairs)[rows, label]]
+        if not len(rows):
+            raise ValueError(
+                f"head {self.name!r}: the target {str(name)!r} is no relation that the head could find: its arguments "
+                "must be two entities of the doc, near enough, whose types the label can have"
+            )
+        probabilities, _ = self._likely(scores)
+        return self._target(pairs, int(rows[probabilities[rows, label].argmax()]), label)
+
+    def _target(self, pairs: Pairs, row: int, label: int) -> Target:
+        """The log-odds of a label of a directed pair: its logit, or if labels are exclusive those against all others
+        that the types allow, and none.
+        """
+        column = label + self.model.attrs["n_extra"]
+        ruled_out = ~np.hstack([np.ones(self.model.attrs["n_extra"], dtype=bool), self._allowed(pairs)[row]])
+
+        def measure(scores: RelationScores) -> tuple[float, RelationScores]:
+            logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
+            gradient: ArrayT = np.zeros(logits.shape)
+            if self.exclusive:
+                value, gradient[row] = log_odds(np.where(ruled_out, -np.inf, logits[row]), column)
+            else:
+                value, gradient[row, column] = float(logits[row, column]), 1.0
+            d_logits = self._mutual(gradient).astype("float32")
+            return value, RelationScores(get_array_module(scores.logits).asarray(d_logits), scores.pairs)
+
+        entities, arguments = pairs.entities, (pairs.heads[row], pairs.tails[row])
+        places = tuple(int(edges[index]) for index in arguments for edges in (entities.starts, entities.ends))
+        tokens = (*range(*places[:2]), *range(*places[2:]))
+        return Target(TargetName(self.labels[label], places), "log-odds", tokens, measure)
 
     def verdicts(self, examples: Sequence[Example]) -> RelationVerdicts:
         """Compare the predicted relations with the gold ones.

@@ -22,6 +22,7 @@ from ...metrics.span_metrics import SpanVerdicts, main_score_of_spans
 from ...protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
 from ...protocols.found_annotation import FindsSpans, FoundSpans
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .span_network import Candidates, SpanScores, span_network
@@ -241,6 +242,33 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
         """Write the spans and their probabilities. A group that the doc has under the key is replaced."""
         annotations.write_groups(docs, self.spans_key, add_strings(docs, self.labels))
+
+    def targets(self, doc: Doc, scores: SpanScores, annotations: Spans) -> list[Target]:
+        """The spans that were labelled, as in "TIME[2:4]": label, first token and the one after the last."""
+        columns = (annotations.starts, annotations.ends, annotations.labels)
+        names = [
+            TargetName(self.labels[label], (start, end))
+            for start, end, label in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+        return [self.find_target(name, doc, scores, annotations) for name in names]
+
+    def find_target(self, name: TargetName, doc: Doc, scores: SpanScores, annotations: Spans) -> Target:
+        """Any label of any suggested span: its logit, which is its log-odds."""
+        column = check_label(name, self.labels, self.name)
+        start, end = check_place(name, doc, self.name, example=TargetName(name.label, (0, 1)))
+        row = int(scores.spans.rows_of(np.array([[0, start, end]]))[0])
+        if row < 0:
+            raise ValueError(
+                f"head {self.name!r}: the target {str(name)!r} is none of the {len(scores.spans.starts)} spans that "
+                "are suggested in this doc, so it has no score"
+            )
+
+        def measure(scores: SpanScores) -> tuple[float, SpanScores]:
+            gradient = scores.logits * 0
+            gradient[row, column] = 1.0
+            return float(scores.logits[row, column]), replace(scores, logits=gradient)
+
+        return Target(name, "log-odds", tuple(range(start, end)), measure)
 
     def verdicts(self, examples: Sequence[Example]) -> SpanVerdicts:
         """Compare the predicted spans with the gold ones.

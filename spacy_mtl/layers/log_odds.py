@@ -1,0 +1,33 @@
+"""The log-odds of one class among exclusive ones, for heads that explain themselves."""
+
+import numpy as np
+from thinc.util import to_numpy
+
+from ..protocols.arrays import ArrayT, FloatsT
+from .softmax import softmax
+
+
+def log_odds(logits: ArrayT, column: int) -> tuple[float, FloatsT]:
+    """Compute log p - log(1 - p) of a class, where p is its softmax: its logit minus the log of the sum of the others'
+    exponentials. A single class has no odds: its logit stands for them.
+
+    logits (Floats1d): Of all classes, (n_labels,).
+    RETURNS: The log-odds in nats, and their gradient, (n_labels,), in double precision.
+    """
+    row: FloatsT = to_numpy(logits).astype("d")
+    gradient = np.zeros(len(row))
+    if len(row) > 1:
+        others = np.delete(row, column)
+        gradient[np.arange(len(row)) != column] = -softmax(others[None])[0]
+        peak = others.max()
+        row = row - peak - np.log(np.exp(others - peak).sum())
+    gradient[column] = 1.0
+    return float(row[column]), gradient
+
+
+def log_odds_at(logits: ArrayT, place: int, column: int) -> tuple[float, FloatsT]:
+    """Compute the log-odds in one row of logits (n, n_labels), and the gradient of all rows."""
+    value, own = log_odds(logits[place], column)
+    gradient = np.zeros(logits.shape)
+    gradient[place] = own
+    return value, gradient

@@ -1,0 +1,50 @@
+"""The log-odds of labelled arcs against their probabilities, and their gradient against finite differences."""
+
+import numpy as np
+import pytest
+
+from spacy_mtl.heads.dependency_parser.arc_odds import ArcOdds, odds_of_both
+from spacy_mtl.heads.dependency_parser.arc_scores import N_DISTANCES, ArcScores, score_arcs, score_labels
+from spacy_mtl.heads.dependency_parser.sentence_pieces import Bucket
+from spacy_mtl.layers.softmax import softmax
+
+WORDS = np.array([0, 2, 3])
+
+
+def random_scores():
+    rng = np.random.default_rng(0)
+    shapes = ((4, 5), (4, 5), (5,), (4, N_DISTANCES), (4, 3), (4, 3), (3,), (3, 4, 4))
+    return ArcScores(*(rng.normal(size=shape) for shape in shapes))
+
+
+@pytest.mark.parametrize("column", [0, 1, 3])
+def test_log_odds_are_those_of_the_product_of_probabilities(column):
+    scores = random_scores()
+    value, _ = ArcOdds(WORDS, 1, column, 2, np.zeros(0, int)).measure(scores)
+    arcs, _ = score_arcs(scores, Bucket(np.zeros(1, int), WORDS[None], np.array([3])))
+    head = -1 if column == 0 else WORDS[column - 1]
+    labels, _ = score_labels(scores, WORDS[[1]], np.array([head]))
+    p = softmax(arcs[0])[1, column] * softmax(labels)[0, 2]
+    assert value == pytest.approx(np.log(p / (1 - p)), abs=1e-9)
+
+
+def test_gradient_is_that_of_finite_differences():
+    scores = random_scores()
+    odds = ArcOdds(WORDS, 1, 3, 2, np.array([0]))
+    _, gradient = odds.measure(scores)
+    for index, (part, d_part) in enumerate(zip(scores.potentials, gradient.potentials, strict=True)):
+        for place in np.ndindex(part.shape):
+            values = []
+            for step in (1e-5, -1e-5):
+                parts = [array.copy() for array in scores.potentials]
+                parts[index][place] += step
+                values.append(odds.measure(scores.with_potentials(parts))[0])
+            assert d_part[place] == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize(("one", "other"), [(0.3, -1.2), (50.0, 60.0), (-50.0, 3.0)])
+def test_odds_of_both_stay_exact(one, other):
+    p, q = 1 / (1 + np.exp(-one)), 1 / (1 + np.exp(-other))
+    value, *_ = odds_of_both(one, other)
+    not_both = 1 / (1 + np.exp(one)) + p / (1 + np.exp(other))
+    assert value == pytest.approx(np.log(p * q) - np.log(not_both), rel=1e-9)
