@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import spacy
 from spacy.tokens import Doc
 from spacy.util import registry
+from spacy.vocab import Vocab
 from thinc.api import Ragged, fix_random_seed
 
 import spacy_mtl.registry  # noqa: F401
@@ -25,6 +25,7 @@ LAYERS = [
 ]
 HEADS = ["one", "two", "three"]
 LENGTHS = [3, 0, 4]
+VOCAB = Vocab()
 
 
 def make_layer(name, settings):
@@ -42,8 +43,7 @@ def make_layer(name, settings):
 
 
 def make_input(vectors):
-    vocab = spacy.blank("en").vocab
-    docs = [Doc(vocab, words=["x"] * n) for n in LENGTHS]
+    docs = [Doc(VOCAB, words=["x"] * n) for n in LENGTHS]
     for doc, corpus in zip(docs, "aab", strict=True):
         name_corpus(doc, corpus)
     return SharingInput(docs, Ragged(vectors, np.array(LENGTHS, dtype="i")))

@@ -187,8 +187,9 @@ def test_four_threads_compute_what_one_does(folder: Path) -> None:
     encoder = make_encoder(folder)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda doc: encoder.predict([doc])[0], docs * 3))
+    alone = make_encoder(folder)
     for doc, y in zip(docs * 3, found, strict=True):
-        assert_allclose(y, make_encoder(folder).predict([doc])[0], atol=1e-5)
+        assert_allclose(y, alone.predict([doc])[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("way", ["bytes", "copy", "deepcopy", "pickle"])
