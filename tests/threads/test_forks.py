@@ -17,7 +17,7 @@ from tiny_transformers import write_bert
 pytest.importorskip("torch")
 
 # far more than what the pipeline takes; a process that hangs stays until then
-LIMIT = 60
+LIMIT = 180
 # batches are large enough for each operation of torch to be worth several threads
 SCRIPT = """
 import sys
