@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,11 +39,21 @@ def write_whole(nlp: SavedToFolder, output: Path) -> None:
     """Write a pipeline, or what holds one, to a folder next to `output`, and rename that folder once it is complete. A
     pipeline that was in `output` is there until then.
     """
+    fill_whole(nlp.to_disk, output)
+
+
+def copy_whole(source: Path, output: Path) -> None:
+    """Copy a pipeline's folder, as `write_whole` writes one."""
+    fill_whole(lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True), output)
+
+
+def fill_whole(fill: Callable[[Path], object], output: Path) -> None:
+    """Have a folder next to `output` filled, and rename it once it is complete."""
     output = output.resolve()
     temporary, old = (output.with_name(f".{output.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
     temporary.mkdir(parents=True)
     try:
-        nlp.to_disk(temporary)
+        fill(temporary)
         if output.exists():
             output.rename(old)
         temporary.rename(output)

@@ -8,6 +8,7 @@ from spacy.cli._util import import_code
 from wasabi import msg
 
 from ..averaging.soup import average_to_disk
+from ..cotraining.report import percent
 
 HEADER = ("pipeline", "dev score", "mean with it", "in the mean")
 
@@ -53,8 +54,3 @@ def average_cli(
     used = sum(one.is_used for one in soup.ingredients)
     score = "" if soup.score is None else f", dev score {percent(soup.score)}"
     msg.good(f"Averaged {used} of {len(models)} pipelines{score}", str(output))
-
-
-def percent(share: float | None) -> str:
-    """Format a share in per cent."""
-    return "" if share is None else f"{100 * share:.2f}"

@@ -4,8 +4,6 @@ After Blum and Mitchell (1998), "Combining Labeled and Unlabeled Data with Co-Tr
 both learners, and every round labels all texts anew, so that nothing that was taken once has to stay.
 """
 
-import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -15,6 +13,7 @@ from typing import IO
 from thinc.api import Config
 
 from ..experiments.learner import Learner, train_learner
+from ..whole_folder import copy_whole
 from .labelling import Labelled, label
 from .plan import Plan, make_plan
 from .report import Report, Round, report_labels, report_learner
@@ -53,7 +52,7 @@ def co_train(
         session.next_round(settings.patience)
     report.stopped = report.stopped or f"all {settings.rounds} rounds are done"
     report.save(output)
-    copy_model(output / report.best_round.best.model, output / "model-best")
+    copy_whole(output / report.best_round.best.model, output / "model-best")
     return report
 
 
@@ -112,10 +111,3 @@ class Session:
         self.report.save(self.output)
         if self.on_round is not None:
             self.on_round(one, self.report)
-
-
-def copy_model(source: Path, target: Path) -> None:
-    """Copy a pipeline's folder, so that the target is whole or not there."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.copytree(source, temporary)
-    os.replace(temporary, target)

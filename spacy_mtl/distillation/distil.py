@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -22,6 +21,7 @@ from ..experiments.run_folder import RunFolder, write_json
 from ..protocols.head import Head
 from ..protocols.head_labels import HasLabels
 from ..readers.target_shard import TargetForm
+from ..whole_folder import copy_whole
 from .distil_plan import DistilPlan, dev_examples, dev_section, make_plan
 from .distil_report import DistilReport, SystemRow
 from .distil_settings import DistilSettings, TeacherName
@@ -143,7 +143,7 @@ class Distillation:
             model = folder.model if folder.run.system == ALONE else self.output / BEST
             row = SystemRow(folder.run.system, str(model), int(result["cost"]["bytes"]), scores)
             self.report.systems.append(row)
-        replace_folder(folders[0].model, self.output / BEST)
+        copy_whole(folders[0].model, self.output / BEST)
 
     def _ask(self, path: str, names: Sequence[TeacherName]) -> None:
         settings = self.settings
@@ -259,12 +259,3 @@ def size_of(path: str) -> int:
     """Bytes of a pipeline on disk."""
     folder = Path(path) if Path(path).exists() else get_package_path(path)
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def replace_folder(source: Path, target: Path) -> None:
-    """Copy a pipeline's folder in the place of another one; the target is whole at any time, or not there."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(source, temporary)
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
