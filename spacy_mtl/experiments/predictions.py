@@ -10,6 +10,7 @@ from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training import Example
 
+from ..arrays_file import load_arrays, save_arrays
 from ..gold import unannotated
 from ..origin import corpus_of, name_corpus
 from ..pipeline.head_views import HeadViews
@@ -18,7 +19,6 @@ from ..protocols.decisions import Decisions
 from ..protocols.doc_verdicts import CountedVerdicts, CountsDocs, DecidedVerdicts, ShowsDecisions, Verdicts
 from ..protocols.head import Head
 from ..readers.pipeline_heads import heads_of
-from .arrays_file import load_arrays, save_arrays
 from .quick_messages import quick_messages
 from .stored_decisions import save_decisions
 from .stored_tokens import save_docs

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..arrays_file import from_bytes, load_arrays, save_arrays, to_bytes
 from ..protocols.decisions import Decisions
-from .arrays_file import from_bytes, load_arrays, save_arrays, to_bytes
 
 COLUMNS = ("docs", "starts", "ends", "gold", "predicted")
 

@@ -10,7 +10,7 @@ from spacy.attrs import ORTH, SPACY
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from .arrays_file import from_bytes, load_arrays, save_arrays, to_bytes
+from ..arrays_file import from_bytes, load_arrays, save_arrays, to_bytes
 
 
 def save_docs(folder: Path, split: str, docs: Sequence[Doc]) -> None:

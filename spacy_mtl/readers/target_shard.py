@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
+from ..arrays_file import save_arrays
 from ..protocols.arrays import FloatsT
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 
@@ -58,8 +59,7 @@ def write_shard(path: Path, docs: Sequence[Doc], answers: Sequence[Answers]) -> 
         arrays |= {f"{number}.{name}": array for name, array in pack(one).items()}
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+        save_arrays(temporary, arrays)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -67,7 +67,7 @@ def write_shard(path: Path, docs: Sequence[Doc], answers: Sequence[Answers]) -> 
 
 
 def pack(answers: Answers) -> ArraysT:
-    """The arrays of one head: probabilities and logits as float16, indices in as few bytes as they need."""
+    """The arrays of one head: probabilities and logits as float16. `save_arrays` makes the integers small."""
     targets = answers.targets
     found = [target for target in targets if target is not None]
     n_kept = max((target.values.shape[1] for target in found), default=0)
@@ -75,11 +75,11 @@ def pack(answers: Answers) -> ArraysT:
     return {
         "docs": np.frombuffer(DocBin(docs=answers.docs).to_bytes(), dtype="uint8"),
         "confidences": answers.confidences.astype("float32"),
-        "n_rows": smallest(np.array([-1 if target is None else len(target.values) for target in targets])),
-        "columns": smallest(np.concatenate([empty, *(target.columns for target in found)]).astype("int64")),
+        "n_rows": np.array([-1 if target is None else len(target.values) for target in targets]),
+        "columns": np.concatenate([empty, *(target.columns for target in found)]).astype("int64"),
         "values": halves(np.concatenate([empty, *(target.values for target in found)])),
-        "n_steps": smallest(np.array([0 if target is None else len(target.steps) for target in targets])),
-        "steps": smallest(np.concatenate([np.zeros((0, 2)), *(target.steps for target in found)]).astype("int64")),
+        "n_steps": np.array([0 if target is None else len(target.steps) for target in targets]),
+        "steps": np.concatenate([np.zeros((0, 2)), *(target.steps for target in found)]).astype("int64"),
         "counts": halves(np.concatenate([np.zeros(0), *(target.counts for target in found)])),
     }
 
@@ -118,12 +118,6 @@ def read_keys(path: Path) -> list[int]:
     with np.load(path, allow_pickle=False) as stored:
         keys: list[int] = stored["keys"].tolist()
         return keys
-
-
-def smallest(array: NDArray[np.int64]) -> NDArray[Any]:
-    """The integers with as few bytes as they need."""
-    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
-    return array.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)))
 
 
 def halves(array: NDArray[Any]) -> NDArray[np.float16]:

@@ -11,7 +11,7 @@ from spacy.training import Example
 from srsly import msgpack_encoders
 from toy import make_docs
 
-from spacy_mtl.experiments.arrays_file import load_arrays, save_arrays, smallest
+from spacy_mtl.arrays_file import load_arrays, save_arrays, smallest
 from spacy_mtl.experiments.predictions import judged_counts, save_predictions, score
 from spacy_mtl.experiments.quick_messages import quick_messages
 from spacy_mtl.experiments.stored_decisions import load_decisions
