@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from target_gradients import assert_finite_differences
 
 from spacy_mtl.crf.linear_chain import CRFScores
 from spacy_mtl.crf.span_log_odds import span_odds
@@ -62,15 +63,7 @@ def test_gradient_is_that_of_finite_differences(kind):
     scheme = make_tag_scheme(kind, N_LABELS)
     scores, possible = random_scores(scheme, seed=2), np.ones((N_TOKENS, scheme.n_tags), dtype=bool)
     odds = span_odds(scheme, possible, 1, 3, 0)
-    _, gradient = odds.measure(scores)
-    for index, (part, d_part) in enumerate(zip(scores.potentials, gradient.potentials, strict=True)):
-        for place in np.ndindex(part.shape):
-            values = []
-            for step in (1e-5, -1e-5):
-                parts = [array.copy() for array in scores.potentials]
-                parts[index][place] += step
-                values.append(odds.measure(scores.with_potentials(parts))[0])
-            assert d_part[place] == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-6)
+    assert_finite_differences(odds, scores)
 
 
 @pytest.mark.parametrize("sure", [60.0, -60.0])

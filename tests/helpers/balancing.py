@@ -7,16 +7,28 @@ import numpy as np
 from pipelines import ENCODER, JOINT, heads_config, make_examples, make_nlp
 from spacy.language import Language
 from spacy.training import Example
+from spacy.util import registry
 
+import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.network.finite_gradients import drop_gradients
 from spacy_mtl.protocols.weighting import Step
 
 CNN = ENCODER | {"@architectures": "spacy_mtl.HashEmbedCNN.v1"}
 TWO = heads_config(intent={"kind": "DocClassifier"}, slots={"kind": "EntityRecognizer"})
+# Our weightings, and the settings of those that need some in a short training.
+WEIGHTINGS = sorted(name.split(".")[1] for name in registry.mtl_weightings.get_all() if name.startswith("spacy_mtl."))
+WEIGHTING_SETTINGS: dict[str, dict[str, Any]] = {
+    "Targets": {"targets": {"intent": 0.9, "slots": 1.0}},
+    "DWA": {"window": 2},
+    "Scheduled": {"schedules": {"slots": {"@schedules": "warmup_linear.v1", "initial_rate": 2.0, "warmup_steps": 9,
+                                          "total_steps": 20}}},
+}  # fmt: skip
 __all__ = [
     "CNN",
     "JOINT",
     "TWO",
+    "WEIGHTINGS",
+    "WEIGHTING_SETTINGS",
     "cosine",
     "encoder_gradient",
     "learn",

@@ -11,21 +11,14 @@ import numpy as np
 import pytest
 import spacy
 import srsly
+from balancing import WEIGHTING_SETTINGS, WEIGHTINGS, use
 from numpy.testing import assert_array_equal
 from spacy.tokens import Doc, DocBin
-from spacy.util import load_config, registry
+from spacy.util import load_config
 
-import spacy_mtl.registry  # noqa: F401
 from spacy_mtl.training.save_state import TRAINING
 from spacy_mtl.training.state_folder import newest_state
 
-WEIGHTINGS = sorted(name.split(".")[1] for name in registry.mtl_weightings.get_all() if name.startswith("spacy_mtl."))
-SETTINGS = {
-    "Targets": {"targets": {"intent": 0.9, "slots": 1.0}},
-    "DWA": {"window": 2},
-    "Scheduled": {"schedules": {"slots": {"@schedules": "warmup_linear.v1", "initial_rate": 2.0, "warmup_steps": 9,
-                                          "total_steps": 20}}},
-}  # fmt: skip
 CONFIGS = Path(__file__).parents[2] / "configs"
 WORDS = ["play", "find", "some", "jazz", "blues", "rock", "the", "new", "old", "song"]
 N_STEPS = 20
@@ -140,8 +133,7 @@ def test_killed_and_resumed_with_each_weighting(weighting: str, tmp_path: Path) 
     write_docs(tmp_path / "docs.spacy")
     path = write_config("cpu.cfg", tmp_path)
     config = load_config(path)
-    settings = SETTINGS.get(weighting, {})
-    config["components"]["multitask"]["weighting"] = {"@mtl_weightings": f"spacy_mtl.{weighting}.v1"} | settings
+    config["components"]["multitask"]["weighting"] = use(weighting, **WEIGHTING_SETTINGS.get(weighting, {}))
     config.to_disk(path)
     straight = run(path)
     run(path, kill_after=7)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import spacy
-from balancing import CNN, make_cnn, make_examples, use
+from balancing import CNN, WEIGHTING_SETTINGS, WEIGHTINGS, make_cnn, make_examples, use
 from numpy.testing import assert_array_equal
 from pipelines import JOINT, heads_config
 from spacy.util import registry
@@ -13,14 +13,7 @@ from spacy_mtl.optimizers.grouped import make_optimizer_v1
 from spacy_mtl.optimizers.parameters import find_parameters
 from spacy_mtl.training.save_state import load_training, save_training
 
-SETTINGS = {
-    "Targets": {"targets": {"intent": 0.9, "slots": 1.0}},
-    "DWA": {"window": 2},
-    "Scheduled": {"schedules": {"slots": {"@schedules": "warmup_linear.v1", "initial_rate": 2.0, "warmup_steps": 9,
-                                          "total_steps": 20}}},
-}  # fmt: skip
-NAMES = sorted(name.split(".")[1] for name in registry.mtl_weightings.get_all() if name.startswith("spacy_mtl."))
-AT_LAST_LAYER = [n for n in NAMES if "at" in registry.get("mtl_weightings", f"spacy_mtl.{n}.v1").__annotations__]
+AT_LAST_LAYER = [n for n in WEIGHTINGS if "at" in registry.get("mtl_weightings", f"spacy_mtl.{n}.v1").__annotations__]
 HEADS = JOINT | heads_config(pos={"kind": "Tagger", "attr": "pos"})
 N_STEPS = 9
 STOP = 5
@@ -54,7 +47,7 @@ def learn(nlp, optimizer, steps):
 
 
 def make(name, listener):
-    return make_cnn(use(name, **SETTINGS.get(name, {})), HEADS, listener=listener, examples=examples_with_pos)
+    return make_cnn(use(name, **WEIGHTING_SETTINGS.get(name, {})), HEADS, listener=listener, examples=examples_with_pos)
 
 
 def bound(nlp):
@@ -70,7 +63,7 @@ def assert_same(nlp, other):
         assert_array_equal(found[name].weights, parameter.weights, err_msg=name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WEIGHTINGS)
 @pytest.mark.parametrize("listener", [False, True])
 def test_resumed_is_the_same_as_not_stopped(name, listener, tmp_path):
     straight = make(name, listener)
@@ -86,7 +79,7 @@ def test_resumed_is_the_same_as_not_stopped(name, listener, tmp_path):
     assert_same(straight, resumed)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WEIGHTINGS)
 def test_loaded_is_the_same_as_saved(name, tmp_path):
     nlp = make(name, False)
     learn(nlp, bound(nlp), range(STOP))
@@ -99,7 +92,7 @@ def test_loaded_is_the_same_as_saved(name, tmp_path):
         assert_same(nlp, other)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WEIGHTINGS)
 def test_a_broken_gradient_names_its_head_and_moves_nothing(name, monkeypatch):
     nlp = make(name, False)
     optimizer = bound(nlp)
@@ -114,11 +107,11 @@ def test_a_broken_gradient_names_its_head_and_moves_nothing(name, monkeypatch):
     assert pipe.model.to_bytes() == before
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WEIGHTINGS)
 def test_bad_weights_name_the_weighting(name):
     if "weights" not in registry.get("mtl_weightings", f"spacy_mtl.{name}.v1").__annotations__:
         pytest.skip("it has no weights")
-    settings = SETTINGS.get(name, {})
+    settings = WEIGHTING_SETTINGS.get(name, {})
     for weights, parts in (
         ({"solts": 1.0}, r"weights names \['solts'\], but the heads are \['intent', 'slots'\]"),
         ({"slots": -1.0}, r"weights must be numbers of at least 0, but there is {'slots': -1.0}"),
@@ -151,11 +144,11 @@ def test_a_loaded_component_over_a_listener_goes_on(name):
 ALONE = ("Static", "Scheduled")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WEIGHTINGS)
 @pytest.mark.parametrize("adversary", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_single_head_is_learned_as_with_static_and_a_warning_says_so(name, adversary, caplog):
     heads = heads_config(pos={"kind": "Tagger", "attr": "pos"})
-    settings = SETTINGS.get(name, {}) | ({"targets": {"pos": 0.9}} if name == "Targets" else {})
+    settings = WEIGHTING_SETTINGS.get(name, {}) | ({"targets": {"pos": 0.9}} if name == "Targets" else {})
     settings |= {"schedules": {"pos": 1.0}} if name == "Scheduled" else {}
     beside = heads_config(domain={"kind": "DomainAdversary", "total_steps": 1, "prefix": ""}) if adversary else {}
     found = []

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from target_gradients import assert_finite_differences
 
 from spacy_mtl.heads.dependency_parser.arc_odds import ArcOdds, odds_of_both
 from spacy_mtl.heads.dependency_parser.arc_scores import N_DISTANCES, ArcScores, score_arcs, score_labels
@@ -31,15 +32,7 @@ def test_log_odds_are_those_of_the_product_of_probabilities(column):
 def test_gradient_is_that_of_finite_differences():
     scores = random_scores()
     odds = ArcOdds(WORDS, 1, 3, 2, np.array([0]))
-    _, gradient = odds.measure(scores)
-    for index, (part, d_part) in enumerate(zip(scores.potentials, gradient.potentials, strict=True)):
-        for place in np.ndindex(part.shape):
-            values = []
-            for step in (1e-5, -1e-5):
-                parts = [array.copy() for array in scores.potentials]
-                parts[index][place] += step
-                values.append(odds.measure(scores.with_potentials(parts))[0])
-            assert d_part[place] == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-6)
+    assert_finite_differences(odds, scores)
 
 
 @pytest.mark.parametrize(("one", "other"), [(0.3, -1.2), (50.0, 60.0), (-50.0, 3.0)])
