@@ -13,17 +13,19 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
-from thinc.util import to_numpy
+from thinc.util import get_array_module, to_numpy
 
 from ...gold import token_values
 from ...layers.conditioned_linear import conditioned_linear, grow_conditioned
 from ...layers.dropout import dropout
+from ...layers.log_odds import log_odds_at
 from ...layers.softmax import softmax
 from ...layers.token_losses import least_certain, token_loss, token_teacher_loss
 from ...metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ...protocols.arrays import ArrayT, IntsT
 from ...protocols.decisions import Decisions, RowT
 from ...protocols.head import HeadInput, HeadModelT
+from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import ScoredByVerdicts
 from .edit_tree_labels import EditTreeLabels, find_labels, pair_of
@@ -109,10 +111,12 @@ class Lemmas:
 
     names (list[str]): The different lemmas.
     places (IntsT): The index of each token's lemma, (n_tokens,), -1 where no tree fits.
+    trees (IntsT): The index of the label that made it, (n_tokens,), -1 where no tree fits.
     """
 
     names: list[str]
     places: IntsT
+    trees: IntsT
 
 
 class Lemmatizer(ScoredByVerdicts, ModelLabels):
@@ -205,7 +209,7 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
         table: ArrayT = to_numpy(scores)
         forms, form_of = _forms(docs)
         names: dict[str, int] = {}
-        places = np.full(len(table), -1)
+        places, trees = np.full((2, len(table)), -1)
         waiting = np.arange(len(table))
         candidates = table.argmax(axis=1)[:, None] if table.size else np.zeros((len(table), 0), dtype="int64")
         for rank in range(min(self.top_k, table.shape[1])):
@@ -218,8 +222,9 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
             found = [-1 if lemma is None else names.setdefault(lemma, len(names)) for lemma in made]
             places[waiting] = np.array(found, dtype="int64")[which]
             missing = places[waiting] < 0
+            trees[waiting[~missing]] = candidates[~missing, rank]
             waiting, candidates = waiting[missing], candidates[missing]
-        return Lemmas(list(names), places)
+        return Lemmas(list(names), places, trees)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Lemmas) -> None:
         """Write the lemmas. Those that are already set stay, unless `overwrite` is set."""
@@ -240,6 +245,26 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
                 old = doc.to_array(LEMMA)
                 new = np.where(old == 0, new, old)
             doc.from_array(LEMMA, new)
+
+    def targets(self, doc: Doc, scores: Floats2d, annotations: Lemmas) -> list[Target]:
+        """The edit tree of each token that one fits, as in "was → be[3]", in the order of the text."""
+        columns = annotations.trees.tolist()
+        return [self._target(place, column) for place, column in enumerate(columns) if column >= 0]
+
+    def find_target(self, name: TargetName, doc: Doc, scores: Floats2d, annotations: Lemmas) -> Target:
+        """Any edit tree at any token, whether it fits the form or not."""
+        column = check_label(name, self.labels, self.name)
+        (place,) = check_place(name, doc, self.name, example=TargetName(name.label, (0,)))
+        return self._target(place, column)
+
+    def _target(self, place: int, column: int) -> Target:
+        """The log-odds of a token's edit tree."""
+
+        def measure(scores: Floats2d) -> tuple[float, Floats2d]:
+            value, gradient = log_odds_at(scores, place, column)
+            return value, get_array_module(scores).asarray(gradient, dtype="f")
+
+        return Target(TargetName(self.labels[column], (place,)), "log-odds", (place,), measure)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts:
         """Compare the predicted lemmas with the gold ones. The score is `acc` over the annotated tokens."""
