@@ -28,7 +28,7 @@ from ...protocols.head import HeadInput, HeadModelT
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import ScoredByVerdicts
-from .edit_tree_labels import EditTreeLabels, find_labels, pair_of
+from .edit_tree_labels import ARROW, EditTreeLabels, find_labels, pair_of
 
 # what gold lemmas are counted as that no label makes
 OTHER = "other"
@@ -252,8 +252,12 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
         return [self._target(place, column) for place, column in enumerate(columns) if column >= 0]
 
     def find_target(self, name: TargetName, doc: Doc, scores: Floats2d, annotations: Lemmas) -> Target:
-        """Any edit tree at any token, whether it fits the form or not."""
-        column = check_label(name, self.labels, self.name)
+        """Any edit tree at any token, whether it fits the form or not: under its name, or as any pair of form and lemma
+        that it makes.
+        """
+        form, arrow, lemma = name.label.partition(ARROW)
+        known = self._label_of(form, lemma) if form and arrow and lemma else None
+        column = check_label(name if known is None else name._replace(label=known), self.labels, self.name)
         (place,) = check_place(name, doc, self.name, example=TargetName(name.label, (0,)))
         return self._target(place, column)
 
