@@ -83,7 +83,7 @@ ALLOWED = {
     },
     "averaging": {*SHARED, "readers", "whole_folder"},
     "report": {*SHARED, "registry", "pipeline", "readers", "experiments", "comparison"},
-    "report/sections": {*SHARED, "balance", "comparison", "report"},
+    "report/sections": {*SHARED, "balance", "comparison", "explanations", "report"},
     "teacher_vectors": {*SHARED, "readers", "whole_folder", "encoders/hash_embed_cnn", "encoders/transformer"},
     "graph": {*SHARED, "all_entities", "readers", "report"},
     "affinity": {*SHARED, "balance", "optimizers", "network", "pipeline", "training", "experiments", "report"},

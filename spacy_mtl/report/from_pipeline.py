@@ -23,11 +23,12 @@ from .templating import count
 SPLIT = "these docs"
 
 
-def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str) -> ReportData:
+def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str, n_explained: int = 0) -> ReportData:
     """Run the pipeline on the gold tokens of the docs and score it.
 
     paths (Sequence[Path]): `.spacy` files or folders of them, each a corpus.
     name (str): The pipeline's name in the report.
+    n_explained (int): Number of docs whose predictions are explained; 0 for none.
     Raises a ValueError if the pipeline has no heads, or the data no docs or no gold for any head.
     """
     heads = scored_heads(nlp)
@@ -54,6 +55,8 @@ def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str) -> Repo
             if isinstance(head, ScoresInUnits)
             for name in head.scores_in_units
         ),
+        pipeline=nlp,
+        n_explained=n_explained,
     )
 
 

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..comparison.result import Comparison
@@ -76,6 +77,8 @@ class ReportData:
     in_units (frozenset[str]): Scores in the unit of the gold, such as "mood_mae"; all others are from 0 to 1.
     comparison (Comparison | None): The result of `mtl compare`; None for one trained pipeline.
     folder (Path | None): The folder of the comparison.
+    pipeline (Language | None): The trained pipeline of the report; None for a comparison.
+    n_explained (int): Number of docs whose predictions are explained by it; 0 for none.
     """
 
     title: str
@@ -89,6 +92,8 @@ class ReportData:
     in_units: frozenset[str] = frozenset()
     comparison: Comparison | None = None
     folder: Path | None = None
+    pipeline: Language | None = None
+    n_explained: int = 0
     _pairs: dict[tuple[str, str], LabelPairs | None] = field(default_factory=dict)
 
     def label_pairs(self, head: str) -> list[tuple[Side, list[LabelPairs]]]:
