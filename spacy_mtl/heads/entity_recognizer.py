@@ -30,7 +30,7 @@ from ..crf.span_types import span_type_scores
 from ..crf.spans import Spans, add_strings, is_blocked, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.viterbi import viterbi
-from ..gold import entity_values, look_up, snippet
+from ..gold import batch_entities, look_up, snippet
 from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
@@ -402,7 +402,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
 
     def _gold(self, examples: Sequence[Example]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """ENT_IOB and label index (-1 for none) of each token of the batch, (n_tokens,)."""
-        rows = [entity_values(eg) for eg in examples]
+        rows = batch_entities(examples)
         flat = np.concatenate(rows)
         labels = look_up(flat[:, 1], [get_string_id(label) for label in self.labels])
         unknown = np.flatnonzero((labels < 0) & (flat[:, 1] != 0))
