@@ -288,7 +288,8 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         """
         seen_types = self.model.attrs["seen_types"]
         for eg, name in zip(examples, classes, strict=True):
-            if eg.reference.has_annotation("ENT_IOB"):
+            annotation = eg.reference.to_array([ENT_IOB, ENT_TYPE]).tobytes()
+            if not seen_types.is_repeated(name, annotation) and eg.reference.has_annotation("ENT_IOB"):
                 seen_types.see(name, [ent.label_ for ent in eg.reference.ents])
 
     def gold_costs(
