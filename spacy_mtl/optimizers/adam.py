@@ -10,12 +10,8 @@ from thinc.optimizers import FloatOrSeq, KeyT
 from thinc.util import torch2xp, xp2torch
 
 from ..protocols.arrays import ArrayT
-from ..threads.parallel import run_parts, split_evenly
 from ..threads.torch_threads import THREADS
 from .fused import Moments, Step, TensorT, clip_norms, take_step
-
-# The step is bound by memory: with fewer numbers than this, another thread costs more time than it saves.
-PART_NUMBERS = 2**17
 
 
 def make_adam_v1(
@@ -73,7 +69,6 @@ class Adam(Optimizer):
             gradient += self.L2 * weights
         if key not in self.mom1:
             self.mom1[key], self.mom2[key] = _zeros(weights.size), _zeros(weights.size)
-        # The step is bound by memory rather than arithmetic, so waking other threads costs more than it saves.
         with THREADS.one():
             self._step(weights, gradient, self.mom1[key], self.mom2[key], n_steps, lr_scale)
         if self.averages is not None:
@@ -98,7 +93,9 @@ class Adam(Optimizer):
             self.nr_update[key] += 1
             by_age.setdefault(self.nr_update[key], []).append(key)
         for n_steps, keys in by_age.items():
-            self._step_in_parts({key: params[key] for key in keys}, n_steps)
+            # On a CPU the step is bound by memory, so waking other threads costs more than it saves.
+            with THREADS.one():
+                self._step_tensors({key: params[key] for key in keys}, n_steps)
 
     def _step(
         self, weights: ArrayT, gradient: ArrayT, mean: ArrayT, mean_square: ArrayT, n_steps: int, lr_scale: float
@@ -108,16 +105,6 @@ class Adam(Optimizer):
         divisor = torch.tensor(norm / self.grad_clip) if self.grad_clip and norm >= self.grad_clip else None
         take_step(flat, self._settings(n_steps, lr_scale), divisor=divisor)
         flat.gradients[0].zero_()
-
-    def _step_in_parts(self, params: Mapping[KeyT, TensorT], n_steps: int) -> None:
-        """Update parameters in main memory side by side in threads, others all at once."""
-        if any(param.is_cuda for param in params.values()):
-            self._step_tensors(params, n_steps)
-            return
-        keys = list(params)
-        ends = np.cumsum([0, *(param.numel() for param in params.values())]).tolist()
-        parts = [keys[part] for part in split_evenly(ends, part_size=PART_NUMBERS)]
-        run_parts(lambda part: self._step_tensors({key: params[key] for key in part}, n_steps), parts)
 
     def _step_tensors(self, params: Mapping[KeyT, TensorT], n_steps: int) -> None:
         weights = [param.data for param in params.values()]

@@ -26,17 +26,16 @@ _worker = local()
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
-def split_evenly(ends: Sequence[int], *, part_size: int = PART_TOKENS) -> list[slice]:
+def split_evenly(ends: Sequence[int]) -> list[slice]:
     """Cut a batch into slices of neighbouring docs with about equally many tokens, at most one for each torch thread.
 
     ends (Sequence[int]): 0, then the number of tokens up to the end of each doc.
-    part_size (int): Number of tokens that are worth another thread.
 
     Four docs of 512 tokens each have ends = [0, 512, 1024, 1536, 2048]; with two threads the slices are the docs 0 and
     1 and the docs 2 and 3.
     """
     n_tokens = ends[-1]
-    n_parts = min(THREADS.count(), n_tokens // part_size) if has_torch else 1
+    n_parts = min(THREADS.count(), n_tokens // PART_TOKENS) if has_torch else 1
     cuts = [bisect_left(ends, n_tokens * i / n_parts) for i in range(1, n_parts)]
     return [slice(start, end) for start, end in pairwise([0, *cuts, len(ends) - 1]) if ends[start] < ends[end]]
 

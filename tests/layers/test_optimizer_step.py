@@ -64,25 +64,6 @@ def test_the_steps_are_the_same_to_the_last_bit(make: Any, settings: dict[str, A
         assert_array_equal(mine, theirs)
 
 
-def test_several_threads_take_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = pytest.importorskip("torch")
-    monkeypatch.setattr("spacy_mtl.optimizers.adam.PART_NUMBERS", 1)
-    found = []
-    for n_threads in (1, 2):
-        model, optimizer = network(), make_adam_v1(0.01, use_averages=True)
-        before = torch.get_num_threads()
-        torch.set_num_threads(n_threads)
-        try:
-            for step in range(5):
-                add_gradients(model, step)
-                finish_layers([model], optimizer)
-        finally:
-            torch.set_num_threads(before)
-        found.append(weights_of(model))
-    for mine, theirs in zip(*found, strict=True):
-        assert_array_equal(mine, theirs)
-
-
 def test_a_parameter_that_torch_cannot_change_in_place_is_moved_too() -> None:
     model = linear(4, 6).initialize()
     model.set_param("W", np.ones((6, 4), dtype="f").T)
