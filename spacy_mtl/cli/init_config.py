@@ -117,6 +117,7 @@ def init_config_cli(
         rename=renamed or (),
         own_tokens=own_tokens,
         set=settings or (),
+        code=code,
     )
     try:
         if output != "-" and Path(output).exists() and not force:

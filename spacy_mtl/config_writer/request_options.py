@@ -33,6 +33,7 @@ class RequestOptions:
     rename: Sequence[str] = ()
     own_tokens: bool = False
     set: Sequence[str] = ()
+    code: Path | None = None
 
     def read(self) -> Request:
         """Read and check the options. Raise a ValueError for one that has no meaning."""
@@ -80,7 +81,7 @@ class RequestOptions:
             elif name == "from_data":
                 yield " ".join([flag, *(shlex.quote(path.as_posix()) for path in value)])
             else:
-                for text in [value] if isinstance(value, str | int) else value:
+                for text in [value] if isinstance(value, str | int | Path) else value:
                     yield f"{flag} {shlex.quote(str(text))}"
 
 

@@ -1,8 +1,10 @@
 """From a request to the text of a complete config."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from spacy.util import load_model_from_config
+from spacy.schemas import ConfigSchemaTraining
+from spacy.util import CONFIG_SECTION_ORDER, load_model_from_config, registry
 from thinc.api import Config
 
 from ..pipeline.checks import check_overlap
@@ -43,6 +45,8 @@ def write_config(request: Request, output: str) -> Written:
     plan.why["training.score_weights"] = why
     composed = compose(request, plan, heads, scores)
     filled = fill(composed)
+    for name, _ in request.settings:
+        check_setting(filled, name)
     return Written(as_text(filled, composed.comments, header_lines(request, plan, heads, filled, output)), plan)
 
 
@@ -58,8 +62,24 @@ def set_weights(request: Request, plan: Plan, heads: dict[str, Head]) -> None:
 
 
 def fill(composed: CommentedConfig) -> Config:
-    """Add all defaults, as `spacy init fill-config` does, and check that the heads go together."""
+    """Add all defaults, as `spacy init fill-config` does. Raise a ValueError for values that a setting can't have, and
+    for heads that do not go together.
+    """
     nlp = load_model_from_config(Config(composed.config), auto_fill=True, validate=False)
     nlp = load_model_from_config(nlp.config)
     check_overlap(heads_of(nlp.pipeline))
+    filled = nlp.config.interpolate()
+    registry.resolve(filled["training"], schema=ConfigSchemaTraining)
+    registry.fill({"corpora": filled["corpora"]})
     return nlp.config
+
+
+def check_setting(config: Config, name: str) -> None:
+    """Raise a ValueError if a setting is not there any more: spaCy drops what it does not know."""
+    section: Any = {key: config[key] for key in CONFIG_SECTION_ORDER if key in config}
+    *path, last = name.split(".")
+    for part in path:
+        section = section.get(part, {})
+    if last not in section:
+        known = ", ".join(section) or "nothing"
+        raise ValueError(f"--set {name}: there is no such setting; [{'.'.join(path)}] has {known}")
