@@ -103,17 +103,13 @@ def _same_function(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 def as_text(config: Config, comments: Mapping[str, str], header: Sequence[str]) -> str:
     """Write a config with comments. Comments on what the config does not have are left out."""
-    lines = [line for text in header for line in _comment_lines(text)]
+    lines = [f"# {line}" for line in header]
     for name, line, _ in _named_lines(config.to_str(interpolate=False).splitlines()):
-        lines += _comment_lines(comments[name]) if name in comments else []
+        lines += [f"# {text}" for text in wrapped(comments[name])] if name in comments else []
         lines.append(line)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _comment_lines(text: str) -> list[str]:
-    """A text as comments. What the first line is indented by, the others are too."""
-    indent = text[: len(text) - len(text.lstrip())]
-    lines = textwrap.wrap(
-        text, WIDTH, initial_indent="", subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    return [f"# {line}" for line in lines]
+def wrapped(text: str) -> list[str]:
+    """A text in lines that fit behind the sign of a comment."""
+    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)

@@ -8,6 +8,7 @@ from typing import Any
 from thinc.api import Config
 
 from ..protocols.head import Head
+from .commented_config import wrapped
 from .plan import Plan
 from .request import Request, command_lines
 
@@ -16,13 +17,16 @@ AIMS = {"speed": "fast", "accuracy": "slower and more accurate than with --optim
 
 
 def header_lines(request: Request, plan: Plan, heads: Mapping[str, Head], config: Config, output: str) -> list[str]:
-    """The header, without the signs of comments: commands as they are, and texts to be wrapped."""
+    """The header, without the signs of comments."""
+    texts = {
+        "What": what(request, plan),
+        "Data": data(plan, heads),
+        "Train": train(request, plan, output),
+        "Override": override(request, plan, config),
+    }
     return [
         *command_lines(request.words),
-        f"What: {what(request, plan)}",
-        f"Data: {data(plan, heads)}",
-        f"Train: {train(request, plan, output)}",
-        f"Override: {override(request, plan, config)}",
+        *(line for name, text in texts.items() for line in wrapped(f"{name}: {text}")),
     ]
 
 

@@ -120,7 +120,7 @@ def test_three_real_corpora_train_at_once(small):
     heads = config["components"]["multitask"]["heads"]
     assert heads["wnut17_ner"]["spans_key"] == "wnut17_ner"
     assert heads["snips_ner"]["spans_key"] is None
-    nlp, rows = train_two_steps(written.text)
+    nlp, _ = train_two_steps(written.text)
     assert set(nlp.meta["spacy_mtl"]["mix"]) == set(folders)
 
 
@@ -163,7 +163,9 @@ def test_docs_without_annotation_are_refused(docs, tmp_path):
     plain = [Doc(docs[0].vocab, words=["a"])]
     for split in ("train", "dev"):
         write_docs(tmp_path / f"{split}.spacy", plain)
-    with pytest.raises(ValueError, match="no doc has annotation that a head learns from; the kinds of heads are .*ner"):
+    with pytest.raises(
+        ValueError, match=r"no doc has annotation that a head learns from; the kinds of heads are .*ner"
+    ):
         from_folder(tmp_path)
     with pytest.raises(ValueError, match=r"head 'x': no doc of .*train.spacy carries its annotation \(token.tag\)"):
         from_folder(tmp_path, head=["x:tagger"])
@@ -171,14 +173,14 @@ def test_docs_without_annotation_are_refused(docs, tmp_path):
 
 def test_files_that_can_not_be_read_are_refused(docs, tmp_path):
     write_docs(tmp_path / "train.spacy", docs)
-    with pytest.raises(ValueError, match="there is no file .*dev.spacy"):
+    with pytest.raises(ValueError, match=r"there is no file .*dev.spacy"):
         from_folder(tmp_path)
     (tmp_path / "dev.spacy").write_bytes(b"broken")
-    with pytest.raises(ValueError, match="dev.spacy is no complete .spacy file"):
+    with pytest.raises(ValueError, match=r"dev.spacy is no complete .spacy file"):
         from_folder(tmp_path)
     table = tmp_path / "dev.jsonl"
     table.write_text("{}")
-    with pytest.raises(ValueError, match="dev.jsonl is no .spacy file; make one with: python -m spacy mtl convert"):
+    with pytest.raises(ValueError, match=r"dev.jsonl is no .spacy file; make one with: python -m spacy mtl convert"):
         write_config(RequestOptions(from_data=(tmp_path / "train.spacy", table)).read(), "-")
 
 
