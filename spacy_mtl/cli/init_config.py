@@ -11,7 +11,7 @@ import typer
 from spacy.cli._util import import_code, show_validation_error
 from wasabi import msg
 
-from ..config_writer.plan import Plan
+from ..config_writer.config_plan import Plan
 from ..config_writer.request_options import RequestOptions
 from ..config_writer.write_config import write_config
 
@@ -124,7 +124,7 @@ def init_config_cli(
             raise ValueError(f"{output} exists; --force overwrites it")
         with show_validation_error(hint_fill=False):
             written = write_config(options.read(), output)
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         msg.fail("Nothing was written", str(error), exits=1)
     if output == "-":
         for warning in written.plan.warnings:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
+from .config_plan import CorpusPlan
 from .corpus_spec import CorpusSpec
-from .plan import CorpusPlan
 
 COMMON = "corpora"
 

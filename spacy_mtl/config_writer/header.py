@@ -9,7 +9,7 @@ from thinc.api import Config
 
 from ..protocols.head import Head
 from .commented_config import wrapped
-from .plan import Plan
+from .config_plan import Plan
 from .request import Request, command_lines
 
 ENCODERS = {False: "an encoder that is trained from scratch", True: "a pretrained transformer"}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ..protocols.head import Head
 from ..protocols.head_training import Adversarial
-from .plan import HeadPlan
+from .config_plan import HeadPlan
 
 # Where docs have both classes and labels of tokens, a doc's loss counts as much as those of two tokens.
 TOKENS_OF_A_DOC = 2.0

@@ -7,9 +7,9 @@ import numpy as np
 
 from ..debug_data.counts import HeadCounts, learn_labels
 from ..protocols.head import Head
+from .config_plan import HeadPlan, Plan
 from .corpus_docs import CorpusDocs, all_docs, read_corpora_docs
 from .corpus_paths import place_corpora
-from .plan import HeadPlan, Plan
 from .proposed_heads import find_label_maps, propose_heads
 from .request import Request
 from .training_numbers import choose_numbers, choose_sampler

@@ -1,7 +1,7 @@
 """A plan without a look at data."""
 
+from .config_plan import HeadPlan, Plan
 from .corpus_paths import place_corpora
-from .plan import HeadPlan, Plan
 from .request import Request
 
 PROPORTIONAL = {"@mtl_samplers": "spacy_mtl.Proportional.v1"}

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from ..protocols.head import Head
 from ..protocols.head_labels import HasLabels, RenamesLabels
 from ..protocols.head_preset import HeadPreset, Offer
+from .config_plan import HeadPlan
 from .corpus_docs import CorpusDocs
 from .head_spec import presets
-from .plan import HeadPlan
 
 # Two corpora have the same labels if this share of the smaller set is in the other one.
 SAME = 0.5

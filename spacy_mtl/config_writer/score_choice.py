@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from ..protocols.between_heads import TakesConditions
 from ..protocols.decodes_jointly import DocClasses
 from ..protocols.head import Head
-from .plan import HeadPlan, Plan
+from .config_plan import HeadPlan, Plan
 
 EXACT = "multitask_exact"
 SUMS = ("multitask_",)

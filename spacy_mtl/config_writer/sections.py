@@ -5,7 +5,7 @@ from typing import Any
 
 from ..protocols.head import Head
 from .commented_config import CommentedConfig, has_template, read_template
-from .plan import CorpusPlan, HeadPlan, Plan
+from .config_plan import CorpusPlan, HeadPlan, Plan
 from .request import Request
 
 MULTITASK = "components.multitask"

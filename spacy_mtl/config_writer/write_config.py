@@ -11,9 +11,9 @@ from ..pipeline.checks import check_overlap
 from ..protocols.head import Head
 from ..readers.pipeline_heads import heads_of
 from .commented_config import CommentedConfig, as_text
+from .config_plan import Plan
 from .header import header_lines
 from .loss_weights import set_loss_weights
-from .plan import Plan
 from .plan_from_data import plan_from_data
 from .plan_from_request import plan_from_request
 from .request import Request

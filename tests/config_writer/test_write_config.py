@@ -4,7 +4,7 @@ import pytest
 from spacy.util import load_config_from_str, load_model_from_config
 
 from spacy_mtl.config_writer.commented_config import as_text, from_text, overlay, read_template
-from spacy_mtl.config_writer.plan import CorpusPlan
+from spacy_mtl.config_writer.config_plan import CorpusPlan
 from spacy_mtl.config_writer.request_options import RequestOptions
 from spacy_mtl.config_writer.sections import corpus_section
 from spacy_mtl.config_writer.write_config import write_config

@@ -5,7 +5,7 @@ import spacy
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
-from spacy_mtl.config_writer.plan import HeadPlan
+from spacy_mtl.config_writer.config_plan import HeadPlan
 from spacy_mtl.heads.presets import doc_classes, entities, numbers_of_docs, span_groups, token_values, trees
 from spacy_mtl.heads.presets.class_groups import find_class_groups
 from spacy_mtl.protocols.head_preset import Links
