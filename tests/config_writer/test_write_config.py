@@ -151,6 +151,7 @@ def test_comments_stand_before_what_they_are_about():
         ({"head": JOINT, "set": ["corpora.dev.max_len=10"]}, "max_len"),
         ({"head": JOINT, "set": ["components.multitask.heads.slots.schema=BIO"]}, "schema"),
         ({"head": ["a.b:ner"]}, "the head name"),
+        ({"head": ["slots:ner"], "corpus": ["a=a/train.spacy:slots"]}, "no corpus has a dev file"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options, message):
