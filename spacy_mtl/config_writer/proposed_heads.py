@@ -1,5 +1,6 @@
 """Heads that find gold in corpora: each preset is asked what it can offer for each corpus."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -122,11 +123,15 @@ def _with_options(one: Proposal, options: Mapping[str, object]) -> Proposal:
 
 
 def give_names(found: Sequence[Proposal]) -> None:
-    """Name heads that would have the same name by their corpus, too."""
-    names = [one.plan.name for one in found]
+    """Name heads that would have the same name by their corpus, too; those of one corpus by their kind."""
+    names = Counter(one.plan.name for one in found)
     for one in found:
-        if names.count(one.plan.name) > 1:
+        if names[one.plan.name] > 1 and one.corpora[0]:
             one.plan.name = f"{one.corpora[0]}_{one.plan.name}"
+    names = Counter(one.plan.name for one in found)
+    for one in found:
+        if names[one.plan.name] > 1:
+            one.plan.name = f"{one.plan.name}_{one.plan.kind}"
         one.head.name = one.plan.name
 
 

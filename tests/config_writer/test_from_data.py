@@ -211,6 +211,13 @@ def test_other_labels_are_a_head_of_their_own():
     assert not warnings
 
 
+def test_classes_with_the_name_of_another_head_are_named_by_their_kind():
+    doc = Doc(spacy.blank("en").vocab, words=["a"], tags=["X"])
+    doc.cats = {"tag=a": 1.0, "tag=b": 0.0}
+    found, _ = propose_heads([CorpusDocs("", [spacy.training.Example(doc, doc)])])
+    assert [one.plan.name for one in found] == ["tag_textcat", "tag_tagger"]
+
+
 def test_heads_that_can_only_write_to_one_place_are_joined_with_a_warning():
     def tagged(name, tag):
         doc = Doc(spacy.blank("en").vocab, words=["a"], tags=[tag])
