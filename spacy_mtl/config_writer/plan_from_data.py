@@ -32,6 +32,11 @@ def plan_from_data(request: Request) -> Plan:
         learners = {corpus.name: [p.plan.name for p in proposals if corpus.name in p.labels] for corpus in corpora}
         label_maps = find_label_maps(proposals) | dict(request.label_maps)
     heads = {head.name: head.make() for head in plan.heads}
+    for corpus in corpora:
+        if not learners[corpus.name] and len(corpora) > 1:
+            raise ValueError(
+                f"{corpus.title}: no head finds gold in {corpus.train_path}; leave the corpus out, or add a head for it"
+            )
     count_gold(plan, heads, corpora, learners)
     if not request.heads:
         link_heads(plan, heads, corpora, learners, pretrained=request.transformer is not None)

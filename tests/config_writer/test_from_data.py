@@ -172,6 +172,17 @@ def test_docs_without_annotation_are_refused(docs, tmp_path):
         from_folder(tmp_path, head=["x:tagger"])
 
 
+def test_a_corpus_that_no_head_learns_from_is_refused(docs, tmp_path):
+    plain = [Doc(docs[0].vocab, words=["a"])]
+    for name, own in (("full", docs), ("empty", plain)):
+        for split in ("train", "dev"):
+            write_docs(tmp_path / name / f"{split}.spacy", own)
+    corpora = [f"{name}={tmp_path / name}" for name in ("full", "empty")]
+    for heads in ([], ["slots:ner"]):
+        with pytest.raises(ValueError, match=r"corpus 'empty': no head finds gold in .*train.spacy"):
+            write_config(RequestOptions(corpus=corpora, head=heads).read(), "-")
+
+
 def test_files_that_can_not_be_read_are_refused(docs, tmp_path):
     write_docs(tmp_path / "train.spacy", docs)
     with pytest.raises(ValueError, match=r"there is no file .*dev.spacy"):
