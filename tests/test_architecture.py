@@ -46,6 +46,7 @@ ALLOWED = {
     "encoders/transformer": {*SHARED, "layers", "threads"},
     "onnx": {*SHARED, "layers", "threads", "whole_folder", "encoders/hash_embed_cnn"},
     "heads/bases": {*SHARED, "layers", "metrics"},
+    "heads/presets": SHARED,
     "heads": {*SHARED, "layers", "crf", "metrics", "heads/bases"},
     "heads/dependency_parser": {*SHARED, "layers", "metrics", "heads/bases"},
     "heads/doc_classifier": {*SHARED, "layers", "metrics", "heads/bases"},
@@ -70,6 +71,7 @@ ALLOWED = {
     "experiments": {*SHARED, "arrays_file", "optimizers", "pipeline", "readers", "training"},
     "comparison": {*SHARED, "pipeline", "readers", "experiments"},
     "debug_data": {*SHARED, "pipeline", "readers", "experiments"},
+    "config_writer": {*SHARED, "registry", "pipeline", "readers", "debug_data"},
     "cotraining": {*SHARED, "whole_folder", "pipeline", "readers", "experiments"},
     "distillation": {
         *SHARED,
@@ -92,6 +94,7 @@ ALLOWED = {
         "affinity",
         "averaging",
         "comparison",
+        "config_writer",
         "converters",
         "cotraining",
         "debug_data",

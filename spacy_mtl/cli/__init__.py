@@ -22,6 +22,7 @@ from .export_onnx import export_onnx_cli  # noqa: E402
 from .extract import extract_cli  # noqa: E402
 from .graph import graph_cli  # noqa: E402
 from .heads import heads_cli  # noqa: E402
+from .init_config import init_config_cli  # noqa: E402
 from .merge import merge_cli  # noqa: E402
 from .report import report_cli  # noqa: E402
 from .vectors import vectors_cli  # noqa: E402
@@ -40,6 +41,7 @@ mtl_cli.command("export-onnx")(export_onnx_cli)
 mtl_cli.command("extract")(extract_cli)
 mtl_cli.command("graph")(graph_cli)
 mtl_cli.add_typer(heads_cli)
+mtl_cli.command("init-config")(init_config_cli)
 mtl_cli.command("merge")(merge_cli)
 mtl_cli.command("report")(report_cli)
 mtl_cli.command("vectors")(vectors_cli)
