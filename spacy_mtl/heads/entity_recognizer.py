@@ -27,7 +27,7 @@ from ..crf.seen_types import SeenTypes
 from ..crf.span_log_odds import span_odds
 from ..crf.span_probability import span_probabilities
 from ..crf.span_types import span_type_scores
-from ..crf.spans import Spans, add_strings, is_blocked, set_ents
+from ..crf.spans import ENT_ATTRS, Spans, add_strings, ent_values, is_blocked, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.viterbi import viterbi
 from ..gold import batch_entities, look_up, snippet
@@ -40,6 +40,7 @@ from ..protocols.found_annotation import FoundSpans
 from ..protocols.head import HeadModelT
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
+from ..protocols.token_values import TokenValues
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import DecidedByVerdicts
 
@@ -326,6 +327,13 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
             set_ents(docs, annotations, label_ids)
             return
         annotations.write_groups(docs, self.spans_key, label_ids)
+
+    def token_values(self, docs: Sequence[Doc], annotations: Spans) -> TokenValues | None:
+        """The entities of each token; None for a span group."""
+        if self.spans_key is not None:
+            return None
+        values = ent_values(docs, annotations, add_strings(docs, self.labels))
+        return TokenValues(tuple(ENT_ATTRS), values, ENT_IOB)
 
     def targets(self, doc: Doc, scores: CRFScores, annotations: Spans) -> list[Target]:
         """The entities that were found, as in "artist[2:4]": label, first token and the one after the last."""

@@ -30,6 +30,7 @@ from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
+from ..protocols.token_values import TokenValues
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import ScoredByVerdicts
 
@@ -251,21 +252,27 @@ class Tagger(ScoredByVerdicts, ModelLabels):
     def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> None:
         """Write the attribute. Values that are already set stay, unless `overwrite` is set."""
         attr_id, start = ATTR_IDS[self.attr], 0
-        values: ArrayT = np.array([], dtype="uint64")
-        vocab = None
+        values = self._stored_annotations(docs, annotations)
         for doc in docs:
             if not len(doc):
                 continue
-            if doc.vocab is not vocab:
-                vocab = doc.vocab
-                values = self._stored_values(vocab)[annotations]
-            new = values[start : start + len(doc)]
+            new: ArrayT = values[start : start + len(doc)]
             start += len(doc)
             # A doc's first token starts a sentence, which has_annotation passes over.
             if not self.overwrite and (self.attr == "sent_start" or doc.has_annotation(attr_id)):
                 old = doc.to_array(attr_id)
                 new = np.where(old == 0, new, old)
             doc.from_array(attr_id, new)
+
+    def token_values(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> TokenValues | None:
+        """The values of the attribute. None for sentence starts that do not replace those of the doc: every doc has
+        one.
+        """
+        if self.attr == "sent_start" and not self.overwrite:
+            return None
+        attr_id = ATTR_IDS[self.attr]
+        values = self._stored_annotations(docs, annotations)
+        return TokenValues((attr_id,), values[None], None if self.overwrite else attr_id)
 
     def targets(self, doc: Doc, scores: Floats2d, annotations: NDArray[np.int64]) -> list[Target]:
         """The value of each token, as in "NOUN[3]", in the order of the text."""
@@ -334,6 +341,19 @@ class Tagger(ScoredByVerdicts, ModelLabels):
             return np.array(list(SENT_STARTS.values()), dtype="int64").astype("uint64")
         add = vocab.morphology.add if self.attr == "morph" else vocab.strings.add
         return np.array([add(label) for label in self.labels], dtype="uint64")
+
+    def _stored_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The value of each token as the doc stores it, (n_tokens,). Only labels that occur are added to the vocabs."""
+        if self.attr == "sent_start":
+            return np.array(list(SENT_STARTS.values()), dtype="int64").astype("uint64")[annotations]
+        labels = self.model.attrs["labels"]
+        values = np.zeros(len(labels), dtype="uint64")
+        used = np.flatnonzero(np.bincount(annotations, minlength=len(labels))).tolist()
+        for vocab in {id(doc.vocab): doc.vocab for doc in docs}.values():
+            add = vocab.morphology.add if self.attr == "morph" else vocab.strings.add
+            # a value is the same in every vocab
+            values[used] = [add(labels[index]) for index in used]
+        return values[annotations]
 
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         """The label index of each token of the batch, (n_tokens,), -1 where it is not annotated."""

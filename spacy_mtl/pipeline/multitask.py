@@ -49,6 +49,7 @@ from .scoring import ComponentScores, score_component
 from .step_counts import StepCounts
 from .training_step import TrainingStep
 from .weighing import Weighing, get_losses
+from .writing import write_annotations
 
 # steps between two measurements of gradients
 READOUT_EVERY = 50
@@ -284,9 +285,7 @@ class Multitask(TrainablePipe):
 
     def set_annotations(self, docs: Iterable[Doc], scores: Mapping[str, AnnotationsT]) -> None:
         """Write what `predict` returned to the docs."""
-        docs = list(docs)
-        for key, annotations in scores.items():
-            self.heads[key].set_annotations(docs, annotations)
+        write_annotations(self.heads, list(docs), scores)
 
     def update(
         self,
