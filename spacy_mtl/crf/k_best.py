@@ -65,7 +65,7 @@ def likely_paths(scores: CRFScores, *, least: float, most: int) -> list[LikelyPa
 
 
 def _no_path(length: int, least: float) -> LikelyPaths:
-    """The paths of a doc before any is found: none, or the empty one of a doc without tokens, whose probability is 1."""
+    """The paths of a doc before any is found: none, or the empty one, with probability 1, of a doc without tokens."""
     n_paths = int(length == 0 and least <= 0.0)
     return LikelyPaths(np.zeros((n_paths, length), dtype="int64"), np.zeros(n_paths))
 

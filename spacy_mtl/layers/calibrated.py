@@ -38,8 +38,7 @@ def calibrated_sigmoid(logits: ArrayT, decided: BoolsT, temperature: float, thre
     """
     probabilities = sigmoid(calibrated_odds(logits, temperature, threshold))
     below = np.nextafter(threshold, 0.0)
-    agreeing: FloatsT = np.where(decided, np.maximum(probabilities, threshold), np.minimum(probabilities, below))
-    return agreeing
+    return np.asarray(np.where(decided, np.maximum(probabilities, threshold), np.minimum(probabilities, below)))
 
 
 def log_odds_of(threshold: float) -> float:

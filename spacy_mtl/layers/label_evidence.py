@@ -19,29 +19,37 @@ class LabelEvidence:
     """Items with one label each, as an `Evidence`.
 
     unit (str): What the items are: "docs", "tokens".
-    docs (IntsT): The example of each item, (n_items,).
+    owners (IntsT): The example of each item, (n_items,).
     logits (FloatsT): Minus infinity where a label is ruled out, (n_items, n_labels).
     gold (IntsT): Index of the gold label, -1 where the head does not know it, (n_items,).
     decided (IntsT): Index of the predicted label, (n_items,).
+    shown (BoolsT): Whether the probability of an item is written, (n_items,). The others are annotated all the same.
     """
 
     unit: str
-    docs: IntsT
+    owners: IntsT
     logits: ArrayT
     gold: IntsT
     decided: IntsT
+    shown: BoolsT
+
+    @property
+    def docs(self) -> IntsT:
+        """The example of each item that is written."""
+        return self.owners[self.shown]
 
     @property
     def correct(self) -> BoolsT:
-        """Whether the predicted label is the gold one."""
-        return self.gold == self.decided
+        """Whether the predicted label is the gold one, of each item that is written."""
+        return (self.gold == self.decided)[self.shown]
 
     def probabilities(self, temperature: float) -> FloatsT:
-        """The probability of each predicted label."""
-        parts = [
-            calibrated_softmax(self.logits[rows], temperature)[np.arange(len(self.decided[rows])), self.decided[rows]]
-            for rows in self._parts()
-        ]
+        """The probability of the predicted label, of each item that is written."""
+        parts = []
+        for rows in self._parts():
+            shown = self.shown[rows]
+            table, decided = calibrated_softmax(self.logits[rows][shown], temperature), self.decided[rows][shown]
+            parts.append(table[np.arange(len(table)), decided])
         return np.concatenate([np.zeros(0), *parts])
 
     def losses(self, temperature: float) -> FloatsT:
@@ -108,6 +116,11 @@ def token_evidence(logits: ArrayT, gold: IntsT, annotated: BoolsT, decided: Ints
     decided (IntsT): The predicted labels, (n_tokens,).
     lengths (IntsT): Number of tokens of each doc, (n_docs,).
     """
-    rows = np.flatnonzero(annotated)
     owners = np.repeat(np.arange(len(lengths)), lengths)
-    return LabelEvidence("tokens", owners[rows], to_numpy(logits)[rows], gold[rows], decided[rows])
+    return every_item("tokens", owners, to_numpy(logits), gold, decided, np.flatnonzero(annotated))
+
+
+def every_item(unit: str, owners: IntsT, logits: ArrayT, gold: IntsT, decided: IntsT, rows: IntsT) -> LabelEvidence:
+    """Build the evidence of some rows, all of which are written. Arrays as those of `LabelEvidence`."""
+    shown = np.ones(len(rows), dtype=bool)
+    return LabelEvidence(unit, owners[rows], logits[rows], gold[rows], decided[rows], shown)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model
 
@@ -83,7 +84,7 @@ class RanksOutcomes(Protocol):
         each other.
         """
 
-    def rank(self, scores: ScoresT, *, least: float, most: int) -> Sequence[Ranked]:
+    def rank(self, docs: Sequence[Doc], scores: ScoresT, *, least: float, most: int) -> Sequence[Ranked]:
         """List outcomes of each doc, the likeliest first.
 
         least (float): Log-probability that they have at least.

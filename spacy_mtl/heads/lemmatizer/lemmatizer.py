@@ -16,12 +16,14 @@ from thinc.types import Floats2d, Ragged
 from thinc.util import to_numpy
 
 from ...gold import token_values
+from ...layers.calibrated import calibrated_softmax
 from ...layers.conditioned_linear import conditioned_linear, grow_conditioned
 from ...layers.dropout import dropout
-from ...layers.softmax import softmax
+from ...layers.label_evidence import LabelEvidence, token_evidence
 from ...layers.token_losses import least_certain, token_loss, token_teacher_loss
 from ...metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
-from ...protocols.arrays import ArrayT, IntsT
+from ...protocols.arrays import ArrayT, FloatsT, IntsT
+from ...protocols.calibration import temperature_of
 from ...protocols.decisions import Decisions, RowT
 from ...protocols.head import HeadInput, HeadModelT
 from ..bases.model_labels import ModelLabels
@@ -109,10 +111,12 @@ class Lemmas:
 
     names (list[str]): The different lemmas.
     places (IntsT): The index of each token's lemma, (n_tokens,), -1 where no tree fits.
+    trees (IntsT): The index of the tree that it is made by, (n_tokens,), -1 where none fits.
     """
 
     names: list[str]
     places: IntsT
+    trees: IntsT
 
 
 class Lemmatizer(ScoredByVerdicts, ModelLabels):
@@ -205,7 +209,7 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
         table: ArrayT = to_numpy(scores)
         forms, form_of = _forms(docs)
         names: dict[str, int] = {}
-        places = np.full(len(table), -1)
+        places, trees = np.full((2, len(table)), -1)
         waiting = np.arange(len(table))
         candidates = table.argmax(axis=1)[:, None] if table.size else np.zeros((len(table), 0), dtype="int64")
         for rank in range(min(self.top_k, table.shape[1])):
@@ -217,9 +221,10 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
             made = [self._trees.apply(pair % table.shape[1], forms[pair // table.shape[1]]) for pair in pairs.tolist()]
             found = [-1 if lemma is None else names.setdefault(lemma, len(names)) for lemma in made]
             places[waiting] = np.array(found, dtype="int64")[which]
+            trees[waiting] = np.where(places[waiting] < 0, -1, candidates[:, rank])
             missing = places[waiting] < 0
             waiting, candidates = waiting[missing], candidates[missing]
-        return Lemmas(list(names), places)
+        return Lemmas(list(names), places, trees)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Lemmas) -> None:
         """Write the lemmas. Those that are already set stay, unless `overwrite` is set."""
@@ -270,7 +275,21 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
         """Get the probability of the likeliest tree at the least certain token; 1 for a doc without tokens."""
-        return least_certain(softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0), docs)
+        return least_certain(calibrated_softmax(scores, temperature_of(self.model)).max(axis=1, initial=0.0), docs)
+
+    def token_probabilities(self, docs: Sequence[Doc], scores: Floats2d, annotations: Lemmas) -> FloatsT:
+        """Get the probability of the tree of each token's lemma, (n_tokens,); NaN where no tree fits."""
+        probabilities = calibrated_softmax(scores, temperature_of(self.model))
+        own = probabilities[np.arange(len(probabilities)), annotations.trees]
+        return np.where(annotations.trees < 0, np.nan, own)
+
+    def evidence(self, examples: Sequence[Example], scores: Floats2d) -> LabelEvidence:
+        """The tree of each token that has gold and a tree that fits."""
+        docs = [eg.predicted for eg in examples]
+        has_gold = np.concatenate([token_values(eg, "LEMMA", LEMMA) for eg in examples]) != 0
+        trees = self.decode(docs, scores).trees
+        lengths = np.array([len(doc) for doc in docs])
+        return token_evidence(scores, self._gold(examples), has_gold & (trees >= 0), trees, lengths)
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same lemma in both docs."""
