@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy.util import registry as spacy_registry
 
 from ..optimizers.parameters import parameter_names
+from ..protocols.calibration import ATTR as CALIBRATION
 from ..protocols.head import Head
 from .default_heads import DEFAULT_HEADS
 from .forgetting import OLD_HEADS
@@ -135,7 +136,7 @@ def change_meta(nlp: Language, component: str, heads: Mapping[str, Head], change
         scores = {key: value for key, value in scores.items() if key.rpartition("/")[2] not in JOINT_SCORES}
     nlp.meta["performance"] = scores
     own = nlp.meta.get("spacy_mtl", {})
-    for shown in ("heads", OLD_HEADS):
+    for shown in ("heads", OLD_HEADS, CALIBRATION):
         if component in own.get(shown, {}):
             own[shown][component] = change.within(own[shown][component])
     own.get("balance", {}).pop(component, None)

@@ -18,6 +18,7 @@ from ..network.listeners import find_listeners, find_upstream
 from ..network.parameter_copy import named_arrays
 from ..network.sharing_heads import changes_nothing, mixes_heads
 from ..protocols.arrays import ArrayT
+from ..protocols.calibration import ATTR as CALIBRATION
 from ..protocols.head import Head
 from ..protocols.sharing import SharingInput, SharingT
 from ..whole_folder import check_writable, write_whole
@@ -285,7 +286,7 @@ def describe(nlp: Language, other: Language, component: str, theirs: str, added:
     for key, weight in other.config["training"]["score_weights"].items():
         if owner_of(key, heads) in added:
             wanted.setdefault(key, weight)
-    for shown in ("heads", OLD_HEADS):
+    for shown in ("heads", OLD_HEADS, CALIBRATION):
         records = other.meta.get("spacy_mtl", {}).get(shown, {}).get(theirs, {})
         mine = nlp.meta.setdefault("spacy_mtl", {}).setdefault(shown, {}).setdefault(component, {})
         mine.update({key: record for key, record in records.items() if key in added})
