@@ -13,7 +13,7 @@ PREFIX, SCORE, SCORES = "._.", "score", "scores"
 
 def least_score(token: Token) -> float | None:
     """Get the probability of the least certain of a token's annotations; None if none was kept."""
-    found = token.doc.user_data.get((PREFIX, SCORES, token.idx, None)) or {}
+    found: dict[str, float] = token._.get(SCORES) or {}
     return min(found.values(), default=None)
 
 
@@ -21,7 +21,8 @@ def write_span_scores(doc: Doc, places: Sequence[tuple[int, int]], scores: Seque
     """Write `span._.score` of spans, given by first token and end."""
     for (start, end), score in zip(places, scores, strict=True):
         span = doc[start:end]
-        doc.user_data[PREFIX, SCORE, span.start_char, span.end_char] = score
+        key: Any = (PREFIX, SCORE, span.start_char, span.end_char)
+        doc.user_data[key] = score
 
 
 def write_token_scores(doc: Doc, scores: Mapping[str, NDArray[np.float64]]) -> None:

@@ -54,13 +54,12 @@ def measure(evidence: Sequence[Evidence], temperature: float) -> Measures | None
     if not len(probabilities):
         return None
     equal_width = np.minimum((probabilities * N_BINS).astype("int64"), N_BINS - 1)
-    equal_number = np.empty(len(probabilities), dtype="int64")
-    equal_number[np.argsort(probabilities, kind="stable")] = (
-        np.arange(len(probabilities)) * N_BINS // len(probabilities)
-    )
+    n = len(probabilities)
+    equal_number = np.empty(n, dtype="int64")
+    equal_number[np.argsort(probabilities, kind="stable")] = np.arange(n) * N_BINS // n
     bins = bins_of(probabilities, correct, equal_width)
     return Measures(
-        n=len(probabilities),
+        n=n,
         accuracy=float(correct.mean()),
         ece=calibration_error(bins),
         adaptive_ece=calibration_error(bins_of(probabilities, correct, equal_number)),

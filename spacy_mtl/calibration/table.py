@@ -11,7 +11,7 @@ RISKS = (0.1, 0.05, 0.01)
 
 def measure_rows(result: Calibrated) -> list[tuple[str, ...]]:
     """One row for each calibrated head."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for key, found in result.heads.items():
         before, after = found.before, found.after
         rows.append(

@@ -1,4 +1,4 @@
-"""`python -m spacy mtl calibrate`: make the probabilities of a trained pipeline believable, and give prediction sets."""
+"""`python -m spacy mtl calibrate`: probabilities that can be believed, and prediction sets."""
 
 from pathlib import Path
 from typing import Annotated, Any
