@@ -1,0 +1,237 @@
+"""Calibration error before and after, and the coverage of prediction sets, on docs that neither was fitted on.
+
+    python benchmarks/scores/calibration.py measure training/*/model-best --data ../shared/data/snips
+    python benchmarks/scores/calibration.py shift --data ../shared/data/ewt --genres reviews weblog
+    python benchmarks/scores/calibration.py table training/calibration
+
+measure: temperatures are fitted on dev, and probabilities are measured on test, on gold tokens. The annotation of test
+must be the same before and after. Then the test docs are split at random 100 times into as many for calibration as for
+test, and at 80, 90 and 95 % it is counted for how many docs of the second half the truth is in the prediction set. Over
+such splits the share follows a beta-binomial distribution; "in band" counts the splits that lie in its central 95 %.
+shift: a pipeline is trained on four genres, and calibrated on their dev docs; its sets are counted on the fifth.
+All rows are added to `results.jsonl` in the output folder; table prints them as mean over seeds.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import spacy
+from runs import RowT, load_config, read_rows, set_steps, spread, train, write_docs
+from scipy.stats import betabinom
+from score_options import REQUIRED, ROOT, make_parser
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+
+from spacy_mtl.calibration.calibrate import HeldOut, calibrate, sizes_of
+from spacy_mtl.calibration.conformal import conformal_limit
+from spacy_mtl.calibration.gold_scores import read_examples
+from spacy_mtl.calibration.measures import measure
+from spacy_mtl.calibration.settings import CalibrationSettings
+from spacy_mtl.pipeline.doc_confidence import find_sets
+from spacy_mtl.pipeline.extraction import find_with_heads
+from spacy_mtl.protocols.calibration import RanksOutcomes, SetRule
+
+COVERAGES = (0.8, 0.9, 0.95)
+N_SPLITS = 100
+MOST = 32
+PREFIX = "genre="
+SPLITS = ("train", "dev", "test")
+PARTS = ("others", "own")
+
+
+def main() -> None:
+    parser = make_parser(__doc__, data=REQUIRED, output=ROOT / "training" / "calibration", seeds=[0], steps=300, docs=0)
+    parser.add_argument("command", choices=["measure", "shift", "table"])
+    parser.add_argument("models", nargs="*", help="measure: trained pipelines, one a seed")
+    parser.add_argument("--genres", nargs="+", default=["reviews"], help="shift: genres to hold out, in turn")
+    args = parser.parse_args()
+    args.output.mkdir(parents=True, exist_ok=True)
+    if args.command == "measure":
+        for path in args.models:
+            save(args.output, measure_all(args.data.name, path, args.data))
+    elif args.command == "shift":
+        for seed in args.seeds:
+            for genre in args.genres:
+                save(args.output, shift(args, genre, seed))
+    print_tables(read_rows(args.output))
+
+
+def save(output: Path, rows: Iterator[RowT]) -> None:
+    """Add rows to the results."""
+    with (output / "results.jsonl").open("a", encoding="utf8") as file:
+        for row in rows:
+            file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
+
+
+def measure_all(name: str, path: str, data: Path) -> Iterator[RowT]:
+    """Calibrate on dev, and measure on test."""
+    nlp = spacy.load(path)
+    component = find_with_heads(nlp, None)
+    dev, test = (read_examples(nlp, data / f"{split}.spacy") for split in ("dev", "test"))
+    before = annotated_docs(nlp, test)
+    found = calibrate(nlp, component, dev, CalibrationSettings(), held_out=test)
+    pipe: Any = nlp.get_pipe(component)
+    after = annotated_docs(nlp, test)
+    heads = {key: pipe.heads[key] for key in found.heads}
+    held = HeldOut.of(nlp, component, test, heads)
+    for key, head in heads.items():
+        temperature = found.heads[key].temperature
+        start = {"set": name, "model": path, "head": key}
+        old, new = (measure(held.evidence[key], value) for value in (1.0, temperature))
+        assert old and new, f"head {key!r} predicts nothing"  # noqa: PT018
+        yield start | {
+            "kind": "error",
+            "n": new.n,
+            "unit": found.heads[key].unit,
+            "accuracy": new.accuracy,
+            "temperature": temperature,
+            "same": all(map(head.same_annotation, before, after)),
+            "ece": [old.ece, new.ece],
+            "adaptive_ece": [old.adaptive_ece, new.adaptive_ece],
+            "brier": [old.brier, new.brier],
+            "nll": [old.nll, new.nll],
+        }
+        if isinstance(head, RanksOutcomes):
+            for coverage in COVERAGES:
+                yield (
+                    start
+                    | {"kind": "coverage"}
+                    | coverage_of(held.gold_logs[key], coverage)
+                    | sizes(key, head, held, coverage)
+                )
+
+
+def annotated_docs(nlp: Language, examples: Sequence[Example]) -> list[Doc]:
+    """The docs as the pipeline annotates them."""
+    return list(nlp.pipe([eg.predicted.copy() for eg in examples]))
+
+
+def coverage_of(gold_logs: "np.ndarray[tuple[int], np.dtype[np.float64]]", coverage: float) -> RowT:
+    """Count covered docs over random splits of docs into halves."""
+    known = -gold_logs[~np.isnan(gold_logs)]
+    n_first = len(known) // 2
+    n_second, rank = len(known) - n_first, int(np.ceil((n_first + 1) * coverage - 1e-9))
+    rng, shares = np.random.default_rng(0), []
+    for _ in range(N_SPLITS):
+        order = rng.permutation(known)
+        shares.append(float((order[n_first:] <= conformal_limit(order[:n_first], coverage)).mean()))
+    law = betabinom(n_second, rank, n_first + 1 - rank)
+    low, high = law.ppf(0.025) / n_second, law.ppf(0.975) / n_second
+    inside = sum(low <= share <= high for share in shares)
+    return {
+        "coverage": coverage,
+        "n": [n_first, n_second],
+        "mean": float(np.mean(shares)),
+        "expected": rank / (n_first + 1),
+        "band": [low, high],
+        "inside": inside,
+        "ties": int(len(known) - len(np.unique(known))),
+    }
+
+
+def sizes(key: str, head: Any, held: HeldOut, coverage: float) -> RowT:
+    """Measure the sets of the held-out docs with the limit that all of them give."""
+    logs = held.gold_logs[key]
+    known = -logs[~np.isnan(logs)]
+    rule = SetRule(coverage, "lac", conformal_limit(known, coverage), MOST, len(known))
+    found = sizes_of([one for batch in held.batches for one in find_sets(head, rule, batch.docs, batch.scores[key])])
+    return {name: getattr(found, name) for name in ("mean_size", "answered", "empty", "incomplete")}
+
+
+def shift(args: argparse.Namespace, genre: str, seed: int) -> Iterator[RowT]:
+    """Train without a genre, calibrate on dev docs of the others, and count on test docs of both."""
+    folder = args.output / f"without-{genre}"
+    for split in SPLITS:
+        docs = list(DocBin().from_disk(args.data / f"{split}.spacy").get_docs(spacy.blank("en").vocab))
+        for part in PARTS:
+            chosen = [doc for doc in docs if is_of(doc, genre) == (part == "own")]
+            write_docs(map(without_genre, chosen), folder / part / f"{split}.spacy")
+    paths = {f"paths.{split}": str(folder / "others" / f"{split}.spacy") for split in ("train", "dev")}
+    config = set_steps(load_config(ROOT / "configs" / "tagging.cfg", paths | {"system.seed": seed}), args.steps)
+    config["training"].update(max_epochs=0)
+    multitask = config["components"]["multitask"]
+    multitask["heads"] = {key: multitask["heads"][key] for key in ("pos", "entities")}
+    multitask["weighting"]["weights"] = {"pos": 1.0, "entities": 1.0}
+    config["training"]["score_weights"] = {"pos_acc": 0.5, "entities_f": 0.5}
+    nlp = spacy.load(train(config, args.output, f"without_{genre}"))
+    component = find_with_heads(nlp, None)
+    dev = read_examples(nlp, folder / "others" / "dev.spacy")
+    for coverage in COVERAGES:
+        found = calibrate(nlp, component, dev, CalibrationSettings(coverage))
+        pipe: Any = nlp.get_pipe(component)
+        for part in PARTS:
+            test = read_examples(nlp, folder / part / "test.spacy")
+            held = HeldOut.of(nlp, component, test, {key: pipe.heads[key] for key in found.heads})
+            for key, one in found.heads.items():
+                start = {"kind": "shift", "genre": genre, "tested": part, "seed": seed, "head": key}
+                old, new = (measure(held.evidence[key], value) for value in (1.0, one.temperature))
+                assert old and new, f"head {key!r} predicts nothing"  # noqa: PT018
+                row: RowT = start | {
+                    "coverage": coverage,
+                    "temperature": one.temperature,
+                    "accuracy": new.accuracy,
+                    "ece": [old.ece, new.ece],
+                }
+                if one.rule is not None:
+                    logs = held.gold_logs[key]
+                    known = logs[~np.isnan(logs)]
+                    row |= {"n": len(known), "covered": float((known >= -one.rule.limit).mean())}
+                yield row
+
+
+def is_of(doc: Doc, genre: str) -> bool:
+    """Whether a doc is of a genre."""
+    return doc.cats.get(f"{PREFIX}{genre}", 0.0) > 0
+
+
+def without_genre(doc: Doc) -> Doc:
+    """Remove the genre, which is not learned."""
+    doc.cats = {}
+    return doc
+
+
+def print_tables(rows: Sequence[RowT]) -> None:
+    """Print all results as markdown, mean and spread over the models of a set."""
+    errors = [row for row in rows if row.get("kind") == "error"]
+    print("\n| set, head | models | right % | temperature | ECE % before | after | Brier before | after | same |")
+    print("|---" * 9 + "|")
+    for name in dict.fromkeys((row["set"], row["head"]) for row in errors):
+        own = [row for row in errors if (row["set"], row["head"]) == name]
+        cells = [spread([100 * row["accuracy"] for row in own]), spread([row["temperature"] for row in own])]
+        cells += [spread([100 * row["ece"][side] for row in own]) for side in (0, 1)]
+        cells += [f"{np.mean([row['brier'][side] for row in own]):.4f}" for side in (0, 1)]
+        print(f"| {', '.join(name)} | {len(own)} | {' | '.join(cells)} | {all(row['same'] for row in own)} |")
+    covered = [row for row in rows if row.get("kind") == "coverage"]
+    header = ("set, head, coverage", "models", "mean", "expected", "band", "splits in band %", "size", "answered %")
+    print(f"\n| {' | '.join(header)} | not all listed % |\n" + "|---" * 9 + "|")
+    for name in dict.fromkeys((row["set"], row["head"], row["coverage"]) for row in covered):
+        own = [row for row in covered if (row["set"], row["head"], row["coverage"]) == name]
+        mean = {key: np.mean([row[key] for row in own], axis=0) for key in COLUMNS}
+        print(
+            f"| {name[0]}, {name[1]}, {100 * name[2]:g} % | {len(own)} | {100 * mean['mean']:.1f} | "
+            f"{100 * mean['expected']:.1f} | {100 * mean['band'][0]:.1f} to {100 * mean['band'][1]:.1f} | "
+            f"{mean['inside']:.0f} | {mean['mean_size']:.2f} | {100 * mean['answered']:.1f} | "
+            f"{100 * mean['incomplete']:.1f} |"
+        )
+    print("\n| without, head, coverage | docs of | runs | right % | ECE % before | after | covered % |")
+    print("|---" * 7 + "|")
+    shifted = [row for row in rows if row.get("kind") == "shift"]
+    for name in dict.fromkeys((row["genre"], row["head"], row["coverage"], row["tested"]) for row in shifted):
+        own = [row for row in shifted if (row["genre"], row["head"], row["coverage"], row["tested"]) == name]
+        cells = [spread([100 * row["accuracy"] for row in own])]
+        cells += [spread([100 * row["ece"][side] for row in own]) for side in (0, 1)]
+        cells += [spread([100 * row["covered"] for row in own if "covered" in row])]
+        print(f"| {name[0]}, {name[1]}, {100 * name[2]:g} % | {name[3]} | {len(own)} | {' | '.join(cells)} |")
+
+
+COLUMNS = ("mean", "expected", "band", "inside", "mean_size", "answered", "incomplete")
+
+
+if __name__ == "__main__":
+    main()
