@@ -28,13 +28,13 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
 from spacy_mtl.calibration.calibrate import HeldOut, calibrate, sizes_of
+from spacy_mtl.calibration.calibration_settings import CalibrationSettings
 from spacy_mtl.calibration.conformal import conformal_limit
 from spacy_mtl.calibration.gold_scores import read_examples
 from spacy_mtl.calibration.measures import measure
-from spacy_mtl.calibration.settings import CalibrationSettings
 from spacy_mtl.pipeline.doc_confidence import find_sets
 from spacy_mtl.pipeline.extraction import find_with_heads
-from spacy_mtl.protocols.calibration import RanksOutcomes, SetRule
+from spacy_mtl.protocols.head_calibration import RanksOutcomes, SetRule
 
 COVERAGES = (0.8, 0.9, 0.95)
 N_SPLITS = 100

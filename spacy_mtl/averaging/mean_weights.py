@@ -14,7 +14,7 @@ from spacy.language import Language
 from thinc.api import Model
 from thinc.util import get_array_module
 
-from ..protocols.calibration import ATTR as CALIBRATION
+from ..protocols.head_calibration import ATTR as CALIBRATION
 from ..protocols.merged_records import Merges
 
 PLAIN = (str, bytes, int, float, bool, list, tuple, dict, np.ndarray, type(None))

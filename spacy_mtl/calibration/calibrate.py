@@ -12,15 +12,15 @@ from ..pipeline.doc_confidence import drop_calibrations, find_sets
 from ..pipeline.multitask import Multitask
 from ..pipeline.scoring import verdicts_of
 from ..protocols.arrays import FloatsT
-from ..protocols.calibration import ATTR, Evidence, GivesEvidence, RanksOutcomes, SetRule
 from ..protocols.head import Head
+from ..protocols.head_calibration import ATTR, Evidence, GivesEvidence, RanksOutcomes, SetRule
 from ..protocols.head_confidence import Confident
+from .calibration_settings import CalibrationSettings
 from .conformal import conformal_limit, needed_docs, truth_scores
+from .fit_temperature import fit_temperature
 from .gold_scores import Batch, scored_batches, split
 from .measures import Measures, measure
 from .selective import RiskPoint, risk_curve
-from .settings import CalibrationSettings
-from .temperature import fit_temperature
 
 NO_SETS = "no prediction sets: a {} ranks no outcomes of whole docs"
 

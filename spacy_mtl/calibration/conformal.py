@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..protocols.arrays import FloatsT
-from ..protocols.calibration import Ranked
+from ..protocols.head_calibration import Ranked
 
 MethodT = Literal["lac", "aps"]
 METHODS: tuple[str, ...] = get_args(MethodT)

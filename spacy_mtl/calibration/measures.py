@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..protocols.arrays import BoolsT, FloatsT
-from ..protocols.calibration import Evidence
+from ..protocols.head_calibration import Evidence
 
 N_BINS = 15
 

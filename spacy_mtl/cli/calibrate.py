@@ -9,9 +9,8 @@ from spacy.util import load_model
 from wasabi import msg
 
 from ..calibration.calibrate import Calibrated, calibrate
-from ..calibration.gold_scores import read_examples
-from ..calibration.settings import CalibrationSettings
-from ..calibration.table import (
+from ..calibration.calibration_settings import CalibrationSettings
+from ..calibration.calibration_table import (
     HEADER,
     RISK_HEADER,
     SETS_HEADER,
@@ -19,6 +18,7 @@ from ..calibration.table import (
     risk_rows,
     set_rows,
 )
+from ..calibration.gold_scores import read_examples
 from ..pipeline.extraction import find_with_heads
 from ..whole_folder import check_writable, write_whole
 

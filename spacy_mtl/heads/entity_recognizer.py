@@ -39,9 +39,9 @@ from ..layers.ragged_rows import bounds
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
 from ..protocols.arrays import BoolsT, FloatsT, IntsT
-from ..protocols.calibration import Ranked, temperature_of
 from ..protocols.found_annotation import FoundSpans
 from ..protocols.head import HeadModelT
+from ..protocols.head_calibration import Ranked, temperature_of
 from ..protocols.head_confidence import RatedSpans
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT

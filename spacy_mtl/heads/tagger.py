@@ -28,9 +28,9 @@ from ..metrics.sentence_metrics import SentenceVerdicts, judge_sentences, main_s
 from ..metrics.token_decisions import decisions_of_tokens
 from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ..protocols.arrays import ArrayT, BoolsT, FloatsT
-from ..protocols.calibration import temperature_of
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
+from ..protocols.head_calibration import temperature_of
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from .bases.model_labels import ModelLabels

@@ -113,14 +113,16 @@ def token_evidence(logits: ArrayT, gold: IntsT, annotated: BoolsT, decided: Ints
     logits (Floats2d): Of all tokens, (n_tokens, n_labels).
     gold (IntsT): (n_tokens,), -1 where the head does not know the gold label.
     annotated (BoolsT): Whether a token has gold, (n_tokens,).
-    decided (IntsT): The predicted labels, (n_tokens,).
+    decided (IntsT): The predicted labels, (n_tokens,), -1 where there is none.
     lengths (IntsT): Number of tokens of each doc, (n_docs,).
     """
     owners = np.repeat(np.arange(len(lengths)), lengths)
-    return every_item("tokens", owners, to_numpy(logits), gold, decided, np.flatnonzero(annotated))
+    return chosen_items("tokens", owners, to_numpy(logits), gold, decided, np.flatnonzero(annotated))
 
 
-def every_item(unit: str, owners: IntsT, logits: ArrayT, gold: IntsT, decided: IntsT, rows: IntsT) -> LabelEvidence:
-    """Build the evidence of some rows, all of which are written. Arrays as those of `LabelEvidence`."""
-    shown = np.ones(len(rows), dtype=bool)
-    return LabelEvidence(unit, owners[rows], logits[rows], gold[rows], decided[rows], shown)
+def chosen_items(unit: str, owners: IntsT, logits: ArrayT, gold: IntsT, decided: IntsT, rows: IntsT) -> LabelEvidence:
+    """Build the evidence of some rows, of which those with a predicted label are written. Arrays as those of
+    `LabelEvidence`.
+    """
+    chosen = decided[rows]
+    return LabelEvidence(unit, owners[rows], logits[rows], gold[rows], chosen, chosen >= 0)

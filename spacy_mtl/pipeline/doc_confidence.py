@@ -11,8 +11,8 @@ from ..annotation_scores import write_span_scores, write_token_scores
 from ..network.run_heads import AllScoresT
 from ..prediction_set import PredictionSet, write_sets
 from ..protocols.arrays import AnnotationsT, FloatsT, ScoresT
-from ..protocols.calibration import RanksOutcomes, SetRule, drop_calibration, set_rule_of
 from ..protocols.head import Head
+from ..protocols.head_calibration import RanksOutcomes, SetRule, drop_calibration, set_rule_of
 from ..protocols.head_confidence import RatedSpans, RatesSpans, RatesTokens
 from .decoding import Decoding
 

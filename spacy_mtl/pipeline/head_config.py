@@ -9,8 +9,8 @@ from spacy.language import Language
 from spacy.util import registry as spacy_registry
 
 from ..optimizers.parameters import parameter_names
-from ..protocols.calibration import ATTR as CALIBRATION
 from ..protocols.head import Head
+from ..protocols.head_calibration import ATTR as CALIBRATION
 from .default_heads import DEFAULT_HEADS
 from .forgetting import OLD_HEADS
 from .head_names import JOINT_SCORES, NameChange, change_scores

@@ -18,8 +18,8 @@ from ..network.listeners import find_listeners, find_upstream
 from ..network.parameter_copy import named_arrays
 from ..network.sharing_heads import changes_nothing, mixes_heads
 from ..protocols.arrays import ArrayT
-from ..protocols.calibration import ATTR as CALIBRATION
 from ..protocols.head import Head
+from ..protocols.head_calibration import ATTR as CALIBRATION
 from ..protocols.sharing import SharingInput, SharingT
 from ..whole_folder import check_writable, write_whole
 from .checks import check_heads, check_overlap

@@ -21,8 +21,8 @@ from spacy.util import logger
 from thinc.api import Model
 
 from ..protocols.arrays import EncoderT
-from ..protocols.calibration import drop_calibration
 from ..protocols.head import Head
+from ..protocols.head_calibration import drop_calibration
 from ..protocols.weighting import KeepsState, LearnsByHead, Weighting
 
 ENCODER, HEADS, WEIGHTING = "encoder", "heads", "weighting"

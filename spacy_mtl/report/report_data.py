@@ -1,6 +1,6 @@
 """What the sections of a report are made from, whether it is of a comparison or of one trained pipeline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -76,6 +76,8 @@ class ReportData:
     in_units (frozenset[str]): Scores in the unit of the gold, such as "mood_mae"; all others are from 0 to 1.
     comparison (Comparison | None): The result of `mtl compare`; None for one trained pipeline.
     folder (Path | None): The folder of the comparison.
+    calibrations (dict[str, Mapping[str, Any]]): What the calibration of each calibrated head keeps, such as its
+        temperature and its reliability before and after.
     """
 
     title: str
@@ -89,6 +91,7 @@ class ReportData:
     in_units: frozenset[str] = frozenset()
     comparison: Comparison | None = None
     folder: Path | None = None
+    calibrations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _pairs: dict[tuple[str, str], LabelPairs | None] = field(default_factory=dict)
 
     def label_pairs(self, head: str) -> list[tuple[Side, list[LabelPairs]]]:

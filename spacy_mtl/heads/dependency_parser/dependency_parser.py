@@ -15,9 +15,9 @@ from ...layers.ragged_rows import bounds
 from ...layers.token_losses import least_certain
 from ...metrics.dependency_metrics import DependencyVerdicts, judge_dependencies, main_score_of_dependencies
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
-from ...protocols.calibration import temperature_of
 from ...protocols.found_annotation import FindsSentences
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts

@@ -27,7 +27,7 @@ from ...layers.class_losses import (
 )
 from ...layers.doc_logits import doc_logits
 from ...layers.dropout import dropout
-from ...layers.label_evidence import LabelEvidence, OddsEvidence, every_item
+from ...layers.label_evidence import LabelEvidence, OddsEvidence, chosen_items
 from ...layers.linear import grow
 from ...layers.log_odds import log_odds_at
 from ...layers.old_labels import old_scores, with_new_labels
@@ -37,8 +37,8 @@ from ...layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoi
 from ...layers.target_losses import class_target_loss, class_targets
 from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
 from ...protocols.arrays import ArrayT, BoolsT, FloatsT, IntsT, ScoresT
-from ...protocols.calibration import Ranked, temperature_of
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_calibration import Ranked, temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label
 from ...protocols.head_gold import ClaimsCats
 from ...protocols.soft_targets import KindT, SoftTarget, TargetsT
@@ -408,7 +408,7 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         if self.exclusive:
             classes, rows = self._gold_indices(examples)
             decided = logits.argmax(axis=1) if len(logits) else classes
-            return every_item("docs", np.arange(len(logits)), logits, classes, decided, rows)
+            return chosen_items("docs", np.arange(len(logits)), logits, classes, decided, rows)
         values = self._known_gold(examples)
         owners, columns = np.nonzero(~np.isnan(values))
         gold: BoolsT = values[owners, columns] > 0

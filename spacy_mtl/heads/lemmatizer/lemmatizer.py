@@ -23,9 +23,9 @@ from ...layers.label_evidence import LabelEvidence, token_evidence
 from ...layers.token_losses import least_certain, token_loss, token_teacher_loss
 from ...metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ...protocols.arrays import ArrayT, FloatsT, IntsT
-from ...protocols.calibration import temperature_of
 from ...protocols.decisions import Decisions, RowT
 from ...protocols.head import HeadInput, HeadModelT
+from ...protocols.head_calibration import temperature_of
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import ScoredByVerdicts
 from .edit_tree_labels import EditTreeLabels, find_labels, pair_of
@@ -284,12 +284,12 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
         return np.where(annotations.trees < 0, np.nan, own)
 
     def evidence(self, examples: Sequence[Example], scores: Floats2d) -> LabelEvidence:
-        """The tree of each token that has gold and a tree that fits."""
+        """The tree of each token that has gold. Probabilities are written where a tree fits."""
         docs = [eg.predicted for eg in examples]
         has_gold = np.concatenate([token_values(eg, "LEMMA", LEMMA) for eg in examples]) != 0
         trees = self.decode(docs, scores).trees
         lengths = np.array([len(doc) for doc in docs])
-        return token_evidence(scores, self._gold(examples), has_gold & (trees >= 0), trees, lengths)
+        return token_evidence(scores, self._gold(examples), has_gold, trees, lengths)
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same lemma in both docs."""

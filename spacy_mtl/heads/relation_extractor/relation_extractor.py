@@ -29,9 +29,9 @@ from ...layers.log_odds import log_odds
 from ...layers.old_labels import old_scores, with_new_labels
 from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
-from ...protocols.calibration import temperature_of
 from ...protocols.found_annotation import FindsSpans, FoundSpans, RanksTypes
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ...relation import RELATIONS, UNKNOWN, relations
 from ..bases.model_labels import ModelLabels

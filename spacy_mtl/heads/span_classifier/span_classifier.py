@@ -22,9 +22,9 @@ from ...layers.softmax import sigmoid, softplus
 from ...metrics.span_group_metrics import judge_span_groups
 from ...metrics.span_metrics import SpanVerdicts, main_score_of_spans
 from ...protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
-from ...protocols.calibration import temperature_of
 from ...protocols.found_annotation import FindsSpans, FoundSpans
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from ..protocols.calibration import Evidence
+from ..protocols.head_calibration import Evidence
 
 # A head that makes no mistake in few docs would become certain of everything.
 LEAST, MOST = 0.1, 10.0
