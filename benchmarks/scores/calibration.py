@@ -27,7 +27,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
-from spacy_mtl.calibration.calibrate import HeldOut, calibrate, sizes_of
+from spacy_mtl.calibration.calibrate import HeldOut, Part, calibrate, sizes_of
 from spacy_mtl.calibration.calibration_settings import CalibrationSettings
 from spacy_mtl.calibration.conformal import conformal_limit
 from spacy_mtl.calibration.gold_scores import read_examples
@@ -81,22 +81,10 @@ def measure_all(name: str, path: str, data: Path) -> Iterator[RowT]:
     heads = {key: pipe.heads[key] for key in found.heads}
     held = HeldOut.of(nlp, component, test, heads)
     for key, head in heads.items():
-        temperature = found.heads[key].temperature
         start = {"set": name, "model": path, "head": key}
-        old, new = (measure(held.evidence[key], value) for value in (1.0, temperature))
-        assert old and new, f"head {key!r} predicts nothing"  # noqa: PT018
-        yield start | {
-            "kind": "error",
-            "n": new.n,
-            "unit": found.heads[key].unit,
-            "accuracy": new.accuracy,
-            "temperature": temperature,
-            "same": all(map(head.same_annotation, before, after)),
-            "ece": [old.ece, new.ece],
-            "adaptive_ece": [old.adaptive_ece, new.adaptive_ece],
-            "brier": [old.brier, new.brier],
-            "nll": [old.nll, new.nll],
-        }
+        same = all(map(head.same_annotation, before, after))
+        for unit, part in found.heads[key].parts.items():
+            yield start | {"kind": "error", "unit": unit, "same": same} | measures_of(part)
         if isinstance(head, RanksOutcomes):
             for coverage in COVERAGES:
                 yield (
@@ -105,6 +93,13 @@ def measure_all(name: str, path: str, data: Path) -> Iterator[RowT]:
                     | coverage_of(held.gold_logs[key], coverage)
                     | sizes(key, head, held, coverage)
                 )
+
+
+def measures_of(part: Part) -> RowT:
+    """The measures of a kind of probability, before and after."""
+    names = ("ece", "ece_by_chance", "adaptive_ece", "brier", "nll")
+    values = {name: [getattr(part.before, name), getattr(part.after, name)] for name in names}
+    return {"temperature": part.temperature, "n": part.after.n, "accuracy": part.after.accuracy} | values
 
 
 def annotated_docs(nlp: Language, examples: Sequence[Example]) -> list[Doc]:
@@ -122,7 +117,7 @@ def coverage_of(gold_logs: "np.ndarray[tuple[int], np.dtype[np.float64]]", cover
         order = rng.permutation(known)
         shares.append(float((order[n_first:] <= conformal_limit(order[:n_first], coverage)).mean()))
     law = betabinom(n_second, rank, n_first + 1 - rank)
-    low, high = law.ppf(0.025) / n_second, law.ppf(0.975) / n_second
+    low, high = (float(law.ppf(edge)) / n_second for edge in (0.025, 0.975))
     inside = sum(low <= share <= high for share in shares)
     return {
         "coverage": coverage,
@@ -130,7 +125,7 @@ def coverage_of(gold_logs: "np.ndarray[tuple[int], np.dtype[np.float64]]", cover
         "mean": float(np.mean(shares)),
         "expected": rank / (n_first + 1),
         "band": [low, high],
-        "inside": inside,
+        "inside": int(inside),
         "ties": int(len(known) - len(np.unique(known))),
     }
 
@@ -165,24 +160,23 @@ def shift(args: argparse.Namespace, genre: str, seed: int) -> Iterator[RowT]:
     for coverage in COVERAGES:
         found = calibrate(nlp, component, dev, CalibrationSettings(coverage))
         pipe: Any = nlp.get_pipe(component)
-        for part in PARTS:
-            test = read_examples(nlp, folder / part / "test.spacy")
+        for tested in PARTS:
+            test = read_examples(nlp, folder / tested / "test.spacy")
             held = HeldOut.of(nlp, component, test, {key: pipe.heads[key] for key in found.heads})
             for key, one in found.heads.items():
-                start = {"kind": "shift", "genre": genre, "tested": part, "seed": seed, "head": key}
-                old, new = (measure(held.evidence[key], value) for value in (1.0, one.temperature))
-                assert old and new, f"head {key!r} predicts nothing"  # noqa: PT018
-                row: RowT = start | {
-                    "coverage": coverage,
-                    "temperature": one.temperature,
-                    "accuracy": new.accuracy,
-                    "ece": [old.ece, new.ece],
-                }
+                start = {"genre": genre, "tested": tested, "seed": seed, "head": key, "coverage": coverage}
+                for unit, part in one.parts.items():
+                    old, new = (measure(held.evidence[key][unit], value) for value in (1.0, part.temperature))
+                    assert old and new, f"head {key!r} predicts nothing"  # noqa: PT018
+                    yield (
+                        start
+                        | {"kind": "error under shift", "unit": unit}
+                        | measures_of(Part(part.temperature, old, new))
+                    )
                 if one.rule is not None:
-                    logs = held.gold_logs[key]
-                    known = logs[~np.isnan(logs)]
-                    row |= {"n": len(known), "covered": float((known >= -one.rule.limit).mean())}
-                yield row
+                    known = held.gold_logs[key][~np.isnan(held.gold_logs[key])]
+                    covered = float((known >= -one.rule.limit).mean())
+                    yield start | {"kind": "coverage under shift", "n": len(known), "covered": covered}
 
 
 def is_of(doc: Doc, genre: str) -> bool:
@@ -198,16 +192,11 @@ def without_genre(doc: Doc) -> Doc:
 
 def print_tables(rows: Sequence[RowT]) -> None:
     """Print all results as markdown, mean and spread over the models of a set."""
-    errors = [row for row in rows if row.get("kind") == "error"]
-    print("\n| set, head | models | right % | temperature | ECE % before | after | Brier before | after | same |")
-    print("|---" * 9 + "|")
-    for name in dict.fromkeys((row["set"], row["head"]) for row in errors):
-        own = [row for row in errors if (row["set"], row["head"]) == name]
-        cells = [spread([100 * row["accuracy"] for row in own]), spread([row["temperature"] for row in own])]
-        cells += [spread([100 * row["ece"][side] for row in own]) for side in (0, 1)]
-        cells += [f"{np.mean([row['brier'][side] for row in own]):.4f}" for side in (0, 1)]
-        print(f"| {', '.join(name)} | {len(own)} | {' | '.join(cells)} | {all(row['same'] for row in own)} |")
-    covered = [row for row in rows if row.get("kind") == "coverage"]
+    errors = [row for row in rows if row["kind"] == "error"]
+    for row in errors:
+        row["of"] = f"{row['set']}, {row['head']}, {row['unit']}"
+    print_errors("set, head, unit", errors)
+    covered = [row for row in rows if row["kind"] == "coverage"]
     header = ("set, head, coverage", "models", "mean", "expected", "band", "splits in band %", "size", "answered %")
     print(f"\n| {' | '.join(header)} | not all listed % |\n" + "|---" * 9 + "|")
     for name in dict.fromkeys((row["set"], row["head"], row["coverage"]) for row in covered):
@@ -219,15 +208,40 @@ def print_tables(rows: Sequence[RowT]) -> None:
             f"{mean['inside']:.0f} | {mean['mean_size']:.2f} | {100 * mean['answered']:.1f} | "
             f"{100 * mean['incomplete']:.1f} |"
         )
-    print("\n| without, head, coverage | docs of | runs | right % | ECE % before | after | covered % |")
-    print("|---" * 7 + "|")
-    shifted = [row for row in rows if row.get("kind") == "shift"]
-    for name in dict.fromkeys((row["genre"], row["head"], row["coverage"], row["tested"]) for row in shifted):
-        own = [row for row in shifted if (row["genre"], row["head"], row["coverage"], row["tested"]) == name]
-        cells = [spread([100 * row["accuracy"] for row in own])]
+    shifted = [row for row in rows if row["kind"] == "error under shift" and row["coverage"] == COVERAGES[0]]
+    for row in shifted:
+        row["of"] = f"without {row['genre']}, {row['head']}, {row['unit']}, docs of {row['tested']}"
+    print_errors("head, unit, docs", shifted)
+    print("\n| without, head, docs of | runs | coverage % | covered % |\n" + "|---" * 4 + "|")
+    moved = [row for row in rows if row["kind"] == "coverage under shift"]
+    for name in dict.fromkeys((row["genre"], row["head"], row["tested"], row["coverage"]) for row in moved):
+        own = [row for row in moved if (row["genre"], row["head"], row["tested"], row["coverage"]) == name]
+        cell = spread([100 * row["covered"] for row in own])
+        print(f"| {', '.join(name[:3])} | {len(own)} | {100 * name[3]:g} | {cell} |")
+
+
+def print_errors(title: str, rows: Sequence[RowT]) -> None:
+    """Print calibration errors, one line for each "of"."""
+    header = (
+        title,
+        "models",
+        "decisions",
+        "right %",
+        "temperature",
+        "ECE % before",
+        "after",
+        "by chance",
+        "Brier before",
+    )
+    print(f"\n| {' | '.join(header)} | after | same |\n" + "|---" * 11 + "|")
+    for name in dict.fromkeys(row["of"] for row in rows):
+        own = [row for row in rows if row["of"] == name]
+        cells = [f"{np.mean([row['n'] for row in own]):.0f}", spread([100 * row["accuracy"] for row in own])]
+        cells += [spread([row["temperature"] for row in own])]
         cells += [spread([100 * row["ece"][side] for row in own]) for side in (0, 1)]
-        cells += [spread([100 * row["covered"] for row in own if "covered" in row])]
-        print(f"| {name[0]}, {name[1]}, {100 * name[2]:g} % | {name[3]} | {len(own)} | {' | '.join(cells)} |")
+        cells += [f"{100 * np.mean([row['ece_by_chance'][1] for row in own]):.2f}"]
+        cells += [f"{np.mean([row['brier'][side] for row in own]):.4f}" for side in (0, 1)]
+        print(f"| {name} | {len(own)} | {' | '.join(cells)} | {all(row.get('same', True) for row in own)} |")
 
 
 COLUMNS = ("mean", "expected", "band", "inside", "mean_size", "answered", "incomplete")

@@ -22,6 +22,8 @@ from .gold_scores import Batch, scored_batches, split
 from .measures import Measures, measure
 from .selective import RiskPoint, risk_curve
 
+# by unit, one for each batch
+EvidenceT = dict[str, list[Evidence]]
 NO_SETS = "no prediction sets: a {} ranks no outcomes of whole docs"
 
 
@@ -41,24 +43,32 @@ class SetSizes:
 
 
 @dataclass
+class Part:
+    """One kind of probability that a head gives.
+
+    temperature (float): Its temperature.
+    before, after (Measures): On the docs that the temperature was not fitted on.
+    """
+
+    temperature: float
+    before: Measures
+    after: Measures
+
+
+@dataclass
 class HeadCalibration:
     """What was found for a head.
 
-    unit (str): What its probabilities are of, such as "tokens".
-    temperature (float): Its temperature.
-    n_fit, n_held_out (int): Number of docs with gold for temperature and for the rest.
-    before, after (Measures): On the docs that the temperature was not fitted on.
+    parts (dict[str, Part]): By what probabilities are given for, such as "tokens".
+    n_fit, n_held_out (int): Number of docs with gold for temperatures and for the rest.
     rule (SetRule | None): The rule for prediction sets. sizes (SetSizes | None): What comes of it.
     risk (list[RiskPoint]): The risk of the most certain docs.
     notes (list[str]): What could not be done, and why.
     """
 
-    unit: str
-    temperature: float
+    parts: dict[str, Part]
     n_fit: int
     n_held_out: int
-    before: Measures
-    after: Measures
     rule: SetRule | None = None
     sizes: SetSizes | None = None
     risk: list[RiskPoint] = field(default_factory=list)
@@ -67,16 +77,16 @@ class HeadCalibration:
     def saved(self) -> dict[str, Any]:
         """What is kept in the head's network."""
         kept: dict[str, Any] = {
-            "unit": self.unit,
-            "temperature": self.temperature,
+            "temperatures": {unit: part.temperature for unit, part in self.parts.items()},
+            "measures": {
+                unit: {"before": asdict(part.before), "after": asdict(part.after)} for unit, part in self.parts.items()
+            },
             "n_fit": self.n_fit,
             "n_held_out": self.n_held_out,
-            "before": asdict(self.before),
-            "after": asdict(self.after),
             "risk": [asdict(point) for point in self.risk],
         }
-        if self.rule is not None:
-            kept |= {"sets": asdict(self.rule), "sizes": asdict(self.sizes) if self.sizes else None}
+        if self.rule is not None and self.sizes is not None:
+            kept |= {"sets": asdict(self.rule), "sizes": asdict(self.sizes)}
         return kept
 
 
@@ -121,11 +131,11 @@ def calibrate(
         result = Calibrated(skipped=skipped)
         temperatures = fit_all(nlp, component, fit, able, result)
         for key in temperatures:
-            heads[key].model.attrs[ATTR] = {"temperature": temperatures[key]}
+            heads[key].model.attrs[ATTR] = {"temperatures": temperatures[key]}
         held = HeldOut.of(nlp, component, rest, {key: able[key] for key in temperatures})
         n_fit = {key: sum(head.has_gold(eg) for eg in fit) for key, head in able.items()}
-        for key, temperature in temperatures.items():
-            found = held.judge(key, heads[key], temperature, n_fit[key], settings)
+        for key, fitted in temperatures.items():
+            found = held.judge(key, heads[key], fitted, n_fit[key], settings)
             if isinstance(found, str):
                 result.skipped[key] = found
                 drop_calibrations({key: heads[key]})
@@ -166,19 +176,25 @@ def able_heads(
 
 def fit_all(
     nlp: Language, component: str, examples: Sequence[Example], heads: Mapping[str, Any], result: Calibrated
-) -> dict[str, float]:
-    """Fit the temperature of each head; a head that knows none of its gold labels is skipped."""
-    evidence: dict[str, list[Evidence]] = {key: [] for key in heads}
+) -> dict[str, dict[str, float]]:
+    """Fit the temperatures of each head, by unit; a head that knows none of its gold labels is skipped."""
+    evidence: dict[str, EvidenceT] = {key: {} for key in heads}
     for batch in scored_batches(nlp, component, examples, list(heads)):
         for key, head in heads.items():
-            evidence[key].append(head.evidence(batch.views.of(key), batch.scores[key]))
-    temperatures = {}
+            collect(evidence[key], head.evidence(batch.views.of(key), batch.scores[key]))
+    temperatures: dict[str, dict[str, float]] = {}
     for key, parts in evidence.items():
         try:
-            temperatures[key] = fit_temperature(parts)
+            temperatures[key] = {unit: fit_temperature(own) for unit, own in parts.items()}
         except ValueError as error:
             result.skipped[key] = str(error)
     return temperatures
+
+
+def collect(parts: EvidenceT, found: Sequence[Evidence]) -> None:
+    """Add the evidence of a batch."""
+    for own in found:
+        parts.setdefault(own.unit, []).append(own)
 
 
 @dataclass
@@ -190,7 +206,7 @@ class HeldOut:
     """
 
     batches: list[Batch] = field(default_factory=list)
-    evidence: dict[str, list[Evidence]] = field(default_factory=dict)
+    evidence: dict[str, EvidenceT] = field(default_factory=dict)
     gold_logs: dict[str, FloatsT] = field(default_factory=dict)
     confidences: dict[str, FloatsT] = field(default_factory=dict)
     correct: dict[str, FloatsT] = field(default_factory=dict)
@@ -204,7 +220,9 @@ class HeldOut:
         held = cls(batches)
         for key, head in heads.items():
             own = [(batch, batch.views.of(key), batch.scores[key]) for batch in batches]
-            held.evidence[key] = [head.evidence(views, scores) for _, views, scores in own]
+            held.evidence[key] = {}
+            for _, views, scores in own:
+                collect(held.evidence[key], head.evidence(views, scores))
             if isinstance(head, RanksOutcomes):
                 held.gold_logs[key] = np.concatenate([head.gold_logs(views, scores) for _, views, scores in own])
             if isinstance(head, Confident):
@@ -218,14 +236,17 @@ class HeldOut:
         return held
 
     def judge(
-        self, key: str, head: Any, temperature: float, n_fit: int, settings: CalibrationSettings
+        self, key: str, head: Any, temperatures: Mapping[str, float], n_fit: int, settings: CalibrationSettings
     ) -> HeadCalibration | str:
         """Measure a head, and find the rule of its sets. RETURNS: a reason if there is nothing to measure."""
-        before, after = measure(self.evidence[key], 1.0), measure(self.evidence[key], temperature)
-        if before is None or after is None:
-            return "it predicts nothing in the docs that probabilities are measured on"
+        parts = {}
+        for unit, temperature in temperatures.items():
+            before, after = (measure(self.evidence[key][unit], value) for value in (1.0, temperature))
+            if before is None or after is None:
+                return f"it predicts no {unit} in the docs that probabilities are measured on"
+            parts[unit] = Part(temperature, before, after)
         known = np.flatnonzero(~np.isnan(self.correct[key]))
-        found = HeadCalibration(self.evidence[key][0].unit, temperature, n_fit, len(known), before, after)
+        found = HeadCalibration(parts, n_fit, len(known))
         if key in self.confidences and len(known):
             found.risk = risk_curve(self.confidences[key][known], self.correct[key][known] > 0)
         if settings.coverage is not None and not isinstance(head, RanksOutcomes):
@@ -278,11 +299,16 @@ def show(nlp: Language, component: str, result: Calibrated) -> None:
     """Put temperatures and measures into the pipeline's meta, which is JSON, without the curves."""
     shown: dict[str, Any] = {}
     for key, found in result.heads.items():
-        own: dict[str, Any] = {"unit": found.unit, "temperature": found.temperature}
-        for name, measures in (("before", found.before), ("after", found.after)):
-            own[name] = {key: value for key, value in asdict(measures).items() if key != "bins" and value == value}
+        shown[key] = {unit: part_in_meta(part) for unit, part in found.parts.items()}
         if found.rule is not None:
             limit = found.rule.limit
-            own["sets"] = asdict(found.rule) | {"limit": limit if np.isfinite(limit) else None}
-        shown[key] = own
+            shown[key]["sets"] = asdict(found.rule) | {"limit": limit if np.isfinite(limit) else None}
     nlp.meta.setdefault("spacy_mtl", {}).setdefault(ATTR, {})[component] = shown
+
+
+def part_in_meta(part: Part) -> dict[str, Any]:
+    """A temperature and its measures, without the bins."""
+    sides = {"before": asdict(part.before), "after": asdict(part.after)}
+    for side in sides.values():
+        del side["bins"]
+    return {"temperature": part.temperature, **sides}

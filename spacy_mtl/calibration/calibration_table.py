@@ -3,7 +3,18 @@
 from .calibrate import Calibrated
 from .selective import least_confidence
 
-HEADER = ("head", "probabilities of", "right %", "temperature", "ECE % before", "after", "Brier before", "after", "NLL")
+HEADER = (
+    "head",
+    "probabilities of",
+    "right %",
+    "temperature",
+    "ECE % before",
+    "after",
+    "by chance",
+    "Brier before",
+    "after",
+    "NLL",
+)
 SETS_HEADER = ("head", "coverage", "docs", "mean size", "answered %", "empty %", "not all listed %")
 RISK_HEADER = ("head", "docs wrong %", "of the surest half", "confidence for 10 %", "for 5 %", "for 1 %")
 RISKS = (0.1, 0.05, 0.01)
@@ -11,23 +22,22 @@ RISKS = (0.1, 0.05, 0.01)
 
 def measure_rows(result: Calibrated) -> list[tuple[str, ...]]:
     """One row for each calibrated head."""
-    rows: list[tuple[str, ...]] = []
-    for key, found in result.heads.items():
-        before, after = found.before, found.after
-        rows.append(
-            (
-                key,
-                f"{after.n} {found.unit}",
-                f"{100 * after.accuracy:.1f}",
-                f"{found.temperature:.2f}",
-                f"{100 * before.ece:.2f}",
-                f"{100 * after.ece:.2f}",
-                f"{before.brier:.4f}",
-                f"{after.brier:.4f}",
-                f"{before.nll:.3f} \N{RIGHTWARDS ARROW} {after.nll:.3f}",
-            )
+    return [
+        (
+            key,
+            f"{part.after.n} {unit}",
+            f"{100 * part.after.accuracy:.1f}",
+            f"{part.temperature:.2f}",
+            f"{100 * part.before.ece:.2f}",
+            f"{100 * part.after.ece:.2f}",
+            f"{100 * part.after.ece_by_chance:.2f}",
+            f"{part.before.brier:.4f}",
+            f"{part.after.brier:.4f}",
+            f"{part.before.nll:.3f} \N{RIGHTWARDS ARROW} {part.after.nll:.3f}",
         )
-    return rows
+        for key, found in result.heads.items()
+        for unit, part in found.parts.items()
+    ]
 
 
 def set_rows(result: Calibrated) -> list[tuple[str, ...]]:

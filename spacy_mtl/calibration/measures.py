@@ -9,6 +9,7 @@ from ..protocols.arrays import BoolsT, FloatsT
 from ..protocols.head_calibration import Evidence
 
 N_BINS = 15
+N_DRAWS = 20
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Measures:
     ece (float): Expected calibration error: the mean difference between probability and accuracy over 15 bins of equal
         width, weighted by the number of decisions (Naeini et al. 2015).
     adaptive_ece (float): The same over bins with equal numbers of decisions.
+    ece_by_chance (float): The ECE that is to be expected of so many decisions if the probabilities are exactly right:
+        the mean of 20 draws from them. An ECE near this one can't be told from 0.
     brier (float): Mean squared difference between the probability and 1 for right, 0 for wrong.
     nll (float): Mean negative log-likelihood of the gold, in nats per annotated item.
     bins (list[Bin]): The bins of equal width that are not empty.
@@ -41,6 +44,7 @@ class Measures:
     accuracy: float
     ece: float
     adaptive_ece: float
+    ece_by_chance: float
     brier: float
     nll: float
     bins: list[Bin]
@@ -58,13 +62,16 @@ def measure(evidence: Sequence[Evidence], temperature: float) -> Measures | None
     equal_number = np.empty(n, dtype="int64")
     equal_number[np.argsort(probabilities, kind="stable")] = np.arange(n) * N_BINS // n
     bins = bins_of(probabilities, correct, equal_width)
+    rng = np.random.default_rng(0)
+    drawn = [bins_of(probabilities, rng.random(n) < probabilities, equal_width) for _ in range(N_DRAWS)]
     return Measures(
         n=n,
         accuracy=float(correct.mean()),
         ece=calibration_error(bins),
         adaptive_ece=calibration_error(bins_of(probabilities, correct, equal_number)),
+        ece_by_chance=float(np.mean([calibration_error(one) for one in drawn])),
         brier=float(((probabilities - correct) ** 2).mean()),
-        nll=float(losses.mean()) if len(losses) else float("nan"),
+        nll=float(losses.mean()) if len(losses) else 0.0,
         bins=bins,
     )
 

@@ -7,8 +7,13 @@ from thinc.util import to_numpy
 
 from ..protocols.arrays import BoolsT, FloatsT, IntsT
 from .linear_chain import CRFScores
-from .path_probability import log_partitions
+from .path_probability import log_partitions, path_probabilities
 from .span_probability import span_probabilities
+
+# the kinds of probability that an entity recognizer gives: of single spans, and of all of a doc together
+ENTITIES, DOCS = "entities", "docs"
+# the nearest that a probability comes to 0 and to 1
+NEAR = 1e-12
 
 
 def at_temperature(scores: CRFScores, temperature: float) -> CRFScores:
@@ -31,16 +36,15 @@ def agreeing_logs(scores: CRFScores, possible: BoolsT) -> FloatsT:
 
 
 @dataclass(frozen=True)
-class ChainEvidence:
-    """Decoded spans of docs beside their gold tags, as an `Evidence`.
+class SpanEvidence:
+    """Decoded spans, of which each is right or wrong, as an `Evidence`. The likelihood is that of being right or wrong:
+    the temperature at which gold tags are likeliest as a whole suits whole docs, and can be far from what suits spans.
 
     docs (IntsT): The example of each span, (n_spans,).
     correct (BoolsT): Whether gold has the span, (n_spans,).
-    scores (CRFScores): Constrained potentials of the docs.
+    scores (CRFScores): Constrained potentials of all docs.
     tags (IntsT): The decoded tags, (n_tokens,).
     starts, ends (IntsT): The row of each span's first token, and the row after its last, (n_spans,).
-    possible (BoolsT): The tags that agree with the gold, (n_tokens, n_tags).
-    annotated (BoolsT): The docs with gold of which the head knows all types, (n_docs,).
     """
 
     docs: IntsT
@@ -49,15 +53,50 @@ class ChainEvidence:
     tags: IntsT
     starts: IntsT
     ends: IntsT
-    possible: BoolsT
-    annotated: BoolsT
-    unit: str = "entities"
+    unit: str = ENTITIES
 
     def probabilities(self, temperature: float) -> FloatsT:
         """The probability of each span."""
         return span_probabilities(at_temperature(self.scores, temperature), self.tags, self.starts, self.ends)
 
     def losses(self, temperature: float) -> FloatsT:
+        """The negative log-likelihood that each span is as right as it is."""
+        probabilities = self.probabilities(temperature).clip(NEAR, 1.0 - NEAR)
+        losses: FloatsT = -np.log(np.where(self.correct, probabilities, 1.0 - probabilities))
+        return losses
+
+
+@dataclass(frozen=True)
+class ChainEvidence:
+    """The decoded tags of whole docs, as an `Evidence`.
+
+    docs (IntsT): The docs with gold, (n_chosen,).
+    right (BoolsT): Whether the tags of each doc of the batch are right, (n_docs,).
+    scores (CRFScores): Constrained potentials of all docs.
+    tags (IntsT): The decoded tags, (n_tokens,).
+    possible (BoolsT): The tags that agree with the gold, (n_tokens, n_tags).
+    is_known (BoolsT): Whether the head knows all types of each doc of the batch, (n_docs,).
+    """
+
+    docs: IntsT
+    right: BoolsT
+    scores: CRFScores
+    tags: IntsT
+    possible: BoolsT
+    is_known: BoolsT
+    unit: str = DOCS
+
+    @property
+    def correct(self) -> BoolsT:
+        """Whether the tags of each doc with gold are right."""
+        return self.right[self.docs]
+
+    def probabilities(self, temperature: float) -> FloatsT:
+        """The probability of the tags of each doc with gold."""
+        return path_probabilities(at_temperature(self.scores, temperature), self.tags)[self.docs]
+
+    def losses(self, temperature: float) -> FloatsT:
         """The negative log-likelihood of the gold tags of each doc."""
-        losses: FloatsT = -agreeing_logs(at_temperature(self.scores, temperature), self.possible)[self.annotated]
+        known = self.docs[self.is_known[self.docs]]
+        losses: FloatsT = -agreeing_logs(at_temperature(self.scores, temperature), self.possible)[known]
         return losses[np.isfinite(losses)]

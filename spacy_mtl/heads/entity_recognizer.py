@@ -30,7 +30,7 @@ from ..crf.span_probability import span_probabilities
 from ..crf.span_types import span_type_scores
 from ..crf.spans import Spans, add_strings, is_blocked, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
-from ..crf.tempered import ChainEvidence, agreeing_logs, at_temperature
+from ..crf.tempered import DOCS, ENTITIES, ChainEvidence, SpanEvidence, agreeing_logs, at_temperature
 from ..crf.viterbi import viterbi
 from ..gold import entity_values, look_up, snippet
 from ..layers.linear import grown
@@ -201,7 +201,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
 
         def rate() -> FloatsT:
             assert annotations.rate is not None
-            gains = self.type_scores(annotations)[np.arange(len(labels)), labels] / temperature_of(self.model)
+            gains = self.type_scores(annotations)[np.arange(len(labels)), labels] / temperature_of(self.model, ENTITIES)
             return np.minimum(annotations.rate() * np.exp(gains), 1.0)
 
         probabilities = None if annotations.probabilities is None else rate()
@@ -393,10 +393,10 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
     def confidence(self, docs: Sequence[Doc], scores: CRFScores) -> NDArray[np.float64]:
         """Get the probability of all spans of a doc together: that of the decoded tag sequence under the CRF."""
         constrained, tags = self._decided(scores)
-        return path_probabilities(at_temperature(constrained, temperature_of(self.model)), tags)
+        return path_probabilities(at_temperature(constrained, temperature_of(self.model, DOCS)), tags)
 
-    def evidence(self, examples: Sequence[Example], scores: CRFScores) -> ChainEvidence:
-        """The spans of docs with gold entities, but those on tokens without gold; and the gold tags."""
+    def evidence(self, examples: Sequence[Example], scores: CRFScores) -> list[SpanEvidence | ChainEvidence]:
+        """The spans of docs with gold entities, but those on tokens without gold; and all entities of each doc."""
         constrained, tags = self._decided(scores)
         lengths = to_numpy(scores.lengths)
         gold, possible, is_known = self._gold_tags(examples, scores)
@@ -404,21 +404,16 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         right = set(zip(*(column.tolist() for column in self.tag_scheme.spans(gold.clip(min=0))), strict=True))
         found = zip(starts.tolist(), ends.tolist(), labels.tolist(), strict=True)
         correct = np.array([span in right for span in found], dtype=bool)
-        unset = np.cumsum([0, *(gold < 0)])
-        judged = unset[ends] == unset[starts]
         has_gold = np.array([self.has_gold(eg) for eg in examples], dtype=bool)
-        docs = np.repeat(np.arange(len(lengths)), lengths)[starts]
-        judged &= has_gold[docs]
-        return ChainEvidence(
-            docs[judged],
-            correct[judged],
-            constrained,
-            tags,
-            starts[judged],
-            ends[judged],
-            possible,
-            is_known & has_gold & (lengths > 0),
+        owners = np.repeat(np.arange(len(lengths)), lengths)
+        unset = np.cumsum([0, *(gold < 0)])
+        judged = (unset[ends] == unset[starts]) & has_gold[owners[starts]]
+        of_spans = SpanEvidence(
+            owners[starts][judged], correct[judged], constrained, tags, starts[judged], ends[judged]
         )
+        is_right = ~any_by_doc(~possible[np.arange(len(tags)), tags], lengths) & is_known
+        with_gold = np.flatnonzero(has_gold & (lengths > 0))
+        return [of_spans, ChainEvidence(with_gold, is_right, constrained, tags, possible, is_known)]
 
     @property
     def one_holds(self) -> bool:
@@ -428,7 +423,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
     def rank(self, docs: Sequence[Doc], scores: CRFScores, *, least: float, most: int) -> list[Ranked]:
         """The likeliest labellings of each doc: lists of entities (first token, end, label)."""
         constrained, decided = self._decided(scores)
-        tempered = at_temperature(constrained, temperature_of(self.model))
+        tempered = at_temperature(constrained, temperature_of(self.model, DOCS))
         lengths, kept = to_numpy(scores.lengths), to_numpy(scores.kept)
         firsts, begins = bounds(lengths), bounds(np.array([len(doc) for doc in docs], dtype="int64"))
         found = []
@@ -443,7 +438,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         """The log-probability of each doc's gold entities; NaN where they are not set for all tokens."""
         constrained, _ = self._decided(scores)
         _, possible, is_known = self._gold_tags(examples, scores)
-        logs = agreeing_logs(at_temperature(constrained, temperature_of(self.model)), possible)
+        logs = agreeing_logs(at_temperature(constrained, temperature_of(self.model, DOCS)), possible)
         logs = np.where(is_known, logs, -np.inf)
         whole = [not (eg.reference.to_array(ENT_IOB) == MISSING).any() for eg in examples]
         return np.where(whole, logs, np.nan)
@@ -458,7 +453,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         ]
 
     def _span_probabilities(self, scores: CRFScores, tags: IntsT, starts: IntsT, ends: IntsT) -> FloatsT:
-        return span_probabilities(at_temperature(scores, temperature_of(self.model)), tags, starts, ends)
+        return span_probabilities(at_temperature(scores, temperature_of(self.model, ENTITIES)), tags, starts, ends)
 
     def _gold_tags(self, examples: Sequence[Example], scores: CRFScores) -> tuple[IntsT, BoolsT, BoolsT]:
         """RETURNS: the gold tag of each token, (n_kept,), -1 where several agree with the gold; the tags that agree,

@@ -316,18 +316,20 @@ class Tagger(ScoredByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
         """Get the probability of the predicted value at the least certain token; 1 for a doc without tokens."""
-        return least_certain(calibrated_softmax(scores, temperature_of(self.model)).max(axis=1, initial=0.0), docs)
+        return least_certain(
+            calibrated_softmax(scores, temperature_of(self.model, "tokens")).max(axis=1, initial=0.0), docs
+        )
 
     def token_probabilities(self, docs: Sequence[Doc], scores: Floats2d, annotations: NDArray[np.int64]) -> FloatsT:
         """Get the probability of each token's value, (n_tokens,)."""
-        return calibrated_softmax(scores, temperature_of(self.model)).max(axis=1, initial=0.0)
+        return calibrated_softmax(scores, temperature_of(self.model, "tokens")).max(axis=1, initial=0.0)
 
-    def evidence(self, examples: Sequence[Example], scores: Floats2d) -> LabelEvidence:
+    def evidence(self, examples: Sequence[Example], scores: Floats2d) -> list[LabelEvidence]:
         """The value of each token that has gold."""
         docs = [eg.predicted for eg in examples]
         gold, values = self._look_up(examples)
         lengths = np.array([len(doc) for doc in docs])
-        return token_evidence(scores, gold, values != 0, self.decode(docs, scores), lengths)
+        return [token_evidence(scores, gold, values != 0, self.decode(docs, scores), lengths)]
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same value in both docs."""

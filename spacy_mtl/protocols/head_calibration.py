@@ -50,11 +50,13 @@ class Evidence(Protocol):
 class GivesEvidence(Protocol):
     """A head whose probabilities can be compared with gold, and so be calibrated by a temperature."""
 
-    def evidence(self, examples: Sequence[Example], scores: ScoresT) -> Evidence:
+    def evidence(self, examples: Sequence[Example], scores: ScoresT) -> Sequence[Evidence]:
         """Compare scores with gold. Examples without gold, and labels that the head does not know, are passed over.
-        The temperature that the head has already is not applied.
+        A temperature that the head has already is not applied.
 
         scores (ScoresT): What the head decodes for `eg.predicted` of the examples.
+        RETURNS: One for each kind of probability that the head gives, with units of their own. Each kind gets its own
+            temperature. They are the same for all batches.
         """
 
 
@@ -123,9 +125,12 @@ def calibration_of(model: Model[Any, Any]) -> Mapping[str, Any]:
     return found
 
 
-def temperature_of(model: Model[Any, Any]) -> float:
-    """Get the temperature by which the head's scores are divided; 1.0 without a calibration."""
-    return float(calibration_of(model).get("temperature", 1.0))
+def temperature_of(model: Model[Any, Any], unit: str) -> float:
+    """Get the temperature by which the head's scores are divided for a kind of probability; 1.0 without a calibration.
+
+    unit (str): As `Evidence.unit`.
+    """
+    return float(calibration_of(model).get("temperatures", {}).get(unit, 1.0))
 
 
 def set_rule_of(model: Model[Any, Any]) -> SetRule | None:

@@ -23,11 +23,12 @@ class ReliabilityPoint:
     share: float
 
 
-def reliability_chart(points: Sequence[ReliabilityPoint], *, title: str, key: str) -> Markup:
+def reliability_chart(points: Sequence[ReliabilityPoint], *, title: str, key: str, note: str) -> Markup:
     """Draw the share that is right over the probability. The diagonal is perfect; below it the head is overconfident.
     The area of a point is the share of decisions that it stands for.
 
     title (str): What the chart shows, for screen readers. key (str): Decides the colour: "joint" or "alone".
+    note (str): What it is of, above the chart.
     """
     x, y = Scale(0.0, 1.0, LEFT, WIDTH - RIGHT), Scale(0.0, 1.0, HEIGHT - BOTTOM, TOP)
     dots = [
@@ -44,6 +45,7 @@ def reliability_chart(points: Sequence[ReliabilityPoint], *, title: str, key: st
         dots=dots,
         title=title,
         key=key,
+        note=note,
     )
 
 

@@ -656,16 +656,16 @@ def test_a_temperature_changes_probabilities_and_no_annotation(pipe, examples, t
     docs = [eg.predicted for eg in examples]
     (scores,) = pipe.decided_scores(docs, ["task"]).values()
     evidence = head.evidence(examples, scores)
-    losses = evidence.losses(temperature)
+    losses = [part.losses(temperature).tolist() for part in evidence]
     before, sure = predicted_by(pipe, examples), head.confidence(docs, scores)
-    head.model.attrs[ATTR] = {"temperature": temperature}
+    head.model.attrs[ATTR] = {"temperatures": {part.unit: temperature for part in evidence}}
     after, sure_after = predicted_by(pipe, examples), head.confidence(docs, scores)
     assert all(map(head.same_annotation, before, after))
     changed = (sure > 1e-9) & (sure < 1 - 1e-9)
     assert changed.any()
     assert (np.abs(sure_after - sure)[changed] > 1e-12).all()
     # what is fitted does not depend on the temperature that a head has already
-    assert head.evidence(examples, scores).losses(temperature).tolist() == losses.tolist()
+    assert [part.losses(temperature).tolist() for part in head.evidence(examples, scores)] == losses
 
 
 def test_evidence_agrees_with_loss_and_confidence(pipe, examples):
@@ -675,11 +675,13 @@ def test_evidence_agrees_with_loss_and_confidence(pipe, examples):
     docs = [eg.predicted for eg in examples]
     (scores,) = pipe.decided_scores(docs, ["task"]).values()
     evidence = head.evidence(examples, scores)
-    probabilities, losses = evidence.probabilities(1.0), evidence.losses(1.0)
-    assert len(evidence.docs) == len(evidence.correct) == len(probabilities)
-    assert ((probabilities >= 0) & (probabilities <= 1)).all()
-    assert len(losses)
-    assert (losses >= 0).all()
+    assert len({part.unit for part in evidence}) == len(evidence)
+    for part in evidence:
+        probabilities, losses = part.probabilities(1.0), part.losses(1.0)
+        assert len(part.docs) == len(part.correct) == len(probabilities)
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
+        assert len(losses)
+        assert (losses >= 0).all()
     if not isinstance(head, DependencyParser | RelationExtractor | SpanClassifier) and not is_counted(head):
         n_units = len(docs) if isinstance(head, DOC_HEADS) else sum(map(len, docs))
         assert losses.sum() == pytest.approx(head.get_loss(examples, scores)[0] * n_units, rel=1e-4)
@@ -696,10 +698,10 @@ def test_evidence_passes_over_missing_gold(pipe, examples, without_gold):
         return
     mixed = [examples[0], without_gold, examples[2]]
     (scores,) = pipe.decided_scores([eg.predicted for eg in mixed], ["task"]).values()
-    evidence = head.evidence(mixed, scores)
-    assert 1 not in evidence.docs
-    assert np.isfinite(evidence.losses(2.0)).all()
+    for part in head.evidence(mixed, scores):
+        assert 1 not in part.docs
+        assert np.isfinite(part.losses(2.0)).all()
     (alone,) = pipe.decided_scores([without_gold.predicted], ["task"]).values()
-    assert not len(head.evidence([without_gold], alone).losses(2.0))
+    assert not any(len(part.losses(2.0)) for part in head.evidence([without_gold], alone))
     if isinstance(head, RanksOutcomes):
         assert np.isnan(head.gold_logs(mixed, scores)).tolist() == [False, True, False]

@@ -313,14 +313,14 @@ class DependencyParser(DecidedByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: ArcScores) -> NDArray[np.float64]:
         """Get the probability of head and label of the least certain token; 1 for a doc without words."""
-        return least_certain(self._arc_probabilities(scores, temperature_of(self.model)), docs)
+        return least_certain(self._arc_probabilities(scores, temperature_of(self.model, "arcs")), docs)
 
     def token_probabilities(self, docs: Sequence[Doc], scores: ArcScores, annotations: Parses) -> FloatsT:
         """Get the probability of each token's head and label, (n_tokens,); NaN for white space."""
-        probabilities = self._arc_probabilities(scores, temperature_of(self.model))
+        probabilities = self._arc_probabilities(scores, temperature_of(self.model, "arcs"))
         return np.where(annotations.labels == SPACE, np.nan, probabilities)
 
-    def evidence(self, examples: Sequence[Example], scores: ArcScores) -> ArcEvidence:
+    def evidence(self, examples: Sequence[Example], scores: ArcScores) -> list[ArcEvidence]:
         """The head and label of each word that has gold, and whose head the parser could find."""
         found, gold = self.decode([eg.predicted for eg in examples], scores), gold_trees(examples)
         labels = look_up(gold.deps, [get_string_id(label) for label in self.labels])
@@ -331,9 +331,8 @@ class DependencyParser(DecidedByVerdicts, ModelLabels):
         def rate(temperature: float) -> FloatsT:
             return self._arc_probabilities(scores, temperature)[rows]
 
-        return ArcEvidence(
-            owners[rows], correct, rate, gold_choices(scores, self._target_pieces(scores), gold.heads, labels)
-        )
+        choices = gold_choices(scores, self._target_pieces(scores), gold.heads, labels)
+        return [ArcEvidence(owners[rows], correct, rate, choices)]
 
     def _arc_probabilities(self, scores: ArcScores, temperature: float) -> FloatsT:
         """The probability of the predicted head and label of each token, (n_tokens,)."""

@@ -402,18 +402,18 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         decided = probabilities >= self.threshold
         return np.where(decided, probabilities, 1.0 - probabilities).min(axis=1)
 
-    def evidence(self, examples: Sequence[Example], scores: ScoresT) -> LabelEvidence | OddsEvidence:
+    def evidence(self, examples: Sequence[Example], scores: ScoresT) -> list[LabelEvidence] | list[OddsEvidence]:
         """The class of each doc with exactly one gold class, or each annotated class of each doc."""
         logits: ArrayT = to_numpy(decided_logits(scores))
         if self.exclusive:
             classes, rows = self._gold_indices(examples)
             decided = logits.argmax(axis=1) if len(logits) else classes
-            return chosen_items("docs", np.arange(len(logits)), logits, classes, decided, rows)
+            return [chosen_items(self._unit, np.arange(len(logits)), logits, classes, decided, rows)]
         values = self._known_gold(examples)
         owners, columns = np.nonzero(~np.isnan(values))
         gold: BoolsT = values[owners, columns] > 0
         shown = np.ones(len(owners), dtype=bool)
-        return OddsEvidence("classes", owners, logits[owners, columns], gold, shown, self.threshold)
+        return [OddsEvidence(self._unit, owners, logits[owners, columns], gold, shown, self.threshold)]
 
     @property
     def one_holds(self) -> bool:
@@ -501,8 +501,12 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         return softmax(scores) if self.exclusive else sigmoid(scores)
 
     @property
+    def _unit(self) -> str:
+        return "docs" if self.exclusive else "classes"
+
+    @property
     def _temperature(self) -> float:
-        return temperature_of(self.model)
+        return temperature_of(self.model, self._unit)
 
     def _calibrated(self, logits: ArrayT) -> FloatsT:
         """The probabilities at the head's temperature, in numpy and double precision, (n_docs, n_labels)."""

@@ -275,21 +275,23 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
         """Get the probability of the likeliest tree at the least certain token; 1 for a doc without tokens."""
-        return least_certain(calibrated_softmax(scores, temperature_of(self.model)).max(axis=1, initial=0.0), docs)
+        return least_certain(
+            calibrated_softmax(scores, temperature_of(self.model, "tokens")).max(axis=1, initial=0.0), docs
+        )
 
     def token_probabilities(self, docs: Sequence[Doc], scores: Floats2d, annotations: Lemmas) -> FloatsT:
         """Get the probability of the tree of each token's lemma, (n_tokens,); NaN where no tree fits."""
-        probabilities = calibrated_softmax(scores, temperature_of(self.model))
+        probabilities = calibrated_softmax(scores, temperature_of(self.model, "tokens"))
         own = probabilities[np.arange(len(probabilities)), annotations.trees]
         return np.where(annotations.trees < 0, np.nan, own)
 
-    def evidence(self, examples: Sequence[Example], scores: Floats2d) -> LabelEvidence:
+    def evidence(self, examples: Sequence[Example], scores: Floats2d) -> list[LabelEvidence]:
         """The tree of each token that has gold. Probabilities are written where a tree fits."""
         docs = [eg.predicted for eg in examples]
         has_gold = np.concatenate([token_values(eg, "LEMMA", LEMMA) for eg in examples]) != 0
         trees = self.decode(docs, scores).trees
         lengths = np.array([len(doc) for doc in docs])
-        return token_evidence(scores, self._gold(examples), has_gold, trees, lengths)
+        return [token_evidence(scores, self._gold(examples), has_gold, trees, lengths)]
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same lemma in both docs."""

@@ -459,7 +459,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         np.minimum.at(least, np.repeat(scores.pairs.entities.docs[scores.pairs.first], 2), sure)
         return least
 
-    def evidence(self, examples: Sequence[Example], scores: RelationScores) -> LabelEvidence | OddsEvidence:
+    def evidence(self, examples: Sequence[Example], scores: RelationScores) -> list[LabelEvidence | OddsEvidence]:
         """The labels of candidate pairs in annotated docs. Probabilities are written for those that are found."""
         pairs = scores.pairs
         known = set(self.labels) | {UNKNOWN}
@@ -471,7 +471,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
             self.symmetric,
         )
         logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
-        return relation_evidence(
+        found = relation_evidence(
             gold,
             logits,
             self._allowed(pairs),
@@ -480,6 +480,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
             exclusive=self.exclusive,
             threshold=self.threshold,
         )
+        return [found]
 
     def with_threshold(self, threshold: float) -> "RelationExtractor":
         """Copy the head with another threshold, which counts where relations with a lower probability were not written
@@ -570,7 +571,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         if scores.pairs.prior is not None:
             chosen = self._chosen(scores.pairs, probabilities)
             kept = (chosen[scores.pairs.heads] & chosen[scores.pairs.tails])[:, None]
-        temperature = temperature_of(self.model)
+        temperature = temperature_of(self.model, "relations")
         if temperature != 1.0:
             logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
             probabilities = calibrated_labels(

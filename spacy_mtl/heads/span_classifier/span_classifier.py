@@ -302,7 +302,7 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
         np.minimum.at(confidences, scores.spans.docs, least)
         return confidences
 
-    def evidence(self, examples: Sequence[Example], scores: SpanScores) -> OddsEvidence:
+    def evidence(self, examples: Sequence[Example], scores: SpanScores) -> list[OddsEvidence]:
         """The labels of suggested spans in annotated docs. Probabilities are written for those that are predicted."""
         target, weights = self._target(examples, scores.spans)
         _, is_kept = self._decided(scores)
@@ -310,7 +310,7 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
         logits: FloatsT = to_numpy(scores.logits)[rows]
         owners = np.repeat(scores.spans.docs[rows], logits.shape[1])
         gold = target[rows].reshape(-1) > 0
-        return OddsEvidence("spans", owners, logits.reshape(-1), gold, is_kept[rows].reshape(-1), self.threshold)
+        return [OddsEvidence("spans", owners, logits.reshape(-1), gold, is_kept[rows].reshape(-1), self.threshold)]
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether both docs have the same spans."""
@@ -384,7 +384,7 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
             np.put_along_axis(is_kept, order[:, self.max_positive :], False, axis=1)
         if not self.allow_overlap:
             _drop_overlaps(is_kept, np.where(is_kept, probabilities, 0.0).max(axis=1, initial=0.0), scores.spans)
-        temperature = temperature_of(self.model)
+        temperature = temperature_of(self.model, "spans")
         if temperature != 1.0:
             probabilities = calibrated_sigmoid(scores.logits, reached, temperature, self.threshold)
         return probabilities, is_kept

@@ -42,12 +42,15 @@ def make_calibration_v1() -> Calibration:
 
 
 def charts_of(name: str, kept: Mapping[str, Any]) -> list[Markup]:
-    """The reliability before and after, and the risk of the docs that are answered."""
+    """The reliability of each kind of probability before and after, and the risk of the docs that are answered."""
     charts = []
-    for when, key in (("before", "alone"), ("after", "joint")):
-        error = 100 * kept[when]["ece"]
-        title = f"{name}: share that is right over probability, {when}; calibration error {error:.1f} %"
-        charts.append(reliability_chart(points_of(kept[when]["bins"]), title=title, key=key))
+    for unit, measures in kept["measures"].items():
+        for when, key in (("before", "alone"), ("after", "joint")):
+            error = 100 * measures[when]["ece"]
+            title = f"{name}, {unit}: share that is right over probability, {when}; calibration error {error:.1f} %"
+            charts.append(
+                reliability_chart(points_of(measures[when]["bins"]), title=title, key=key, note=f"{unit}, {when}")
+            )
     points = kept.get("risk", ())
     if len(points) > 1:
         shares, risks = [100 * one["share"] for one in points], [one["risk"] for one in points]
