@@ -1,6 +1,7 @@
 """Calibration error before and after, and the coverage of prediction sets, on docs that neither was fitted on.
 
     python benchmarks/scores/calibration.py measure training/*/model-best --data ../shared/data/snips
+    python benchmarks/scores/calibration.py entities --data ../shared/data/wnut17 --seeds 0 1 2
     python benchmarks/scores/calibration.py shift --data ../shared/data/ewt --genres reviews weblog
     python benchmarks/scores/calibration.py table training/calibration
 
@@ -8,6 +9,7 @@ measure: temperatures are fitted on dev, and probabilities are measured on test,
 must be the same before and after. Then the test docs are split at random 100 times into as many for calibration as for
 test, and at 80, 90 and 95 % it is counted for how many docs of the second half the truth is in the prediction set. Over
 such splits the share follows a beta-binomial distribution; "in band" counts the splits that lie in its central 95 %.
+entities: the entity recognizer of `configs/cpu.cfg` is trained alone, and measured.
 shift: a pipeline is trained on four genres, and calibrated on their dev docs; its sets are counted on the fifth.
 All rows are added to `results.jsonl` in the output folder; table prints them as mean over seeds.
 """
@@ -26,6 +28,7 @@ from score_options import REQUIRED, ROOT, make_parser
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
+from thinc.api import Config
 
 from spacy_mtl.calibration.calibrate import HeldOut, Part, calibrate, sizes_of
 from spacy_mtl.calibration.calibration_settings import CalibrationSettings
@@ -46,7 +49,7 @@ PARTS = ("others", "own")
 
 def main() -> None:
     parser = make_parser(__doc__, data=REQUIRED, output=ROOT / "training" / "calibration", seeds=[0], steps=300, docs=0)
-    parser.add_argument("command", choices=["measure", "shift", "table"])
+    parser.add_argument("command", choices=["measure", "entities", "shift", "table"])
     parser.add_argument("models", nargs="*", help="measure: trained pipelines, one a seed")
     parser.add_argument("--genres", nargs="+", default=["reviews"], help="shift: genres to hold out, in turn")
     args = parser.parse_args()
@@ -54,6 +57,10 @@ def main() -> None:
     if args.command == "measure":
         for path in args.models:
             save(args.output, measure_all(args.data.name, path, args.data))
+    elif args.command == "entities":
+        for seed in args.seeds:
+            model = train(entities_config(args, seed), args.output, f"{args.data.name}_entities")
+            save(args.output, measure_all(args.data.name, str(model), args.data))
     elif args.command == "shift":
         for seed in args.seeds:
             for genre in args.genres:
@@ -67,6 +74,17 @@ def save(output: Path, rows: Iterator[RowT]) -> None:
         for row in rows:
             file.write(json.dumps(row) + "\n")
             print(json.dumps(row), flush=True)
+
+
+def entities_config(args: argparse.Namespace, seed: int) -> Config:
+    """The config of the recognizer alone."""
+    paths = {f"paths.{split}": str(args.data / f"{split}.spacy") for split in ("train", "dev")}
+    config = set_steps(load_config(ROOT / "configs" / "cpu.cfg", paths | {"system.seed": seed}), args.steps)
+    multitask = config["components"]["multitask"]
+    multitask["heads"] = {"slots": multitask["heads"]["slots"] | {"condition_on": None, "consistent_with": None}}
+    multitask["weighting"]["weights"] = {"slots": 1.0}
+    config["training"]["score_weights"] = {"slots_f": 1.0}
+    return config
 
 
 def measure_all(name: str, path: str, data: Path) -> Iterator[RowT]:

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import beta
+from spacy.language import Language
 
 from ..protocols.arrays import BoolsT, FloatsT
+from ..protocols.head_calibration import calibration_of
+from ..readers.pipeline_heads import heads_of
 
 N_SHARES = 20
 # how sure it is that no bound is too low, all shares together
@@ -61,3 +64,12 @@ def least_confidence(points: Sequence[RiskPoint], risk: float) -> float | None:
 def saved_curve(calibration: Mapping[str, Any]) -> list[RiskPoint]:
     """Read the curve of a head's calibration; empty if there is none."""
     return [RiskPoint(**point) for point in calibration.get("risk", ())]
+
+
+def thresholds_of(nlp: Language, risk: float) -> dict[str, float]:
+    """Get for each calibrated head the confidence from which the risk is at most so much, for `--threshold` of
+    `mtl co-train` and `mtl distil`. Heads without such a confidence are left out.
+    """
+    curves = {key: saved_curve(calibration_of(head.model)) for key, head in heads_of(nlp.components).items()}
+    found = {key: least_confidence(points, risk) for key, points in curves.items()}
+    return {key: threshold for key, threshold in found.items() if threshold is not None}
