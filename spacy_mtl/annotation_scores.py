@@ -13,7 +13,7 @@ PREFIX, SCORE, SCORES = "._.", "score", "scores"
 
 def least_score(token: Token) -> float | None:
     """Get the probability of the least certain of a token's annotations; None if none was kept."""
-    found: dict[str, float] = token._.get(SCORES) or {}
+    found: dict[str, float] = token._.get(SCORES)
     return min(found.values(), default=None)
 
 
@@ -42,6 +42,6 @@ def register_scores() -> None:
     if not Span.has_extension(SCORE):
         Span.set_extension(SCORE, default=None)
     if not Token.has_extension(SCORES):
-        Token.set_extension(SCORES, default=None)
+        Token.set_extension(SCORES, default={})
     if not Token.has_extension(SCORE):
         Token.set_extension(SCORE, getter=least_score)

@@ -17,7 +17,7 @@ from spacy_mtl.crf.linear_chain import constrain
 from spacy_mtl.protocols.head_calibration import ATTR, calibration_of, set_rule_of
 
 HEADS = heads_config(
-    intent={"kind": "DocClassifier"},
+    intent={"kind": "DocClassifier", "label_prefix": "intent="},
     topics={"kind": "DocClassifier", "exclusive": False, "threshold": 0.3, "label_prefix": "topic="},
     slots={"kind": "EntityRecognizer", "condition_on": "intent"},
     pos={"kind": "Tagger", "attr": "pos"},
@@ -35,7 +35,7 @@ def noisy_docs(nlp, n=80, *, seed=0):
         classes = [float(value) for value in cats.values()]
         if rng.random() < 0.25:
             classes = classes[::-1]
-        doc.cats = dict(zip(cats, classes, strict=True)) | {
+        doc.cats = {f"intent={label}": value for label, value in zip(cats, classes, strict=True)} | {
             "topic=music": float("play" in text),
             "topic=place": float(rng.random() < 0.4),
         }

@@ -54,7 +54,7 @@ def test_right_probabilities_have_the_error_of_chance():
         found = measure([Decisions(probabilities, rng.random(2000) < probabilities)], 1.0)
         errors.append(found.ece)
         by_chance.append(found.ece_by_chance)
-    assert np.mean(errors) == pytest.approx(np.mean(by_chance), rel=0.1)
+    assert np.mean(errors) == pytest.approx(np.mean(by_chance), rel=0.2)
 
 
 def test_nothing_decided():
