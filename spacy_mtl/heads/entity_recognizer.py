@@ -32,7 +32,7 @@ from ..crf.spans import Spans, add_strings, is_blocked, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.tempered import DOCS, ENTITIES, ChainEvidence, SpanEvidence, agreeing_logs, at_temperature
 from ..crf.viterbi import viterbi
-from ..gold import entity_values, look_up, snippet
+from ..gold import batch_entities, look_up, snippet
 from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.ragged_rows import bounds
@@ -303,7 +303,8 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         """
         seen_types = self.model.attrs["seen_types"]
         for eg, name in zip(examples, classes, strict=True):
-            if eg.reference.has_annotation("ENT_IOB"):
+            annotation = eg.reference.to_array([ENT_IOB, ENT_TYPE]).tobytes()
+            if not seen_types.is_repeated(name, annotation) and eg.reference.has_annotation("ENT_IOB"):
                 seen_types.see(name, [ent.label_ for ent in eg.reference.ents])
 
     def gold_costs(
@@ -508,7 +509,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         """ENT_IOB, label index (-1 for none, or one that the head does not know) and stored label of each token of the
         batch, (n_tokens,) each.
         """
-        flat = np.concatenate([entity_values(eg) for eg in examples])
+        flat = np.concatenate(batch_entities(examples))
         labels = look_up(flat[:, 1], [get_string_id(label) for label in self.labels])
         # An entity without a type is spaCy's way to block a token: nothing is there.
         iob = np.where((labels < 0) & (flat[:, 0] != MISSING), OUTSIDE, flat[:, 0].astype("int64"))

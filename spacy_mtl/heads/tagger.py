@@ -15,7 +15,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import look_up, snippet, stored_values, token_values
+from ..gold import batch_values, look_up, snippet, stored_values, token_values
 from ..layers.calibrated import calibrated_softmax
 from ..layers.dropout import dropout
 from ..layers.label_evidence import LabelEvidence, token_evidence
@@ -372,7 +372,7 @@ class Tagger(ScoredByVerdicts, ModelLabels):
         """The label index of each token of the batch, (n_tokens,), -1 where it has no gold or is not known, and what
         the gold docs store, 0 without gold.
         """
-        flat = np.concatenate([token_values(eg, self.attr.upper(), ATTR_IDS[self.attr]) for eg in examples])
+        flat = np.concatenate(batch_values(examples, self.attr.upper(), ATTR_IDS[self.attr]))
         return look_up(flat, self._stored_values(examples[0].reference.vocab).tolist()), flat
 
     def _check_not_negative(self, label: str, labels: Container[str], doc: Doc) -> None:
