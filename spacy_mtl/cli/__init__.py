@@ -10,6 +10,7 @@ app.add_typer(mtl_cli)
 
 from .affinity import affinity_cli  # noqa: E402
 from .average import average_cli  # noqa: E402
+from .calibrate import calibrate_cli  # noqa: E402
 from .co_train import co_train_cli  # noqa: E402
 from .compare import compare_cli  # noqa: E402
 from .convert import convert_cli  # noqa: E402
@@ -29,6 +30,7 @@ from .vectors import vectors_cli  # noqa: E402
 
 mtl_cli.command("affinity", context_settings=ALLOW_OVERRIDES)(affinity_cli)
 mtl_cli.command("average")(average_cli)
+mtl_cli.command("calibrate")(calibrate_cli)
 mtl_cli.command("co-train", context_settings=ALLOW_OVERRIDES)(co_train_cli)
 mtl_cli.command("compare", context_settings=ALLOW_OVERRIDES)(compare_cli)
 mtl_cli.command("convert")(convert_cli)

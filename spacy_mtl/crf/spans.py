@@ -27,6 +27,7 @@ class Spans:
     probabilities (Floats1d | None): Probability of exactly this span under the CRF, if it was asked for.
     rank_types (Callable | None): Computes how much likelier each type is than the span's own, in nats, (n_spans,
         n_labels), for spans that were decoded.
+    rate (Callable | None): Computes the probability of each span, (n_spans,), for spans that were decoded by a CRF.
     """
 
     docs: NDArray[np.int64]
@@ -35,6 +36,7 @@ class Spans:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64] | None
     rank_types: Callable[[], NDArray[np.float64]] | None = None
+    rate: Callable[[], NDArray[np.float64]] | None = None
 
     def by_doc(self, docs: Sequence[Doc], label_ids: NDArray[np.uint64]) -> list[list[Span]]:
         """Make spaCy's spans, a list for each doc.

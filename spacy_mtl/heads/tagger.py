@@ -16,7 +16,9 @@ from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
 from ..gold import batch_values, look_up, snippet, stored_values, token_values
+from ..layers.calibrated import calibrated_softmax
 from ..layers.dropout import dropout
+from ..layers.label_evidence import LabelEvidence, token_evidence
 from ..layers.linear import linear
 from ..layers.log_odds import log_odds_at
 from ..layers.softmax import backprop_softmax, softmax
@@ -28,6 +30,7 @@ from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_t
 from ..protocols.arrays import ArrayT, BoolsT, FloatsT
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
+from ..protocols.head_calibration import temperature_of
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from ..protocols.token_values import TokenValues
@@ -320,7 +323,20 @@ class Tagger(ScoredByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
         """Get the probability of the predicted value at the least certain token; 1 for a doc without tokens."""
-        return least_certain(softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0), docs)
+        return least_certain(
+            calibrated_softmax(scores, temperature_of(self.model, "tokens")).max(axis=1, initial=0.0), docs
+        )
+
+    def token_probabilities(self, docs: Sequence[Doc], scores: Floats2d, annotations: NDArray[np.int64]) -> FloatsT:
+        """Get the probability of each token's value, (n_tokens,)."""
+        return calibrated_softmax(scores, temperature_of(self.model, "tokens")).max(axis=1, initial=0.0)
+
+    def evidence(self, examples: Sequence[Example], scores: Floats2d) -> list[LabelEvidence]:
+        """The value of each token that has gold."""
+        docs = [eg.predicted for eg in examples]
+        gold, values = self._look_up(examples)
+        lengths = np.array([len(doc) for doc in docs])
+        return [token_evidence(scores, gold, values != 0, self.decode(docs, scores), lengths)]
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same value in both docs."""
@@ -357,12 +373,11 @@ class Tagger(ScoredByVerdicts, ModelLabels):
 
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         """The label index of each token of the batch, (n_tokens,), -1 where it is not annotated."""
-        values = batch_values(examples, self.attr.upper(), ATTR_IDS[self.attr])
-        flat = np.concatenate(values)
-        gold = look_up(flat, self._stored_values(examples[0].reference.vocab).tolist())
+        gold, flat = self._look_up(examples)
         unknown = np.flatnonzero((gold < 0) & (flat != 0))
         if len(unknown):
-            index = int(np.searchsorted(np.cumsum([len(v) for v in values]), unknown[0], side="right"))
+            ends = np.cumsum([len(eg.predicted) for eg in examples])
+            index = int(np.searchsorted(ends, unknown[0], side="right"))
             doc = examples[index].reference
             label = doc.vocab.strings[int(flat[unknown[0]])]
             self._check_not_negative(label, self.labels, doc)
@@ -372,6 +387,13 @@ class Tagger(ScoredByVerdicts, ModelLabels):
                 "that have it"
             )
         return gold
+
+    def _look_up(self, examples: Sequence[Example]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """The label index of each token of the batch, (n_tokens,), -1 where it has no gold or is not known, and what
+        the gold docs store, 0 without gold.
+        """
+        flat = np.concatenate(batch_values(examples, self.attr.upper(), ATTR_IDS[self.attr]))
+        return look_up(flat, self._stored_values(examples[0].reference.vocab).tolist()), flat
 
     def _check_not_negative(self, label: str, labels: Container[str], doc: Doc) -> None:
         """Refuse "!N" where N is a label: spaCy's tagger reads it as "is not N"."""

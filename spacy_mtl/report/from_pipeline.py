@@ -14,6 +14,7 @@ from ..experiments.predictions import decisions_of, score
 from ..origin import mark
 from ..protocols.doc_verdicts import ScoresInUnits
 from ..protocols.head import Head
+from ..protocols.head_calibration import calibration_of
 from ..protocols.readout import HasReadout
 from ..readers.corpus import Corpus
 from ..readers.pipeline_heads import heads_of
@@ -57,6 +58,7 @@ def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str, n_expla
         ),
         pipeline=nlp,
         n_explained=n_explained,
+        calibrations={key: kept for key, head in heads.items() if (kept := calibration_of(head.model))},
     )
 
 

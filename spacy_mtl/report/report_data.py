@@ -1,6 +1,6 @@
 """What the sections of a report are made from, whether it is of a comparison or of one trained pipeline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -79,6 +79,8 @@ class ReportData:
     folder (Path | None): The folder of the comparison.
     pipeline (Language | None): The trained pipeline of the report; None for a comparison.
     n_explained (int): Number of docs whose predictions are explained by it; 0 for none.
+    calibrations (dict[str, Mapping[str, Any]]): What the calibration of each calibrated head keeps, such as its
+        temperature and its reliability before and after.
     """
 
     title: str
@@ -94,6 +96,7 @@ class ReportData:
     folder: Path | None = None
     pipeline: Language | None = None
     n_explained: int = 0
+    calibrations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _pairs: dict[tuple[str, str], LabelPairs | None] = field(default_factory=dict)
 
     def label_pairs(self, head: str) -> list[tuple[Side, list[LabelPairs]]]:

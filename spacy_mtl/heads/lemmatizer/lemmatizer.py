@@ -16,15 +16,17 @@ from thinc.types import Floats2d, Ragged
 from thinc.util import get_array_module, to_numpy
 
 from ...gold import batch_values, token_values
+from ...layers.calibrated import calibrated_softmax
 from ...layers.conditioned_linear import conditioned_linear, grow_conditioned
 from ...layers.dropout import dropout
+from ...layers.label_evidence import LabelEvidence, token_evidence
 from ...layers.log_odds import log_odds_at
-from ...layers.softmax import softmax
 from ...layers.token_losses import least_certain, token_loss, token_teacher_loss
 from ...metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
-from ...protocols.arrays import ArrayT, IntsT
+from ...protocols.arrays import ArrayT, FloatsT, IntsT
 from ...protocols.decisions import Decisions, RowT
 from ...protocols.head import HeadInput, HeadModelT
+from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import ScoredByVerdicts
@@ -221,6 +223,7 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
             made = [self._trees.apply(pair % table.shape[1], forms[pair // table.shape[1]]) for pair in pairs.tolist()]
             found = [-1 if lemma is None else names.setdefault(lemma, len(names)) for lemma in made]
             places[waiting] = np.array(found, dtype="int64")[which]
+            trees[waiting] = np.where(places[waiting] < 0, -1, candidates[:, rank])
             missing = places[waiting] < 0
             trees[waiting[~missing]] = candidates[~missing, rank]
             waiting, candidates = waiting[missing], candidates[missing]
@@ -299,7 +302,23 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
         """Get the probability of the likeliest tree at the least certain token; 1 for a doc without tokens."""
-        return least_certain(softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0), docs)
+        return least_certain(
+            calibrated_softmax(scores, temperature_of(self.model, "tokens")).max(axis=1, initial=0.0), docs
+        )
+
+    def token_probabilities(self, docs: Sequence[Doc], scores: Floats2d, annotations: Lemmas) -> FloatsT:
+        """Get the probability of the tree of each token's lemma, (n_tokens,); NaN where no tree fits."""
+        probabilities = calibrated_softmax(scores, temperature_of(self.model, "tokens"))
+        own = probabilities[np.arange(len(probabilities)), annotations.trees]
+        return np.where(annotations.trees < 0, np.nan, own)
+
+    def evidence(self, examples: Sequence[Example], scores: Floats2d) -> list[LabelEvidence]:
+        """The tree of each token that has gold. Probabilities are written where a tree fits."""
+        docs = [eg.predicted for eg in examples]
+        has_gold = np.concatenate(batch_values(examples, "LEMMA", LEMMA)) != 0
+        trees = self.decode(docs, scores).trees
+        lengths = np.array([len(doc) for doc in docs])
+        return [token_evidence(scores, self._gold(examples), has_gold, trees, lengths)]
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same lemma in both docs."""
