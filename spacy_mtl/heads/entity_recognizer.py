@@ -39,6 +39,7 @@ from ..protocols.arrays import FloatsT
 from ..protocols.found_annotation import FoundSpans
 from ..protocols.head import HeadModelT
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
+from ..protocols.head_prediction import LabelledSpans
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import DecidedByVerdicts
@@ -325,6 +326,10 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
             set_ents(docs, annotations, label_ids)
             return
         annotations.write_groups(docs, self.spans_key, label_ids)
+
+    def prediction(self, doc: Doc) -> LabelledSpans:
+        """The entities, or the spans of its group with their probabilities."""
+        return LabelledSpans.of_ents(doc) if self.spans_key is None else LabelledSpans.of_group(doc, self.spans_key)
 
     def targets(self, doc: Doc, scores: CRFScores, annotations: Spans) -> list[Target]:
         """The entities that were found, as in "artist[2:4]": label, first token and the one after the last."""

@@ -29,6 +29,7 @@ from ..protocols.arrays import ArrayT, BoolsT, FloatsT
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
+from ..protocols.head_prediction import TokenLabels
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import ScoredByVerdicts
@@ -266,6 +267,12 @@ class Tagger(ScoredByVerdicts, ModelLabels):
                 old = doc.to_array(attr_id)
                 new = np.where(old == 0, new, old)
             doc.from_array(attr_id, new)
+
+    def prediction(self, doc: Doc) -> TokenLabels:
+        """The value of each token; for `sent_start` S where a sentence starts, and I elsewhere."""
+        if self.attr == "sent_start":
+            return TokenLabels(["S" if value == 1 else "I" for value in doc.to_array(SENT_START).tolist()])
+        return TokenLabels.read(doc, ATTR_IDS[self.attr])
 
     def targets(self, doc: Doc, scores: Floats2d, annotations: NDArray[np.int64]) -> list[Target]:
         """The value of each token, as in "NOUN[3]", in the order of the text."""

@@ -37,6 +37,7 @@ from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, m
 from ...protocols.arrays import ArrayT, FloatsT, ScoresT
 from ...protocols.head import Head, HeadModelT
 from ...protocols.head_explanation import Target, TargetName, check_label
+from ...protocols.head_prediction import Classes
 from ...protocols.head_gold import ClaimsCats
 from ...protocols.soft_targets import KindT, SoftTarget, TargetsT
 from ..bases.model_labels import ModelLabels
@@ -395,6 +396,13 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
             return probabilities.max(axis=1)
         decided = probabilities >= self.threshold
         return np.where(decided, probabilities, 1.0 - probabilities).min(axis=1)
+
+    def prediction(self, doc: Doc) -> Classes:
+        """The class of the doc, or those that reach the threshold, and the probabilities of all."""
+        cats = doc.cats
+        scores = {label: cats[key] for key, label in zip(self.keys, self.labels, strict=True) if key in cats}
+        order = sorted(scores, key=lambda label: -scores[label])
+        return Classes(scores, order[:1] if self.exclusive else [one for one in order if scores[one] >= self.threshold])
 
     def targets(self, doc: Doc, scores: ScoresT, annotations: Floats2d) -> list[Target]:
         """The class of the doc, or those that reach the threshold, the most probable ones first. If none does, the most

@@ -24,6 +24,7 @@ from ...metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_
 from ...protocols.arrays import ArrayT, IntsT
 from ...protocols.decisions import Decisions, RowT
 from ...protocols.head import HeadInput, HeadModelT
+from ...protocols.head_prediction import TokenLabels
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import ScoredByVerdicts
 from .edit_tree_labels import EditTreeLabels, find_labels, pair_of
@@ -240,6 +241,10 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
                 old = doc.to_array(LEMMA)
                 new = np.where(old == 0, new, old)
             doc.from_array(LEMMA, new)
+
+    def prediction(self, doc: Doc) -> TokenLabels:
+        """The lemma of each token."""
+        return TokenLabels.read(doc, LEMMA)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts:
         """Compare the predicted lemmas with the gold ones. The score is `acc` over the annotated tokens."""
