@@ -216,8 +216,10 @@ def _add_pages(app: FastAPI, *, needs_token: bool) -> None:
     async def show_page() -> Response:
         return Response(main_page(needs_token=needs_token), media_type="text/html; charset=utf-8")
 
-    async def show_docs() -> Response:
-        return Response(api_page(app.openapi()), media_type="text/html; charset=utf-8")
+    async def show_docs(request: Request) -> Response:
+        base = str(request.base_url).rstrip("/")
+        page = api_page(app.openapi(), base=base, needs_token=needs_token)
+        return Response(page, media_type="text/html; charset=utf-8")
 
     async def show_static(name: str) -> Response:
         if name not in STATIC:

@@ -21,7 +21,7 @@ class ParseRequest(BaseModel):
     """Texts to read."""
 
     model_config = ConfigDict(extra="forbid")
-    texts: Annotated[list[TextT], Field(description="The texts", examples=[["play some jazz by miles davis"]])]
+    texts: Annotated[list[TextT], Field(description="The texts", examples=[["play some jazz by miles davis", "what is the weather in Berlin?"]])]
     model: Annotated[str | None, Field(description="Name of the pipeline; null for the first one")] = None
     confidence: Annotated[
         bool, Field(description="Also compute how sure each head is of each text, which takes a second pass")

@@ -81,12 +81,12 @@ def run_until_signal(server: uvicorn.Server) -> None:
 
 
 def names_of_models(models: Sequence[str]) -> list[str]:
-    """Short names: the last parts of the paths, as many as tell them apart.
+    """Short names: the last two parts of the paths, or as many as tell them apart.
 
     RAISES ValueError: They are one.
     """
-    parts = [Path(model).resolve().parts for model in models]
-    for n in range(1, max(map(len, parts)) + 1):
+    parts = [Path(model).resolve().parts if Path(model).is_dir() else (model,) for model in models]
+    for n in range(2, max(map(len, parts)) + 2):
         names = ["/".join(own[-n:]) for own in parts]
         if len(set(names)) == len(names):
             return names
