@@ -30,6 +30,7 @@ class ServerMetrics:
     docs, batches (Counter): By pipeline.
     durations (dict[str, Histogram]): By path.
     queues (Mapping[str, Callable]): How many texts wait now, by pipeline.
+    in_progress (int): How many requests have come and are not answered yet.
     """
 
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -37,6 +38,7 @@ class ServerMetrics:
     batches: Counter[str] = field(default_factory=Counter)
     durations: dict[str, Histogram] = field(default_factory=dict)
     queues: Mapping[str, Callable[[], int]] = field(default_factory=dict)
+    in_progress: int = 0
 
     def add_request(self, path: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -58,6 +60,8 @@ class ServerMetrics:
             yield f"spacy_mtl_requests_total{_labels(path=path, status=str(status))} {number}"
         yield from _head("errors_total", "counter", "Requests that were answered with a status from 400 on.")
         yield f"spacy_mtl_errors_total {sum(number for (_, status), number in self.requests.items() if status >= 400)}"
+        yield from _head("requests_in_progress", "gauge", "Requests that are not answered yet, this one included.")
+        yield f"spacy_mtl_requests_in_progress {self.in_progress}"
         yield from _head("docs_total", "counter", "Texts that were read, by pipeline.")
         for name, number in sorted(self.docs.items()):
             yield f"spacy_mtl_docs_total{_labels(pipeline=name)} {number}"

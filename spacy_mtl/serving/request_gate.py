@@ -53,7 +53,6 @@ class RequestGate:
     paths: Collection[str]
     names: frozenset[str] | None = None
     token: str | None = None
-    _n_inside: int = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: ReceiveT, send: SendT) -> None:
         """Answer a request."""
@@ -62,7 +61,7 @@ class RequestGate:
             return
         start = time.perf_counter()
         answer = Answer(send)
-        self._n_inside += 1
+        self.metrics.in_progress += 1
         try:
             await self._let_in(scope, receive, answer)
         except Refusal as refusal:
@@ -79,7 +78,7 @@ class RequestGate:
                 )
             )
         finally:
-            self._n_inside -= 1
+            self.metrics.in_progress -= 1
             path = scope["path"] if scope["path"] in self.paths else "other"
             self.metrics.add_request(path, answer.status, time.perf_counter() - start)
 
@@ -98,7 +97,7 @@ class RequestGate:
         """Raise a Refusal for what the headers show to be wrong."""
         check_name(headers, self.names)
         check_token(scope["path"], headers, self.token)
-        if self._n_inside > self.limits.max_requests and scope["path"] != "/health":
+        if self.metrics.in_progress > self.limits.max_requests and scope["path"] != "/health":
             raise too_busy(f"{self.limits.max_requests} requests are in progress already; try again later")
         check_type(scope["method"], headers)
 
