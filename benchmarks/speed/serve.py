@@ -117,7 +117,9 @@ class Load:
             docs = json.loads(data)["docs"]
             if len(docs) != len(texts):
                 self.wrong.append(f"{len(docs)} answers to {len(texts)} texts")
-            self.wrong += [text for text, doc in zip(texts, docs, strict=False) if not is_same(doc, self.expected[text])]
+            self.wrong += [
+                text for text, doc in zip(texts, docs, strict=False) if not is_same(doc, self.expected[text])
+            ]
 
 
 def send_load(args: argparse.Namespace) -> dict[str, Any]:
@@ -189,7 +191,10 @@ def report(args: argparse.Namespace, found: dict[str, Any], pipe: list[float], m
             ("requests", f"{args.requests:,} of {args.texts} texts, {args.clients} clients"),
             ("errors", f"{len(found['errors']):,}"),
             ("wrong answers", f"{len(found['wrong']):,} of {n_docs:,}"),
-            ("time of a request", f"{1000 * found['median']:.0f} ms in the middle, {1000 * found['p99']:.0f} ms at 99 %"),
+            (
+                "time of a request",
+                f"{1000 * found['median']:.0f} ms in the middle, {1000 * found['p99']:.0f} ms at 99 %",
+            ),
             ("docs a second", f"{rate:,.0f}"),
             ("nlp.pipe", f"{by_pipe:,.0f} ({pipe[0]:,.0f} before, {pipe[1]:,.0f} after), batches of {args.batch_size}"),
             ("share of nlp.pipe", f"{rate / by_pipe:.2f}"),

@@ -101,8 +101,6 @@ def serve_cli(
             batch_delay=batch_delay / 1000,
         )
         models = [model] if other is None else [model, other]
-        serve(
-            models, load, host=host, port=port, limits=limits, token=token or None, allowed_hosts=allowed_hosts or ()
-        )
+        serve(models, load, host=host, port=port, limits=limits, token=token or None, allowed_hosts=allowed_hosts or ())
     except (ValueError, OSError) as error:
         msg.fail("The pipeline was not served", str(error), exits=1)

@@ -241,9 +241,7 @@ def _explain_all(pipeline: ServedPipeline, items: Sequence[TextToExplain]) -> li
 
 
 def _unprocessable(message: str, field: str) -> Refusal:
-    return Refusal(
-        HTTPStatus.UNPROCESSABLE_ENTITY, message, details=[{"field": field, "message": message}]
-    )
+    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, message, details=[{"field": field, "message": message}])
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:

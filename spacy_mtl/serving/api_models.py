@@ -21,7 +21,10 @@ class ParseRequest(BaseModel):
     """Texts to read."""
 
     model_config = ConfigDict(extra="forbid")
-    texts: Annotated[list[TextT], Field(description="The texts", examples=[["play some jazz by miles davis", "what is the weather in Berlin?"]])]
+    texts: Annotated[
+        list[TextT],
+        Field(description="The texts", examples=[["play some jazz by miles davis", "what is the weather in Berlin?"]]),
+    ]
     model: Annotated[str | None, Field(description="Name of the pipeline; null for the first one")] = None
     confidence: Annotated[
         bool, Field(description="Also compute how sure each head is of each text, which takes a second pass")
@@ -40,7 +43,7 @@ class ExplainRequest(BaseModel):
             description="What to explain, such as PlayMusic, artist[2:4] or NOUN[3]; null for the head's first prediction"
         ),
     ] = None
-    method: Annotated[
-        str, Field(description="integrated_gradients, gradient_x_input, occlusion or attention")
-    ] = "integrated_gradients"
+    method: Annotated[str, Field(description="integrated_gradients, gradient_x_input, occlusion or attention")] = (
+        "integrated_gradients"
+    )
     model: Annotated[str | None, Field(description="Name of the pipeline; null for the first one")] = None

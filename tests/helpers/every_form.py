@@ -61,9 +61,7 @@ def make_gold(nlp: Language) -> list[Example]:
     examples = []
     for text, tags, lemmas, heads, deps, entities, name, number in SENTENCES:
         words = text.split()
-        doc = Doc(
-            nlp.vocab, words=words, tags=tags.split(), lemmas=lemmas.split(), heads=heads, deps=deps.split()
-        )
+        doc = Doc(nlp.vocab, words=words, tags=tags.split(), lemmas=lemmas.split(), heads=heads, deps=deps.split())
         spans = [Span(doc, start, end, label) for label, start, end in entities]
         doc.set_ents(spans, default="outside")
         doc.cats = {"news": float(name == "news"), "play": float(name == "play")}

@@ -30,9 +30,7 @@ async def client_of(
                 yield client
 
 
-def ask(
-    pipelines: Sequence[ServedPipeline], talk: Callable[[httpx.AsyncClient], Awaitable[T]], **settings: Any
-) -> T:
+def ask(pipelines: Sequence[ServedPipeline], talk: Callable[[httpx.AsyncClient], Awaitable[T]], **settings: Any) -> T:
     """Let a function talk to the application."""
 
     async def run() -> T:

@@ -412,7 +412,11 @@ def test_metrics_are_in_the_format_of_prometheus(served):
     assert all(one.startswith(("# HELP spacy_mtl_", "# TYPE spacy_mtl_")) or line.fullmatch(one) for one in lines)
     assert 'spacy_mtl_docs_total{pipeline="a \\"b\\"\\\\c"} 2' in lines
     assert 'spacy_mtl_request_seconds_count{path="/api/parse"} 2' in lines
-    counts = [int(one.rsplit(" ")[-1]) for one in lines if one.startswith('spacy_mtl_request_seconds_bucket{path="/api/parse"')]
+    counts = [
+        int(one.rsplit(" ")[-1])
+        for one in lines
+        if one.startswith('spacy_mtl_request_seconds_bucket{path="/api/parse"')
+    ]
     assert counts == sorted(counts)
     assert counts[-1] == 2
 

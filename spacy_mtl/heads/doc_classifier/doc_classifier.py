@@ -37,8 +37,8 @@ from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, m
 from ...protocols.arrays import ArrayT, FloatsT, ScoresT
 from ...protocols.head import Head, HeadModelT
 from ...protocols.head_explanation import Target, TargetName, check_label
-from ...protocols.head_prediction import Classes
 from ...protocols.head_gold import ClaimsCats
+from ...protocols.head_prediction import Classes
 from ...protocols.soft_targets import KindT, SoftTarget, TargetsT
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
