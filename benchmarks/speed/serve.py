@@ -1,4 +1,4 @@
-"""Load on mtl serve: python benchmarks/speed/serve.py MODEL --data test.spacy [--requests 10000 --clients 32 --texts 32]
+"""Load on mtl serve: python benchmarks/speed/serve.py MODEL --data test.spacy [--requests 10000 --texts 32]
 
 The server is a process of its own, and so are the clients, which send requests of several texts over HTTP, each on a
 connection that stays open. Every answer is compared with what `nlp(text)` gives: labels and places must be equal,
@@ -96,6 +96,7 @@ class Load:
         return time.perf_counter() - start
 
     def send_requests(self) -> None:
+        """Send requests on one connection as long as there are any."""
         connection = http.client.HTTPConnection(HOST, self.args.port, timeout=120)
         while (number := next(self.numbers)) < self.args.requests:
             if number % max(1, self.args.requests // 8) == 0:
@@ -117,9 +118,8 @@ class Load:
             docs = json.loads(data)["docs"]
             if len(docs) != len(texts):
                 self.wrong.append(f"{len(docs)} answers to {len(texts)} texts")
-            self.wrong += [
-                text for text, doc in zip(texts, docs, strict=False) if not is_same(doc, self.expected[text])
-            ]
+            pairs = zip(texts, docs, strict=False)
+            self.wrong += [text for text, doc in pairs if not is_same(doc, self.expected[text])]
 
 
 def send_load(args: argparse.Namespace) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def report(args: argparse.Namespace, found: dict[str, Any], pipe: list[float], m
             ("wrong answers", f"{len(found['wrong']):,} of {n_docs:,}"),
             (
                 "time of a request",
-                f"{1000 * found['median']:.0f} ms in the middle, {1000 * found['p99']:.0f} ms at 99 %",
+                f"median {1000 * found['median']:.0f} ms, 99 % {1000 * found['p99']:.0f} ms",
             ),
             ("docs a second", f"{rate:,.0f}"),
             ("nlp.pipe", f"{by_pipe:,.0f} ({pipe[0]:,.0f} before, {pipe[1]:,.0f} after), batches of {args.batch_size}"),

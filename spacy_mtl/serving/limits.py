@@ -32,6 +32,6 @@ class Limits:
         """Raise a ValueError for a limit that would let nothing through."""
         if self.max_texts > self.max_queue:
             raise ValueError(
-                f"a request may have {self.max_texts} texts, but only {self.max_queue} texts may wait; allow as many to "
-                "wait, or fewer in a request"
+                f"a request may have {self.max_texts} texts, but only {self.max_queue} texts may wait; let more wait, "
+                "or fewer be in a request"
             )

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -132,10 +133,8 @@ class MicroBatches(Generic[ItemT, AnswerT]):
         """Wait until the batch is full, or its first item has waited long enough."""
         rest = self._queue[0].since + self.delay - loop.time()
         if rest > 0 and not self._full.is_set():
-            try:
+            with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._full.wait(), rest)
-            except asyncio.TimeoutError:
-                pass
 
     def _take(self) -> list[Waiting[ItemT, AnswerT]]:
         """The next batch, without items that nobody waits for any more."""

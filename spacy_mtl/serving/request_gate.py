@@ -25,8 +25,8 @@ logger = logging.getLogger("spacy_mtl.serving")
 # The page runs its own scripts alone, asks this server alone, and is shown in no other page. Cytoscape and the page set
 # styles.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 SAFE_HEADERS = [
     (b"content-security-policy", POLICY.encode()),

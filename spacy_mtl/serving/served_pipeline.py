@@ -148,7 +148,9 @@ class ServedPipeline:
 
 
 def find_heads(nlp: Language) -> dict[str, ServedHead]:
-    """The heads that can be shown, by name; those of several components with one name have that of the component too."""
+    """Find the heads that can be shown, by name. Where several components have a head of that name, it is
+    "component/head".
+    """
     found = [
         ServedHead(component, key, head)
         for component, pipe in nlp.pipeline

@@ -67,9 +67,7 @@ def test_heads_of_several_components(nlp):
 
 
 def test_a_pipeline_without_heads_is_refused():
-    with pytest.raises(
-        ValueError, match="has no component with heads that can be shown; its components are \\['sentencizer'\\]"
-    ):
-        nlp = spacy.blank("en")
-        nlp.add_pipe("sentencizer")
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    with pytest.raises(ValueError, match=r"no component with heads .*; its components are \['sentencizer'\]"):
         ServedPipeline(nlp, "plain")

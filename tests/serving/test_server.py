@@ -1,4 +1,4 @@
-"""The server as a process of its own: it starts, stops by a signal with all requests answered, and bears odd clients."""
+"""The server as a process of its own: it stops by a signal with all requests answered, and bears odd clients."""
 
 import json
 import os
