@@ -70,7 +70,7 @@ class RequestGate:
             answer.status = 499  # as nginx counts it
         except Exception:
             number = secrets.token_hex(6)
-            logger.exception("Request %s: %s %s failed", number, scope["method"], scope["path"])
+            logger.exception("Request %s: %s %r failed", number, scope["method"], scope["path"])
             await answer.refuse(
                 Refusal(
                     HTTPStatus.INTERNAL_SERVER_ERROR,

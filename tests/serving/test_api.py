@@ -378,7 +378,7 @@ def test_a_failure_shows_nothing_and_stays_alone(nlp, caplog):
     message = answers[1].json()["message"]
     assert not re.search("swordfish|secrets|Traceback|File|line", message)
     number = re.search(r"under the number ([0-9a-f]{12})$", message)[1]
-    assert f"Request {number}: POST /api/parse failed" in caplog.text
+    assert f"Request {number}: POST '/api/parse' failed" in caplog.text
     assert "swordfish" in caplog.text
 
 
