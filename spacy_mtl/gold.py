@@ -1,6 +1,7 @@
 """Gold annotation for each predicted token, as integers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -17,24 +18,47 @@ NO_SENT_START = np.uint64(2**64 - 1)  # -1, as `Doc.to_array` gives it
 CODES = {"B": 3, "U": 3, "I": 1, "L": 1, "O": 2}
 
 
+class GoldBatch(list[Example]):
+    """The examples of a training step, which several heads read: tokens are compared once for all of them."""
+
+    @cached_property
+    def same_tokens(self) -> list[bool]:
+        """Whether the predicted doc of each example has the tokens of its gold doc."""
+        return [is_same_tokenization(eg) for eg in self]
+
+
+def same_tokens(examples: Sequence[Example]) -> Iterable[bool]:
+    """Whether the predicted doc of each example has the tokens of its gold doc."""
+    return examples.same_tokens if isinstance(examples, GoldBatch) else map(is_same_tokenization, examples)
+
+
 def unannotated(doc: Doc, vocab: Vocab) -> Doc:
     """Return a doc with the same tokens and without any annotation."""
     spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
     return Doc(vocab, words=[token.text for token in doc], spaces=spaces)
 
 
-def token_values(example: Example, attr: str, attr_id: int) -> ValuesT:
+def batch_values(examples: Sequence[Example], attr: str, attr_id: int) -> list[ValuesT]:
+    """Return what `token_values` returns for each example."""
+    same = same_tokens(examples)
+    return [token_values(eg, attr, attr_id, is_same=is_same) for eg, is_same in zip(examples, same, strict=True)]
+
+
+def token_values(example: Example, attr: str, attr_id: int, *, is_same: bool | None = None) -> ValuesT:
     """Return the gold value of each predicted token as spaCy stores it, (n_tokens,).
 
     It is 0 where the gold value is missing or gold and predicted tokens are not aligned one to one.
 
     attr (str): Name of the attribute, such as "TAG".
     attr_id (int): Its id in `spacy.attrs`.
+    is_same (bool | None): Whether both docs have the same tokens; None to compare them.
     """
     gold = stored_values(example.reference, attr_id)
+    if is_same:
+        return gold
     if not gold.any():
         return np.zeros(len(example.predicted), dtype="uint64")
-    if is_same_tokenization(example):
+    if is_same is None and is_same_tokenization(example):
         return gold
     aligned = example.get_aligned(attr)
     if attr_id == SENT_START:
@@ -76,13 +100,17 @@ def is_annotated(doc: Doc, attr_id: int) -> bool:
     return bool(doc.to_array(attr_id).any())
 
 
-def entity_values(example: Example) -> ValuesT:
-    """Return ENT_IOB and ENT_TYPE of each predicted token, (n_tokens, 2). ENT_IOB is 0 where the gold annotation is
-    missing, or where the tokens of an entity are not aligned with predicted ones.
+def batch_entities(examples: Sequence[Example]) -> list[ValuesT]:
+    """Return ENT_IOB and ENT_TYPE of each predicted token of each example, (n_tokens, 2). ENT_IOB is 0 where the gold
+    annotation is missing, or where the tokens of an entity are not aligned with predicted ones.
     """
-    gold = cast(ValuesT, example.reference.to_array([ORTH, ENT_IOB, ENT_TYPE]))
-    if _has_words(example.predicted, gold[:, 0]):
-        return gold[:, 1:]
+    return [
+        cast(ValuesT, eg.reference.to_array([ENT_IOB, ENT_TYPE])) if is_same else _aligned_entities(eg)
+        for eg, is_same in zip(examples, same_tokens(examples), strict=True)
+    ]
+
+
+def _aligned_entities(example: Example) -> ValuesT:
     strings = example.reference.vocab.strings
     rows = np.zeros((len(example.predicted), 2), dtype="uint64")
     for row, tag in zip(rows, example.get_aligned_ner(), strict=True):

@@ -19,8 +19,8 @@ from thinc.util import has_cupy_gpu, to_numpy
 
 from spacy_mtl.crf import linear_chain as crf
 from spacy_mtl.layers.linear import linear
+from spacy_mtl.layers.optimizer_step import finish_layers
 from spacy_mtl.layers.pooling import pooling
-from spacy_mtl.network.optimizer_step import finish_layers
 from spacy_mtl.optimizers.grouped import make_optimizer_v1
 from spacy_mtl.origin import mark
 from spacy_mtl.training.state import load_state, save_state

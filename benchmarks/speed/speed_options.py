@@ -20,7 +20,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "batches": {"type": int, "nargs": "+", "help": "docs in a batch of training, several to try"},
     "rounds": {"type": int, "help": "number of times that each takes its turn"},
     "threads": {"type": int, "nargs": "+", "help": "numbers of threads to try"},
-    "steps": {"type": int, "help": "steps of training before the measurement"},
+    "steps": {"type": int, "help": "steps of training"},
     "gpu_id": {"type": int, "help": "number of the GPU, -1 for the CPU"},
     "boundary": {"choices": ["padded", "zero"], "help": "what the encoder reads beyond the ends of a doc"},
 }

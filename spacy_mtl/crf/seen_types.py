@@ -41,6 +41,8 @@ CountsT = NDArray[np.float64]
 # The class, None if it is unknown, and the types in alphabetical order; a type occurs twice if two entities have it.
 KindT = tuple[str | None, tuple[str, ...]]
 N_HALVINGS = 60
+# annotations to remember; a stream may have no end
+MAX_MARKS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,24 @@ class SeenTypes:
 
     def __init__(self, kinds: Iterable[KindT] = ()) -> None:
         self.kinds = set(kinds)
+        self._marks: set[int] = set()
         self._costs: dict[tuple[tuple[str, ...], tuple[str, ...]], Costs] = {}
 
     def merged(self, others: Sequence["SeenTypes"]) -> "SeenTypes":
         """Combine the kinds that several trainings have shown."""
         return SeenTypes(kind for other in others for kind in other.kinds)
+
+    def is_repeated(self, name: str | None, annotation: bytes) -> bool:
+        """Whether this annotation of a doc of this class was asked for before, as in each epoch but the first. That
+        takes less time than reading its entities.
+        """
+        mark = hash((name, annotation))
+        if mark in self._marks:
+            return True
+        if len(self._marks) >= MAX_MARKS:
+            self._marks.clear()
+        self._marks.add(mark)
+        return False
 
     def see(self, name: str | None, labels: Iterable[str]) -> None:
         """Add the kind of a doc.

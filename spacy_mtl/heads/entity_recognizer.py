@@ -30,7 +30,7 @@ from ..crf.span_types import span_type_scores
 from ..crf.spans import Spans, add_strings, is_blocked, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
 from ..crf.viterbi import viterbi
-from ..gold import entity_values, look_up, snippet
+from ..gold import batch_entities, look_up, snippet
 from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
 from ..layers.softmax import backprop_softmax, softmax
@@ -289,7 +289,8 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         """
         seen_types = self.model.attrs["seen_types"]
         for eg, name in zip(examples, classes, strict=True):
-            if eg.reference.has_annotation("ENT_IOB"):
+            annotation = eg.reference.to_array([ENT_IOB, ENT_TYPE]).tobytes()
+            if not seen_types.is_repeated(name, annotation) and eg.reference.has_annotation("ENT_IOB"):
                 seen_types.see(name, [ent.label_ for ent in eg.reference.ents])
 
     def gold_costs(
@@ -407,7 +408,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
 
     def _gold(self, examples: Sequence[Example]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """ENT_IOB and label index (-1 for none) of each token of the batch, (n_tokens,)."""
-        rows = [entity_values(eg) for eg in examples]
+        rows = batch_entities(examples)
         flat = np.concatenate(rows)
         labels = look_up(flat[:, 1], [get_string_id(label) for label in self.labels])
         unknown = np.flatnonzero((labels < 0) & (flat[:, 1] != 0))

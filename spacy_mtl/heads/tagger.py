@@ -15,7 +15,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
-from ..gold import look_up, snippet, stored_values, token_values
+from ..gold import batch_values, look_up, snippet, stored_values, token_values
 from ..layers.dropout import dropout
 from ..layers.linear import linear
 from ..layers.log_odds import log_odds_at
@@ -344,7 +344,7 @@ class Tagger(ScoredByVerdicts, ModelLabels):
 
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         """The label index of each token of the batch, (n_tokens,), -1 where it is not annotated."""
-        values = [token_values(eg, self.attr.upper(), ATTR_IDS[self.attr]) for eg in examples]
+        values = batch_values(examples, self.attr.upper(), ATTR_IDS[self.attr])
         flat = np.concatenate(values)
         gold = look_up(flat, self._stored_values(examples[0].reference.vocab).tolist())
         unknown = np.flatnonzero((gold < 0) & (flat != 0))

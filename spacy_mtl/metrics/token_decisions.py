@@ -7,7 +7,7 @@ import numpy as np
 from spacy.attrs import IDS as ATTR_IDS
 from spacy.training import Example
 
-from ..gold import ValuesT, token_values
+from ..gold import ValuesT, batch_values
 from ..protocols.decisions import NOTHING, Decisions
 
 EMPTY: ValuesT = np.zeros(0, dtype="uint64")
@@ -20,7 +20,7 @@ def decisions_of_tokens(examples: Sequence[Example], attr: str, name_of: Callabl
     name_of (Callable[[int], str]): The label of a value as spaCy stores it, other than 0.
     """
     attr_id = ATTR_IDS[attr.upper()]
-    gold = [token_values(eg, attr.upper(), attr_id) for eg in examples]
+    gold = batch_values(examples, attr.upper(), attr_id)
     found = [cast(ValuesT, eg.predicted.to_array(attr_id)) for eg in examples]
     lengths = np.array([len(values) for values in gold], dtype="int64")
     known = np.flatnonzero(np.concatenate([*gold, EMPTY]))

@@ -6,10 +6,10 @@ from spacy.tokens import Doc
 from thinc.api import Model, Optimizer, chain
 from thinc.types import Floats2d, Ragged
 
+from ..layers.optimizer_step import finish_layers
 from ..layers.slices import slices2ragged
 from ..protocols.arrays import EncoderT
 from ..protocols.sharing import SharingInput, SharingT
-from .optimizer_step import finish_layers
 
 
 def make_shared_encoder_v1(tok2vec: Model[list[Doc], list[Floats2d]], sharing: SharingT | None = None) -> EncoderT:

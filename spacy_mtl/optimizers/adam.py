@@ -69,7 +69,6 @@ class Adam(Optimizer):
             gradient += self.L2 * weights
         if key not in self.mom1:
             self.mom1[key], self.mom2[key] = _zeros(weights.size), _zeros(weights.size)
-        # The step is bound by memory rather than arithmetic, so waking other threads costs more than it saves.
         with THREADS.one():
             self._step(weights, gradient, self.mom1[key], self.mom2[key], n_steps, lr_scale)
         if self.averages is not None:
@@ -80,11 +79,12 @@ class Adam(Optimizer):
 
     def step_together(self, params: Mapping[KeyT, TensorT]) -> None:
         """Update several torch parameters on one device with a few kernels for all of them. The steps are the same as
-        with a call for each, and take a fraction of the time on a GPU. The gradients are overwritten.
+        with a call for each, and take a fraction of the time. The gradients are overwritten.
 
         params (Mapping[KeyT, Tensor]): The parameters, each with its gradient.
         """
-        if not all(_is_plain(param) for param in params.values()) or self.b1 <= 0.0 or self.b2 <= 0.0:
+        can_fuse = hasattr(torch, "_fused_adamw_") and self.b1 > 0.0 and self.b2 > 0.0
+        if not can_fuse or not all(_is_plain(param) for param in params.values()):
             for key, param in params.items():
                 self(key, torch2xp(param.data), torch2xp(param.grad))
             return
@@ -93,7 +93,9 @@ class Adam(Optimizer):
             self.nr_update[key] += 1
             by_age.setdefault(self.nr_update[key], []).append(key)
         for n_steps, keys in by_age.items():
-            self._step_tensors({key: params[key] for key in keys}, n_steps)
+            # On a CPU the step is bound by memory, so waking other threads costs more than it saves.
+            with THREADS.one():
+                self._step_tensors({key: params[key] for key in keys}, n_steps)
 
     def _step(
         self, weights: ArrayT, gradient: ArrayT, mean: ArrayT, mean_square: ArrayT, n_steps: int, lr_scale: float

@@ -72,6 +72,11 @@ def take_step(tensors: Moments, step: Step, *, divisor: TensorT | None = None) -
 
 
 def clip_norms(gradients: list[TensorT], limit: float) -> None:
-    """Clip each gradient to a maximum norm, in place and without waiting for the device."""
+    """Clip each gradient to a maximum norm, in place and without waiting for a GPU."""
     norms = torch.stack(torch._foreach_norm(gradients))
+    if not norms.is_cuda:
+        for gradient, norm in zip(gradients, norms.tolist(), strict=True):
+            if norm > limit:
+                gradient.div_(norm / limit)
+        return
     torch._foreach_mul_(gradients, (limit / norms.clamp(min=limit)).unbind())

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.training import Example
 
-from ..gold import unannotated
+from ..gold import GoldBatch, unannotated
 from ..origin import corpus_of, heads_of, may_learn
 from ..protocols.head import Head
 from ..teaching import is_taught
@@ -17,7 +17,7 @@ class HeadViews:
 
     def __init__(self, examples: Sequence[Example]) -> None:
         """examples (Sequence[Example]): The batch, with every annotation that the corpora have."""
-        self._examples = examples
+        self._examples = GoldBatch(examples)
         self._restricted = any(heads_of(eg.reference) is not None for eg in examples)
         self._without_gold: dict[int, Example] = {}
 
@@ -25,9 +25,12 @@ class HeadViews:
         """Get the batch as the head sees it: the same number of examples, with the same predicted docs."""
         if not self._restricted:
             return self._examples
-        return [
+        view = GoldBatch(
             eg if may_learn(head, eg.reference) else self._blank(index, eg) for index, eg in enumerate(self._examples)
-        ]
+        )
+        # Blank docs have the tokens of those that they stand for.
+        view.same_tokens = self._examples.same_tokens
+        return view
 
     def _blank(self, index: int, example: Example) -> Example:
         if index not in self._without_gold:

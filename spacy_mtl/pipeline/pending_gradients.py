@@ -5,8 +5,8 @@ from typing import Any
 
 from thinc.api import Model, Optimizer
 
+from ..layers.optimizer_step import finish_layers
 from ..network.finite_gradients import drop_gradients
-from ..network.optimizer_step import finish_layers
 from ..network.shared_encoder import finish_encoder
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Head

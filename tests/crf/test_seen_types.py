@@ -178,3 +178,11 @@ def test_it_is_saved_with_the_model():
     other.from_bytes(model.to_bytes())
     assert other.attrs["seen_types"].kinds == seen.kinds
     assert other.to_bytes() == model.to_bytes()
+
+
+def test_annotation_is_repeated_for_the_same_class_only(monkeypatch):
+    seen = SeenTypes()
+    asked = [("book", b"1"), ("book", b"1"), ("play", b"1"), ("book", b"2"), (None, b"1"), ("play", b"1")]
+    assert [seen.is_repeated(*one) for one in asked] == [False, True, False, False, False, True]
+    monkeypatch.setattr("spacy_mtl.crf.seen_types.MAX_MARKS", 4)
+    assert [seen.is_repeated(*one) for one in [("new", b""), ("book", b"1")]] == [False, False]

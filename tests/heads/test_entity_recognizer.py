@@ -15,6 +15,7 @@ from spacy_mtl.crf.linear_chain import constrain
 from spacy_mtl.crf.span_probability import span_probabilities
 from spacy_mtl.crf.tag_scheme import make_tag_scheme
 from spacy_mtl.crf.viterbi import viterbi
+from spacy_mtl.heads.entity_recognizer import make_entity_recognizer_v1
 
 SLOTS = heads_config(slots={"kind": "EntityRecognizer"})
 
@@ -252,3 +253,13 @@ def test_negative_labels_are_refused_by_name():
         nlp.update([*make_examples(nlp), negative], sgd=False)
     with pytest.raises(ValueError, match=message):
         nlp.initialize(lambda: [*make_examples(nlp), negative])
+
+
+def test_a_doc_whose_entities_change_between_steps_is_seen_again():
+    head = make_entity_recognizer_v1(consistent_with="topic")
+    doc = spacy.blank("en").make_doc("a b c")
+    example = Example(doc.copy(), doc)
+    for label in ("X", "Y"):
+        doc.ents = [Span(doc, 0, 1, label=label)]
+        head.update_constraints([example, example], ["t", "t"])
+    assert head.model.attrs["seen_types"].kinds == {("t", ("X",)), ("t", ("Y",))}

@@ -191,10 +191,12 @@ def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], ops: Ops, kernels: K
 
     def add_table(table_grads: tuple[TableGrad, ...]) -> None:
         node = table_grads[0].node
-        dE = kernels.zeros(*node.get_param("E").shape)
+        if not node.has_grad("E"):
+            node.set_grad("E", kernels.unshare(kernels.zeros(*node.get_param("E").shape)))
+        # A batch has few of a table's rows, so they are added in place.
+        dE = kernels.share(node.get_grad("E"))
         for _, d_vectors, rows in table_grads:
             kernels.scatter_add(dE, d_vectors, rows)
-        node.inc_grad("E", kernels.unshare(dE))
 
     tables = list(zip(*(table_grads for _, table_grads in parts), strict=True))
     if ops.xp is np:

@@ -11,6 +11,7 @@ from spacy.attrs import intify_attr
 from spacy.ml.models.tok2vec import MaxoutWindowEncoder, MultiHashEmbed, build_Tok2Vec_model
 
 from ...layers.last_layer import LAST_LAYER, LastLayer
+from ...layers.optimizer_step import move_together
 from ...protocols.arrays import Tok2VecT
 from ...protocols.embeddings import EMBED
 from .forward import forward
@@ -132,9 +133,11 @@ def make_multi_hash_embed_cnn_v1(
         )
     if rare_word_dropout:
         word_index([intify_attr(attr) for attr in attrs])
-    model: Tok2VecT = build_Tok2Vec_model(
-        embed=MultiHashEmbed(width, list(attrs), rows, include_static_vectors or piece_vectors is not None),
-        encode=MaxoutWindowEncoder(width, window_size, maxout_pieces, depth),
+    model: Tok2VecT = move_together(
+        build_Tok2Vec_model(
+            embed=MultiHashEmbed(width, list(attrs), rows, include_static_vectors or piece_vectors is not None),
+            encode=MaxoutWindowEncoder(width, window_size, maxout_pieces, depth),
+        )
     )
     if piece_vectors is not None:
         use_piece_vectors(model, piece_vectors)

@@ -6,6 +6,7 @@ once for each word.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from thinc.types import Floats3d
@@ -14,11 +15,19 @@ from thinc.util import get_array_module
 from ...protocols.arrays import ArrayT
 from .kernels import Kernels
 
-# gradient of the products -> gradients of the input, the taps and the bias
-ProductsBackpropT = Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]
+
+class ProductsBackprop(NamedTuple):
+    """The backprop of products, in two parts that can be had alone.
+
+    to_input (Callable): Gradient of the products -> gradient of the input.
+    to_weights (Callable): Gradient of the products -> gradients of the taps and the bias.
+    """
+
+    to_input: Callable[[ArrayT], ArrayT]
+    to_weights: Callable[[ArrayT], tuple[ArrayT, ArrayT]]
 
 
-def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackpropT]:
+def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackprop]:
     """Multiply whole windows at once.
 
     X (Floats3d): Windows, (n, n_taps, width).
@@ -29,13 +38,17 @@ def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) 
     n_out = taps.shape[2]
     windows, W = X.reshape(len(X), -1), taps.reshape(-1, n_out)
 
-    def backprop(dY: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
-        return (dY @ W.T).reshape(X.shape), (windows.T @ dY).reshape(taps.shape), dY.sum(0)
+    def to_input(dY: ArrayT) -> ArrayT:
+        return (dY @ W.T).reshape(X.shape)
 
-    return kernels.affine(windows, W, bias, out=kernels.empty(len(X), n_out)), backprop
+    def to_weights(dY: ArrayT) -> tuple[ArrayT, ArrayT]:
+        return (windows.T @ dY).reshape(taps.shape), dY.sum(0)
+
+    Y = kernels.affine(windows, W, bias, out=kernels.empty(len(X), n_out))
+    return Y, ProductsBackprop(to_input, to_weights)
 
 
-def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackpropT]:
+def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackprop]:
     """Multiply the windows of two neighbouring positions at a time, with four products instead of six, for windows of
     three: F(2, 3) of Winograd 1980 (https://doi.org/10.1137/1.9781611970364), as in Lavin and Gray 2016
     (https://arxiv.org/abs/1509.09308).
@@ -61,21 +74,28 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
     kernels.add_product(Y[0], V[0], taps[0])
     kernels.add_product(Y[1], V[3], taps[3])
 
-    def backprop(dY: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
+    def of_products(dY: ArrayT) -> tuple[ArrayT, ...]:
         d0, d3 = dY.reshape(2, n, n_out)
-        d1, d2 = d0 + d3, d0 - d3
-        dX, d_taps = kernels.empty(4, n, width), kernels.empty(*taps.shape)
-        for v, u, d, dx, du in zip(V, taps, (d0, d1, d2, d3), dX, d_taps, strict=True):
-            xp.matmul(d, u.T, out=dx)
+        return d0, d0 + d3, d0 - d3, d3
+
+    def to_weights(dY: ArrayT) -> tuple[ArrayT, ArrayT]:
+        D, d_taps = of_products(dY), kernels.empty(*taps.shape)
+        for v, d, du in zip(V, D, d_taps, strict=True):
             xp.matmul(v.T, d, out=du)
+        return d_taps, D[1].sum(0)
+
+    def to_input(dY: ArrayT) -> ArrayT:
+        dX = kernels.empty(4, n, width)
+        for u, d, dx in zip(taps, of_products(dY), dX, strict=True):
+            xp.matmul(d, u.T, out=dx)
         first = dX[1] - dX[2]
         first -= dX[3]
         dX[2] += dX[1]
         dX[2] -= dX[0]
         dX[1] = first
-        return dX, d_taps, d1.sum(0)
+        return dX
 
-    return Y.reshape(2 * n, n_out), backprop
+    return Y.reshape(2 * n, n_out), ProductsBackprop(to_input, to_weights)
 
 
 def word_products(X: ArrayT, taps: ArrayT) -> ArrayT:

@@ -106,7 +106,7 @@ def begin_encode(
     """
     backprops = []
     for block, index, layer in zip(encoder.blocks, plan.windows, weights, strict=True):
-        X, backprop_layer = _begin_layer(X, kernels.index(index), encoder, block, layer, kernels)
+        X, backprop_layer, backprop_weights = _begin_layer(X, kernels.index(index), encoder, block, layer, kernels)
         backprops.append(backprop_layer)
     tokens = kernels.index(plan.tokens)
     shape = X.shape
@@ -115,7 +115,7 @@ def begin_encode(
         return kernels.scatter_add(kernels.zeros(*shape), d_tokens, tokens[:, None])
 
     def backprop_last(d_tokens: ArrayT) -> GradsT:
-        return backprops[-1](spread(d_tokens))[1]
+        return backprop_weights(spread(d_tokens))
 
     def backprop(d_tokens: ArrayT) -> tuple[ArrayT, GradsT]:
         grads: GradsT = []
@@ -135,7 +135,8 @@ def _begin_layer(
     block: Block,
     weights: BlockWeights,
     kernels: Kernels,
-) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]]]:
+) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]], Callable[[ArrayT], GradsT]]:
+    """RETURNS: The output; backprop to the input and the parameters; and backprop to the parameters alone."""
     rows = index if encoder.winograd else index.T
     D = kernels.take(X, rows)
     multiply = winograd_products if encoder.winograd else direct_products
@@ -149,19 +150,22 @@ def _begin_layer(
         H[-1] = 0.0
     shape = X.shape
 
-    def backprop(dH: ArrayT) -> tuple[ArrayT, GradsT]:
+    def backprop_block(dH: ArrayT) -> tuple[ArrayT, GradsT]:
         if not encoder.padded:
             # The forward pass overwrote this row, so no gradient flows back through it.
             dH[-1] = 0.0
         dY, d_gain, d_shift = backprop_norm(dH if mask is None else dH * mask)
-        dD, d_taps, d_bias = backprop_products(dY)
+        d_weights = BlockWeights(*backprop_products.to_weights(dY), d_gain, d_shift)
+        return dY, weight_grads(block, d_weights, winograd=encoder.winograd, kernels=kernels)
+
+    def backprop(dH: ArrayT) -> tuple[ArrayT, GradsT]:
+        dY, grads = backprop_block(dH)
+        dD = backprop_products.to_input(dY)
         d_centers = _centers(dD, encoder)
         d_centers += dH
-        d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
-        dX = kernels.scatter_add(kernels.zeros(*shape), dD.reshape(-1, shape[1]), rows.reshape(-1, 1))
-        return dX, weight_grads(block, d_weights, winograd=encoder.winograd, kernels=kernels)
+        return kernels.scatter_add(kernels.zeros(*shape), dD.reshape(-1, shape[1]), rows.reshape(-1, 1)), grads
 
-    return H, backprop
+    return H, backprop, lambda dH: backprop_block(dH)[1]
 
 
 def _centers(windows: ArrayT, encoder: WindowEncoder) -> ArrayT:

@@ -143,7 +143,8 @@ def begin_embed(
 
     def backprop(dH: ArrayT) -> tuple[GradsT, list[TableGrad]]:
         dY, d_gain, d_shift = backprop_norm(dH)
-        dX, d_taps, d_bias = backprop_products(dY)
+        dX = backprop_products.to_input(dY)
+        d_taps, d_bias = backprop_products.to_weights(dY)
         d_vectors = [dX[:, i] if mask is None else dX[:, i] * mask for i, mask in enumerate(masks)]
         d_weights = BlockWeights(d_taps, d_bias, d_gain, d_shift)
         grads = weight_grads(embedding.mix, d_weights, winograd=False, kernels=kernels)

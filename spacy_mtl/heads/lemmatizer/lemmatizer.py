@@ -15,7 +15,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 from thinc.util import to_numpy
 
-from ...gold import token_values
+from ...gold import batch_values, token_values
 from ...layers.conditioned_linear import conditioned_linear, grow_conditioned
 from ...layers.dropout import dropout
 from ...layers.softmax import softmax
@@ -304,7 +304,7 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
     def _gold(self, examples: Sequence[Example]) -> IntsT:
         """The label index of each token of the batch, (n_tokens,), -1 where it is not annotated or has no label."""
         forms, form_of = _forms([eg.predicted for eg in examples])
-        lemmas = np.concatenate([token_values(eg, "LEMMA", LEMMA) for eg in examples])
+        lemmas = np.concatenate(batch_values(examples, "LEMMA", LEMMA))
         known = np.flatnonzero(lemmas)
         values, lemma_of = np.unique(lemmas[known], return_inverse=True)
         strings = [eg.reference.vocab.strings for eg in examples]
