@@ -4,12 +4,13 @@ The server is a process of its own, and so are the clients, which send requests 
 connection that stays open. Every answer is compared with what `nlp(text)` gives: labels and places must be equal,
 probabilities within 0.0001. Before and after, a process without a server reads the same texts by `nlp.pipe`, with
 batches of the server's size. Printed are requests, errors, wrong answers, the time of a request, docs a second beside
-those of `nlp.pipe`, and the memory of the server (RSS) as it ran.
+those of `nlp.pipe`, the CPU time of a doc, which other programs change less, and the memory of the server (RSS).
 """
 
 import argparse
 import http.client
 import json
+import os
 import random
 import signal
 import socket
@@ -74,6 +75,12 @@ def memory_of(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process, in itself and in the system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Load:
     """The clients. They share a counter of requests."""
 
@@ -125,11 +132,14 @@ class Load:
 def send_load(args: argparse.Namespace) -> dict[str, Any]:
     """The process of the clients."""
     load = Load(args, *srsly.read_json(args.work / "texts.json"))
+    before = cpu_seconds(args.server)
     seconds = load.run()
+    cpu = cpu_seconds(args.server) - before
     load.memory[args.requests] = memory_of(args.server)
     times = sorted(load.seconds) or [0.0]
     return {
         "seconds": seconds,
+        "cpu": cpu,
         "errors": load.errors,
         "wrong": load.wrong,
         "median": statistics.median(times),
@@ -138,18 +148,18 @@ def send_load(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def read_by_pipe(args: argparse.Namespace) -> float:
-    """The process without a server. RETURNS: docs a second, of the texts that the clients send."""
+def read_by_pipe(args: argparse.Namespace) -> tuple[float, float]:
+    """The process without a server. RETURNS: docs a second, and CPU seconds a doc, of the texts that clients send."""
     nlp = spacy.load(args.model)
     texts, _ = srsly.read_json(args.work / "texts.json")
     n_requests = min(args.requests, args.pipe_requests)
     sent = [text for number in range(n_requests) for text in random.Random(number).choices(texts, k=args.texts)]
     for _ in nlp.pipe(texts, batch_size=args.batch_size):
         pass
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     for _ in nlp.pipe(sent, batch_size=args.batch_size):
         pass
-    return len(sent) / (time.perf_counter() - start)
+    return len(sent) / (time.perf_counter() - start), (time.process_time() - cpu) / len(sent)
 
 
 def run_part(args: argparse.Namespace, part: str, **more: Any) -> Any:
@@ -183,9 +193,11 @@ def start_server(args: argparse.Namespace, port: int) -> subprocess.Popen[bytes]
     raise SystemExit("the server did not start")
 
 
-def report(args: argparse.Namespace, found: dict[str, Any], pipe: list[float], memory: float, code: int) -> None:
+def report(args: argparse.Namespace, found: dict[str, Any], runs: list[list[float]], memory: float, code: int) -> None:
     n_docs = args.requests * args.texts
+    pipe = [rate for rate, _ in runs]
     rate, by_pipe = n_docs / found["seconds"], statistics.mean(pipe)
+    cpu, cpu_of_pipe = found["cpu"] / n_docs, statistics.mean(seconds for _, seconds in runs)
     rows: Iterator[tuple[str, str]] = iter(
         [
             ("requests", f"{args.requests:,} of {args.texts} texts, {args.clients} clients"),
@@ -198,6 +210,7 @@ def report(args: argparse.Namespace, found: dict[str, Any], pipe: list[float], m
             ("docs a second", f"{rate:,.0f}"),
             ("nlp.pipe", f"{by_pipe:,.0f} ({pipe[0]:,.0f} before, {pipe[1]:,.0f} after), batches of {args.batch_size}"),
             ("share of nlp.pipe", f"{rate / by_pipe:.2f}"),
+            ("CPU time of a doc", f"{1e6 * cpu:.0f} µs, nlp.pipe {1e6 * cpu_of_pipe:.0f} µs"),
             ("memory at the start", f"{memory:.0f} MiB"),
             *((f"  after {int(number):,}", f"{value:.0f} MiB") for number, value in found["memory"].items()),
             ("exit code on SIGTERM", str(code)),

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 import spacy.language
-from speed_options import REQUIRED, ROOT, make_parser
 from spacy.language import Language
 from spacy.pipeline.tok2vec import Tok2Vec
 from spacy.training import Example
 from spacy.training.batchers import minibatch_by_words
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
+from speed_options import REQUIRED, ROOT, make_parser
 from thinc.api import Optimizer
 from torch.profiler import ProfilerActivity, profile
 

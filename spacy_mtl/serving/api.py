@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from .. import __version__
+from ..explanations.explain import METHODS
 from .api_models import ExplainRequest, ParseRequest
 from .limits import Limits
 from .metrics_page import ServerMetrics
@@ -21,7 +22,7 @@ from .micro_batches import MicroBatches
 from .refusal import Refusal
 from .request_gate import RequestGate, within
 from .serve_page import STATIC, api_page, main_page, static_file
-from .served_pipeline import METHODS, ServedPipeline, TextToExplain, TextToRead, encode
+from .served_pipeline import ServedPipeline, TextToExplain, TextToRead, encode
 
 JSON = "application/json"
 # Explanations that wait; each takes many passes.

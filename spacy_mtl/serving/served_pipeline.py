@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 
 from ..explanations.explain import METHODS, choose_target, explain_target, make_network, targets_of
 from ..pipeline.multitask import Multitask
-from ..protocols.head import HasHeads, Head
+from ..protocols.head import HasHeads
 from ..protocols.head_confidence import Confident
 from ..protocols.head_explanation import Explains
 from ..protocols.head_labels import HasLabels
@@ -44,11 +44,15 @@ class TextToExplain:
 
 @dataclass(frozen=True)
 class ServedHead:
-    """A head. component (str): The component that has it. key (str): Its name there."""
+    """A head.
+
+    component (str): The component that has it.
+    key (str): Its name there.
+    """
 
     component: str
     key: str
-    head: Head
+    head: ShowsPrediction
 
 
 class ServedPipeline:
@@ -151,9 +155,10 @@ def find_heads(nlp: Language) -> dict[str, ServedHead]:
     """Find the heads that can be shown, by name. Where several components have a head of that name, it is
     "component/head".
     """
+    pipes: list[tuple[str, Any]] = nlp.pipeline
     found = [
         ServedHead(component, key, head)
-        for component, pipe in nlp.pipeline
+        for component, pipe in pipes
         if isinstance(pipe, HasHeads)
         for key, head in pipe.heads.items()
         if isinstance(head, ShowsPrediction)

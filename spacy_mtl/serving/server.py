@@ -44,10 +44,11 @@ def serve(
     """
     executor = ThreadPoolExecutor(1, "pipelines")
     names = names_of_models(models)
-    pipelines = [
-        executor.submit(lambda model=model, name=name: ServedPipeline(load(model), name)).result()
-        for model, name in zip(models, names, strict=True)
-    ]
+
+    def load_all() -> list[ServedPipeline]:
+        return [ServedPipeline(load(model), name) for model, name in zip(models, names, strict=True)]
+
+    pipelines = executor.submit(load_all).result()
     if token is None and not is_local(host):
         logger.warning("Anyone who reaches %s can use the pipelines: there is no --token", host)
     app = make_app(pipelines, executor, limits=limits, names=names_of(host, allowed_hosts), token=token)
