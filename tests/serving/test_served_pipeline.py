@@ -5,10 +5,10 @@ import json
 import pytest
 import spacy
 from every_form import TEXTS, every_form
-from pipelines import JOINT, make_nlp
+from pipelines import JOINT, make_examples
 
 from spacy_mtl.serving import served_pipeline
-from spacy_mtl.serving.served_pipeline import ServedPipeline, TextToRead
+from spacy_mtl.serving.served_pipeline import ServedPipeline, TextToExplain, TextToRead
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +55,18 @@ def test_a_text_that_fails_does_so_alone(nlp):
     assert json.loads(other)["text"] == "some"
 
 
-def test_heads_of_several_components(nlp):
-    nlp = make_nlp(JOINT)
-    other = make_nlp({"intent": JOINT["intent"]})
-    nlp.add_pipe("multitask", name="second", source=None, config={"heads": {"intent": JOINT["intent"]}})
-    nlp.get_pipe("second").from_bytes(other.get_pipe("multitask").to_bytes())
+def test_heads_of_several_components():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("multitask", config={"heads": JOINT})
+    nlp.add_pipe("multitask", name="second", config={"heads": {"intent": JOINT["intent"]}})
+    nlp.initialize(lambda: make_examples(nlp))
     served = ServedPipeline(nlp, "both")
     assert list(served.heads) == ["multitask/intent", "slots", "second/intent"]
-    (found,) = read(served, "play")
+    (found,) = [json.loads(one) for one in served.read([TextToRead("play", with_confidence=True)])]
     assert list(found["heads"]) == list(served.heads)
+    assert all(0 <= head["confidence"] <= 1 for head in found["heads"].values())
+    explained = served.explain(TextToExplain("play", "second/intent", None, "gradient_x_input"))
+    assert explained["explanation"]["head"] == "second/intent"
 
 
 def test_a_pipeline_without_heads_is_refused():
