@@ -20,13 +20,15 @@ from spacy.language import Language
 from spacy_mtl.serving.access import is_local
 from spacy_mtl.serving.server import names_of_models
 
+# A component that waits until a file is there.
 SLOW = """
-import time
+import os, time
 from spacy.language import Language
 
 @Language.component("serve_test_slow")
 def slow(doc):
-    time.sleep(0.02)
+    while doc.text.startswith("play") and not os.path.exists({path!r}):
+        time.sleep(0.01)
     return doc
 """
 TEXT = "play some jazz in Berlin"
@@ -82,30 +84,32 @@ def talk(port, data, *, rest=b"", pause=0.0):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_once_all_are_answered(model, tmp_path, number):
-    """Twelve clients have sent four texts each when the signal comes, and a text takes 20 ms."""
-    (tmp_path / "slow.py").write_text(SLOW)
+    """Twelve clients have sent four texts each when the signal comes, and none of these has been read."""
+    (tmp_path / "slow.py").write_text(SLOW.format(path=str(tmp_path / "go")))
     nlp = spacy.load(model)
     Language.component("serve_test_slow", func=lambda doc: doc)
     nlp.add_pipe("serve_test_slow")
     nlp.to_disk(tmp_path / "slow")
-    options = ("--code", tmp_path / "slow.py", "--batch-size", 4)
+    options = ("--code", tmp_path / "slow.py", "--batch-size", 4, "--timeout", 120)
     with running(tmp_path / "slow", *options) as (process, port, log):
         answers = []
 
         def send():
-            answer = httpx.post(f"http://127.0.0.1:{port}/api/parse", json={"texts": [TEXT] * 4}, timeout=60)
+            answer = httpx.post(f"http://127.0.0.1:{port}/api/parse", json={"texts": [TEXT] * 4}, timeout=120)
             answers.append((answer.status_code, len(answer.json()["docs"])))
 
         clients = [threading.Thread(target=send) for _ in range(12)]
+        for one in clients:
+            one.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            client.get("/metrics")
-            for one in clients:
-                one.start()
-            end = time.monotonic() + 30
+            end = time.monotonic() + 60
             while "\nspacy_mtl_requests_in_progress 13\n" not in client.get("/metrics").text:
-                assert not answers
                 assert time.monotonic() < end
+                time.sleep(0.05)
         process.send_signal(number)
+        time.sleep(0.3)
+        assert (process.poll(), answers) == (None, [])
+        (tmp_path / "go").touch()
         for one in clients:
             one.join(timeout=60)
         assert process.wait(timeout=60) == 0
