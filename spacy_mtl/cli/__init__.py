@@ -26,6 +26,7 @@ from .heads import heads_cli  # noqa: E402
 from .init_config import init_config_cli  # noqa: E402
 from .merge import merge_cli  # noqa: E402
 from .report import report_cli  # noqa: E402
+from .serve import serve_cli  # noqa: E402
 from .vectors import vectors_cli  # noqa: E402
 
 mtl_cli.command("affinity", context_settings=ALLOW_OVERRIDES)(affinity_cli)
@@ -46,4 +47,5 @@ mtl_cli.add_typer(heads_cli)
 mtl_cli.command("init-config")(init_config_cli)
 mtl_cli.command("merge")(merge_cli)
 mtl_cli.command("report")(report_cli)
+mtl_cli.command("serve")(serve_cli)
 mtl_cli.command("vectors")(vectors_cli)

@@ -49,7 +49,7 @@ def make_graph_page(graph: KnowledgeGraph) -> str:
         n_nodes=len(nodes),
         n_drawn=len(drawn),
         style=asset("graph.css"),
-        scripts=[asset("cytoscape.min.js"), asset("graph.js")],
+        scripts=[asset("cytoscape.min.js"), asset("graph_style.js"), asset("graph.js")],
     )
     rows = [(graph.nodes[edge.head], edge, graph.nodes[edge.tail]) for edge in edges[:MAX_ROWS]]
     relations = render("graph_relations.html", rows=rows, n_rows=len(edges), max_sentences=graph.max_sentences)

@@ -44,6 +44,7 @@ from ..protocols.head import HeadModelT
 from ..protocols.head_calibration import Ranked, temperature_of
 from ..protocols.head_confidence import RatedSpans
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
+from ..protocols.head_prediction import LabelledSpans
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from ..protocols.token_values import TokenValues
 from .bases.model_labels import ModelLabels
@@ -349,6 +350,10 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
             return None
         values = ent_values(docs, annotations, add_strings(docs, self.labels))
         return TokenValues(tuple(ENT_ATTRS), values, ENT_IOB)
+
+    def prediction(self, doc: Doc) -> LabelledSpans:
+        """The entities, or the spans of its group with their probabilities."""
+        return LabelledSpans.of_ents(doc) if self.spans_key is None else LabelledSpans.of_group(doc, self.spans_key)
 
     def targets(self, doc: Doc, scores: CRFScores, annotations: Spans) -> list[Target]:
         """The entities that were found, as in "artist[2:4]": label, first token and the one after the last."""

@@ -32,6 +32,7 @@ from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
 from ..protocols.head_calibration import temperature_of
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
+from ..protocols.head_prediction import TokenLabels
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
 from ..protocols.token_values import TokenValues
 from .bases.model_labels import ModelLabels
@@ -276,6 +277,12 @@ class Tagger(ScoredByVerdicts, ModelLabels):
         attr_id = ATTR_IDS[self.attr]
         values = self._stored_annotations(docs, annotations)
         return TokenValues((attr_id,), values[None], None if self.overwrite else attr_id)
+
+    def prediction(self, doc: Doc) -> TokenLabels:
+        """The value of each token; for `sent_start` S where a sentence starts, and I elsewhere."""
+        if self.attr == "sent_start":
+            return TokenLabels(["S" if value == 1 else "I" for value in doc.to_array(SENT_START).tolist()])
+        return TokenLabels.read(doc, ATTR_IDS[self.attr])
 
     def targets(self, doc: Doc, scores: Floats2d, annotations: NDArray[np.int64]) -> list[Target]:
         """The value of each token, as in "NOUN[3]", in the order of the text."""

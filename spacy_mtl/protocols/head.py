@@ -1,6 +1,6 @@
 """What the component knows of each head. The optional Protocols, which it checks for with `isinstance`, are in files
-beside this one: `head_labels`, `head_gold`, `head_training`, `head_confidence`, `doc_verdicts`, `between_heads`,
-`found_annotation` and `decodes_jointly`.
+beside this one: `head_labels`, `head_gold`, `head_training`, `head_confidence`, `head_explanation`, `head_prediction`,
+`doc_verdicts`, `between_heads`, `found_annotation` and `decodes_jointly`.
 """
 
 from collections.abc import Mapping, Sequence

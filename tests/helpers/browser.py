@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,13 +56,13 @@ class Page:
         if method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.errors.append(json.dumps(params["entry"]))
 
-    def open(self, path: Path) -> None:
-        """Open a file and wait until it is loaded."""
+    def open(self, url: str) -> None:
+        """Open a page and wait until it is loaded."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=url)
         self.wait_for("Page.loadEventFired")
 
     def run(self, script: str) -> Any:
@@ -69,6 +70,13 @@ class Page:
         answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def wait_until(self, script: str, *, seconds: float = 20.0) -> None:
+        """Wait until an expression is true."""
+        end = time.monotonic() + seconds
+        while not self.run(script):
+            assert time.monotonic() < end, f"after {seconds} seconds it is not true: {script}"
+            time.sleep(0.05)
 
     def press(self, key: str) -> None:
         """Press and release a key."""
@@ -100,12 +108,21 @@ class Page:
 @contextmanager
 def open_page(path: Path) -> Iterator[Page]:
     """Open a file in Chromium; the test is skipped if there is none."""
+    with open_url(path.resolve().as_uri(), path.parent / ".browser") as page:
+        yield page
+
+
+@contextmanager
+def open_url(url: str, profile: Path) -> Iterator[Page]:
+    """Open an address in Chromium; the test is skipped if there is none.
+
+    profile (Path): Folder that the browser may write to. It is removed.
+    """
     browser = next((found for name in NAMES if (found := shutil.which(name))), None)
     if browser is None:
         pytest.skip(f"no browser: none of {', '.join(NAMES)} is on the PATH")
     (read_in, write_in), (read_out, write_out) = os.pipe(), os.pipe()
     options = "--headless --no-sandbox --disable-gpu --disable-extensions --remote-debugging-pipe --user-data-dir="
-    profile = path.parent / ".browser"
     command = f'exec "{browser}" {options}"{profile}" 3<&{read_in} 4>&{write_out}'
     process = subprocess.Popen(
         ["bash", "-c", command], pass_fds=(read_in, write_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -115,7 +132,7 @@ def open_page(path: Path) -> Iterator[Page]:
     with os.fdopen(read_out, "rb") as answers, os.fdopen(write_in, "wb") as commands:
         page = Page(lambda message: _send(commands, message), lambda: _receive(answers))
         try:
-            page.open(path)
+            page.open(url)
             yield page
         finally:
             process.terminate()

@@ -19,6 +19,7 @@ from ...protocols.found_annotation import FindsSentences
 from ...protocols.head import Head, HeadModelT
 from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
+from ...protocols.head_prediction import TokenLabels, Tree
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .arc_evidence import ArcEvidence, gold_choices
@@ -247,6 +248,11 @@ class DependencyParser(DecidedByVerdicts, ModelLabels):
                 stored = [vocab.strings.add(label) for label in (*self.labels, self._root_name, SPACE_LABEL)]
                 values[:, 1] = self._stored_labels(annotations, np.array(stored, dtype="uint64"))
             doc.from_array([HEAD, DEP], values[start:end])
+
+    def prediction(self, doc: Doc) -> Tree:
+        """Head and label of each token."""
+        offsets = doc.to_array(HEAD).astype("int64")
+        return Tree((offsets + np.arange(len(doc))).tolist(), TokenLabels.read(doc, DEP).labels)
 
     def targets(self, doc: Doc, scores: ArcScores, annotations: Parses) -> list[Target]:
         """The arc of each word, as in "nsubj[0:1]": label, dependent and head; a root is its own head."""

@@ -41,6 +41,7 @@ from ...protocols.head import Head, HeadModelT
 from ...protocols.head_calibration import Ranked, temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label
 from ...protocols.head_gold import ClaimsCats
+from ...protocols.head_prediction import Classes
 from ...protocols.soft_targets import KindT, SoftTarget, TargetsT
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
@@ -444,6 +445,13 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         known = ~np.isnan(values).any(axis=1)
         result[known] = np.where(values > 0, logs, 0.0).min(axis=1, initial=0.0)[known]
         return result
+
+    def prediction(self, doc: Doc) -> Classes:
+        """The class of the doc, or those that reach the threshold, and the probabilities of all."""
+        cats = doc.cats
+        scores = {label: cats[key] for key, label in zip(self.keys, self.labels, strict=True) if key in cats}
+        order = sorted(scores, key=lambda label: -scores[label])
+        return Classes(scores, order[:1] if self.exclusive else [one for one in order if scores[one] >= self.threshold])
 
     def targets(self, doc: Doc, scores: ScoresT, annotations: Floats2d) -> list[Target]:
         """The class of the doc, or those that reach the threshold, the most probable ones first. If none does, the most

@@ -28,6 +28,7 @@ from ...protocols.decisions import Decisions, RowT
 from ...protocols.head import HeadInput, HeadModelT
 from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
+from ...protocols.head_prediction import TokenLabels
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import ScoredByVerdicts
 from .edit_tree_labels import ARROW, EditTreeLabels, find_labels, pair_of
@@ -272,6 +273,10 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
             return value, get_array_module(scores).asarray(gradient, dtype="f")
 
         return Target(TargetName(self.labels[column], (place,)), "log-odds", (place,), measure)
+
+    def prediction(self, doc: Doc) -> TokenLabels:
+        """The lemma of each token."""
+        return TokenLabels.read(doc, LEMMA)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts:
         """Compare the predicted lemmas with the gold ones. The score is `acc` over the annotated tokens."""

@@ -24,6 +24,7 @@ from ...metrics.number_metrics import NumberVerdicts, main_score_of_numbers
 from ...protocols.arrays import FloatsT
 from ...protocols.head import HeadModelT
 from ...protocols.head_explanation import Target, TargetName, check_label
+from ...protocols.head_prediction import Numbers
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import ScoredByVerdicts
 from .number_losses import NumberLossT, number_loss
@@ -207,6 +208,11 @@ class Regressor(ScoredByVerdicts, ModelLabels):
         for doc, row in zip(docs, annotations.tolist(), strict=True):
             stored = doc._.get(self.attribute) or {}
             doc._.set(self.attribute, stored | dict(zip(self.labels, row, strict=True)))
+
+    def prediction(self, doc: Doc) -> Numbers:
+        """Its numbers."""
+        stored = doc._.get(self.attribute) or {}
+        return Numbers({name: stored[name] for name in self.labels if name in stored})
 
     def targets(self, doc: Doc, scores: Floats2d, annotations: NDArray[np.float64]) -> list[Target]:
         """All numbers."""

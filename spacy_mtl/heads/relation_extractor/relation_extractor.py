@@ -33,6 +33,7 @@ from ...protocols.found_annotation import FindsSpans, FoundSpans, RanksTypes
 from ...protocols.head import Head, HeadModelT
 from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
+from ...protocols.head_prediction import LabelledPairs
 from ...relation import RELATIONS, UNKNOWN, relations
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
@@ -361,6 +362,12 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
     def set_annotations(self, docs: Sequence[Doc], annotations: FoundRelations) -> None:
         """Write the relations, in the place of those that a doc has."""
         annotations.write(docs, self.key)
+
+    def prediction(self, doc: Doc) -> LabelledPairs:
+        """The relations with their probabilities."""
+        found = relations(doc, self.key)
+        rows = [(one.label, one.head.start, one.head.end, one.tail.start, one.tail.end) for one in found]
+        return LabelledPairs(rows, [one.score for one in found])
 
     def targets(self, doc: Doc, scores: RelationScores, annotations: FoundRelations) -> list[Target]:
         """The relations that were found, as in "works_for[0:2:5:6]": label, first token of the head and the one after

@@ -26,6 +26,7 @@ from ...protocols.found_annotation import FindsSpans, FoundSpans
 from ...protocols.head import Head, HeadModelT
 from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
+from ...protocols.head_prediction import LabelledSpans
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
 from .span_network import Candidates, SpanScores, span_network
@@ -247,6 +248,10 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
     def set_annotations(self, docs: Sequence[Doc], annotations: Spans) -> None:
         """Write the spans and their probabilities. A group that the doc has under the key is replaced."""
         annotations.write_groups(docs, self.spans_key, add_strings(docs, self.labels))
+
+    def prediction(self, doc: Doc) -> LabelledSpans:
+        """The spans of its group with their probabilities."""
+        return LabelledSpans.of_group(doc, self.spans_key)
 
     def targets(self, doc: Doc, scores: SpanScores, annotations: Spans) -> list[Target]:
         """The spans that were labelled, as in "TIME[2:4]": label, first token and the one after the last."""

@@ -7,34 +7,7 @@
   const search = document.getElementById("graph-search");
   const label = document.getElementById("graph-label");
   const touch = matchMedia("(pointer: coarse)").matches;
-  const most = Math.max(...data.nodes.map((node) => node.count), 1);
-
-  // Canvas does not know the colours of the page, so they are read from it, again when the theme changes.
-  const style = () => {
-    const colors = getComputedStyle(document.documentElement);
-    const color = (name) => colors.getPropertyValue(name).trim();
-    const font = getComputedStyle(document.body).fontFamily;
-    return [
-      { selector: "node", style: {
-        "label": "data(name)", "background-color": (node) => color(`--c${node.data("color")}`),
-        "width": (node) => 14 + 18 * Math.sqrt(node.data("count") / most),
-        "height": (node) => 14 + 18 * Math.sqrt(node.data("count") / most),
-        "color": color("--ink"), "font-family": font, "font-size": 13, "text-valign": "bottom", "text-margin-y": 3,
-        "text-outline-color": color("--paper"), "text-outline-width": 2, "text-wrap": "ellipsis", "text-max-width": 120,
-        "min-zoomed-font-size": 6,
-      } },
-      { selector: "edge", style: {
-        "label": "data(label)", "curve-style": "bezier", "target-arrow-shape": "triangle", "arrow-scale": 0.8,
-        "width": (edge) => 1 + Math.log2(edge.data("count")) / 2, "line-color": color("--alone"),
-        "target-arrow-color": color("--alone"), "font-family": font, "font-size": 10, "color": color("--soft"),
-        "text-rotation": "autorotate", "text-outline-color": color("--paper"), "text-outline-width": 2,
-        "min-zoomed-font-size": 7, "loop-direction": "0deg",
-      } },
-      { selector: ".faded", style: { "opacity": 0.15 } },
-      { selector: ".chosen", style: { "border-width": 3, "border-color": color("--accent") } },
-      { selector: "edge.chosen", style: { "line-color": color("--accent"), "target-arrow-color": color("--accent") } },
-    ];
-  };
+  const style = () => graphStyle(Math.max(...data.nodes.map((node) => node.count), 1));
 
   // Without chance: the same graph is drawn the same way each time. What the layout starts from is a spiral, as wide in
   // proportion as the canvas.
@@ -49,11 +22,7 @@
       ...data.nodes.map((node, index) => ({ group: "nodes", data: node, position: start(index) })),
       ...data.edges.map((edge) => ({ group: "edges", data: edge })),
     ],
-    style: style(), minZoom: 0.1, maxZoom: 4, userZoomingEnabled: touch,
-    layout: {
-      name: "cose", animate: false, randomize: false, fit: true, padding: 30, nodeDimensionsIncludeLabels: true,
-      idealEdgeLength: () => 60, nodeRepulsion: () => 9000, componentSpacing: 40, numIter: 1500,
-    },
+    style: style(), minZoom: 0.1, maxZoom: 4, userZoomingEnabled: touch, layout: GRAPH_LAYOUT,
   });
   canvas.cy = cy;
 

@@ -1,0 +1,47 @@
+"""What requests to the API look like."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def check_characters(text: str) -> str:
+    """Raise a ValueError for half a character (a lone surrogate), which JSON can hold and UTF-8 can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"character {error.start} is half of a surrogate pair, which is no text") from None
+    return text
+
+
+TextT = Annotated[str, AfterValidator(check_characters)]
+
+
+EXAMPLES = ["play some jazz by miles davis", "what is the weather in Berlin?"]
+
+
+class ParseRequest(BaseModel):
+    """Texts to read."""
+
+    model_config = ConfigDict(extra="forbid")
+    texts: Annotated[list[TextT], Field(description="The texts", examples=[EXAMPLES])]
+    model: Annotated[str | None, Field(description="Name of the pipeline; null for the first one")] = None
+    confidence: Annotated[
+        bool, Field(description="Also compute how sure each head is of each text, which takes a second pass")
+    ] = False
+
+
+class ExplainRequest(BaseModel):
+    """A prediction to explain."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: Annotated[TextT, Field(description="The text", examples=EXAMPLES)]
+    head: Annotated[TextT, Field(description="Name of the head", examples=["intent"])]
+    target: Annotated[
+        TextT | None,
+        Field(description="What to explain, such as PlayMusic or artist[2:4]; null for the head's first prediction"),
+    ] = None
+    method: Annotated[str, Field(description="integrated_gradients, gradient_x_input, occlusion or attention")] = (
+        "integrated_gradients"
+    )
+    model: Annotated[str | None, Field(description="Name of the pipeline; null for the first one")] = None

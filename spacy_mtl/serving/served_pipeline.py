@@ -1,0 +1,177 @@
+"""A pipeline as it is served: texts become JSON. One thread alone uses it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from ..explanations.explain import METHODS, choose_target, explain_target, make_network, targets_of
+from ..pipeline.multitask import Multitask
+from ..protocols.head import HasHeads
+from ..protocols.head_confidence import Confident
+from ..protocols.head_explanation import Explains
+from ..protocols.head_labels import HasLabels
+from ..protocols.head_prediction import DIGITS, ShowsPrediction
+
+# Characters of texts whose words the pipeline keeps. Later words are forgotten with their batch, so that memory stays
+# flat; those that are kept are tokenized faster.
+KEPT_CHARACTERS = 4_000_000
+# One of each kind of annotation, so that all parts have run before the first request.
+WARM_UP = "Anna bought 3 books in Berlin on Monday. She likes them."
+
+
+@dataclass(frozen=True)
+class TextToRead:
+    """A text, and whether to compute how sure the heads are of it, which takes a second pass."""
+
+    text: str
+    with_confidence: bool = False
+
+
+@dataclass(frozen=True)
+class TextToExplain:
+    """A text, and what to explain. head (str): Its name here. target (str | None): See `explain`."""
+
+    text: str
+    head: str
+    target: str | None
+    method: str
+
+
+@dataclass(frozen=True)
+class ServedHead:
+    """A head.
+
+    component (str): The component that has it.
+    key (str): Its name there.
+    """
+
+    component: str
+    key: str
+    head: ShowsPrediction
+
+
+class ServedPipeline:
+    """A pipeline with heads."""
+
+    def __init__(self, nlp: Language, name: str) -> None:
+        """name (str): By which requests choose it.
+        RAISES ValueError: It has no heads.
+        """
+        self.nlp = nlp
+        self.name = name
+        self.heads = find_heads(nlp)
+        if not self.heads:
+            raise ValueError(
+                f"the pipeline {name!r} has no component with heads that can be shown; its components are "
+                f"{nlp.component_names}"
+            )
+        self._kept = 0
+        self.read([TextToRead(WARM_UP, with_confidence=True)])
+
+    def describe(self) -> dict[str, Any]:
+        """Say what there is to ask for."""
+        heads = {
+            name: {
+                "explains": isinstance(one.head, Explains),
+                "labels": list(one.head.labels) if isinstance(one.head, HasLabels) else [],
+            }
+            for name, one in self.heads.items()
+        }
+        direction = self.nlp.vocab.writing_system.get("direction", "ltr")
+        return {"name": self.name, "lang": self.nlp.lang, "direction": direction, "heads": heads}
+
+    def read(self, texts: Sequence[TextToRead]) -> list[bytes | Exception]:
+        """Read texts together. If one of them fails, it alone does.
+
+        RETURNS (list[bytes | Exception]): JSON for each text, or what was raised.
+        """
+        try:
+            return list(self._read_together(texts))
+        except Exception as error:
+            if len(texts) == 1:
+                return [error]
+        return [answer for one in texts for answer in self.read([one])]
+
+    def explain(self, wanted: TextToExplain) -> dict[str, Any]:
+        """Explain a prediction, and list what else the head has predicted.
+
+        RAISES ValueError: There is no such head, target or method, or the head has found nothing.
+        """
+        if wanted.method not in METHODS:
+            raise ValueError(f"method is {wanted.method!r}, expected one of {list(METHODS)}")
+        if wanted.head not in self.heads:
+            raise ValueError(f"there is no head {wanted.head!r}; the heads are {list(self.heads)}")
+        owner = self.heads[wanted.head]
+        with self._forgetting(len(wanted.text)):
+            network = make_network(self.nlp, wanted.text, owner.key, owner.component)
+            targets = [str(target.name) for target in targets_of(network, owner.key)]
+            target = choose_target(network, owner.key, wanted.target)
+            found = explain_target(network, owner.key, target, wanted.method)
+        return {"targets": targets, "explanation": found.as_dict() | {"head": wanted.head}}
+
+    def _read_together(self, texts: Sequence[TextToRead]) -> Iterator[bytes]:
+        with self._forgetting(sum(len(one.text) for one in texts)):
+            docs = list(self.nlp.pipe([one.text for one in texts], batch_size=len(texts)))
+            sure = self._confidences([doc for doc, one in zip(docs, texts, strict=True) if one.with_confidence])
+            for doc, one in zip(docs, texts, strict=True):
+                shown = {name: own.head.prediction(doc).as_dict() for name, own in self.heads.items()}
+                if one.with_confidence:
+                    for name, values in sure.items():
+                        shown[name]["confidence"] = values.pop(0)
+                yield encode({"text": doc.text, "tokens": tokens_of(doc), "heads": shown})
+
+    def _confidences(self, docs: list[Doc]) -> dict[str, list[float]]:
+        """How sure each head is of each doc, by the name of the head, of those that can tell."""
+        found: dict[str, list[float]] = {}
+        if not docs:
+            return found
+        for component in {own.component for own in self.heads.values()}:
+            pipe = self.nlp.get_pipe(component)
+            if not isinstance(pipe, Multitask):
+                continue
+            by_key = pipe.confidences(docs)
+            for name, own in self.heads.items():
+                if own.component == component and isinstance(own.head, Confident):
+                    found[name] = [round(value, DIGITS) for value in by_key[own.key].tolist()]
+        return found
+
+    @contextmanager
+    def _forgetting(self, n_characters: int) -> Iterator[None]:
+        """Forget the words of texts, unless few have been kept so far."""
+        if self._kept + n_characters <= KEPT_CHARACTERS:
+            self._kept += n_characters
+            yield
+        else:
+            with self.nlp.memory_zone():
+                yield
+
+
+def find_heads(nlp: Language) -> dict[str, ServedHead]:
+    """Find the heads that can be shown, by name. Where several components have a head of that name, it is
+    "component/head".
+    """
+    pipes: list[tuple[str, Any]] = nlp.pipeline
+    found = [
+        ServedHead(component, key, head)
+        for component, pipe in pipes
+        if isinstance(pipe, HasHeads)
+        for key, head in pipe.heads.items()
+        if isinstance(head, ShowsPrediction)
+    ]
+    keys = [one.key for one in found]
+    return {one.key if keys.count(one.key) == 1 else f"{one.component}/{one.key}": one for one in found}
+
+
+def tokens_of(doc: Doc) -> list[dict[str, Any]]:
+    """The tokens with their places in characters."""
+    return [{"text": token.text, "start": token.idx, "end": token.idx + len(token)} for token in doc]
+
+
+def encode(value: Any) -> bytes:
+    """JSON as bytes. Raises an OverflowError for a number that JSON does not have, such as NaN."""
+    return srsly.json_dumps(value).encode()

@@ -1,0 +1,50 @@
+"""Connections that are closed if the head of a request takes too long, which uvicorn does not do by itself."""
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+ANSWER = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
+)
+BODY = b'{"status": 408, "error": "Request Timeout", "message": "the head of the request was not complete in time"}'
+
+
+def protocol_with_deadline(seconds: float) -> type[asyncio.Protocol]:
+    """Make a protocol for uvicorn.
+
+    seconds (float): For the head of a request, from the opening of the connection, or from its first byte.
+    """
+
+    class Protocol(H11Protocol):
+        deadline: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.deadline = self.loop.call_later(seconds, self.give_up)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.conn.their_state is not h11.IDLE:
+                self.forget()
+            elif self.deadline is None and not self.transport.is_closing():
+                self.deadline = self.loop.call_later(seconds, self.give_up)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.forget()
+            super().connection_lost(exc)
+
+        def forget(self) -> None:
+            if self.deadline is not None:
+                self.deadline.cancel()
+                self.deadline = None
+
+        def give_up(self) -> None:
+            if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+                self.transport.write(ANSWER % (len(BODY), BODY))
+                self.transport.close()
+
+    return Protocol
