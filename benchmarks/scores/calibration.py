@@ -166,8 +166,8 @@ def shift(args: argparse.Namespace, genre: str, seed: int) -> Iterator[RowT]:
             chosen = [doc for doc in docs if is_of(doc, genre) == (part == "own")]
             write_docs(map(without_genre, chosen), folder / part / f"{split}.spacy")
     paths = {f"paths.{split}": str(folder / "others" / f"{split}.spacy") for split in ("train", "dev")}
-    config = set_steps(load_config(ROOT / "configs" / "tagging.cfg", paths | {"system.seed": seed}), args.steps)
-    config["training"].update(max_epochs=0)
+    config = load_config(ROOT / "configs" / "tagging.cfg", paths | {"system.seed": seed})
+    config["training"].update(max_epochs=0, max_steps=args.steps, eval_frequency=max(args.steps // 2, 1))
     multitask = config["components"]["multitask"]
     multitask["heads"] = {key: multitask["heads"][key] for key in ("pos", "entities")}
     multitask["weighting"]["weights"] = {"pos": 1.0, "entities": 1.0}
