@@ -76,6 +76,13 @@ PAGES = (
         [Group("spacy_mtl_heads", "@mtl_heads"), Group("spacy_misc", "@misc")],
     ),
     Page(
+        "presets.md",
+        "Short names of heads",
+        "What `python -m spacy mtl init-config` calls heads: `--head NAME:KIND`. Another package adds a kind by an "
+        "entry point of the group `spacy_mtl_head_presets`: an object of the Protocol `HeadPreset`.",
+        [Group("spacy_mtl_head_presets", "")],
+    ),
+    Page(
         "weightings.md",
         "Weightings",
         "A weighting turns the losses and gradients of all heads into one: `[components.multitask.weighting]`.",
@@ -177,7 +184,7 @@ def make_index(points: dict[str, list[metadata.EntryPoint]]) -> str:
     parts = ["# Reference", NOTE, "What spacy-mtl registers with spaCy, and the options of each."]
     for page in PAGES[:-1]:
         rows = [
-            (link(page, title(point.name), code(point.name)), first_sentence(inspect.getdoc(point.load()) or ""))
+            (link(page, title(point.name), code(point.name)), first_sentence(description(point)))
             for group in page.groups
             for point in points[group.name]
         ]
@@ -190,7 +197,7 @@ def describe(point: metadata.EntryPoint, group: Group) -> Iterator[str]:
     """The parts of an entry point's section: title, prose, config, options."""
     if not group.key:
         yield f"## {title(point.name)}"
-        yield inspect.getdoc(point.load()) or ""
+        yield description(point)
         return
     prose, options = split_docstring(point)
     defaults = config_defaults(point)
@@ -199,6 +206,17 @@ def describe(point: metadata.EntryPoint, group: Group) -> Iterator[str]:
     yield code_block("ini", config_lines(point, group, defaults))
     if options:
         yield table(("Option", "Default", "Description"), option_rows(options, defaults))
+
+
+def description(point: metadata.EntryPoint) -> str:
+    """RETURNS: the docstring of an entry point, or what a preset of a head stands for."""
+    loaded = point.load()
+    if point.group != "spacy_mtl_head_presets":
+        return inspect.getdoc(loaded) or ""
+    page = f"heads.md#{title(loaded.head).lower().replace('.', '')}"
+    settings = [f"{name} = {as_config(value)}" for name, value in loaded.settings.items()]
+    options = f" with {', '.join(map(code, settings))}" if settings else ""
+    return f"Predict {loaded.what}: [`{loaded.head}`]({page}){options}."
 
 
 def config_defaults(point: metadata.EntryPoint) -> dict[str, Any]:

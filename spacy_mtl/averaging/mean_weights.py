@@ -14,11 +14,14 @@ from spacy.language import Language
 from thinc.api import Model
 from thinc.util import get_array_module
 
+from ..protocols.head_calibration import ATTR as CALIBRATION
 from ..protocols.merged_records import Merges
 
 PLAIN = (str, bytes, int, float, bool, list, tuple, dict, np.ndarray, type(None))
 # Attributes of layers that only a training reads.
 OF_TRAINING = frozenset({"dropout_rate", "step"})
+# Attributes that describe the weights, of which the mean has others.
+OF_WEIGHTS = frozenset({CALIBRATION})
 NodeT = Model[Any, Any]
 
 
@@ -72,8 +75,9 @@ def check_shapes(name: str, first: NodeT, other: NodeT, names: tuple[str, str]) 
 
 
 def plain_attrs(node: NodeT) -> dict[str, Any]:
-    """The attributes that must be the same, without those that only a training reads."""
-    return {key: value for key, value in node.attrs.items() if key not in OF_TRAINING and isinstance(value, PLAIN)}
+    """The attributes that must be the same, without those that only a training reads or that describe the weights."""
+    left_out = OF_TRAINING | OF_WEIGHTS
+    return {key: value for key, value in node.attrs.items() if key not in left_out and isinstance(value, PLAIN)}
 
 
 def differences(one: Any, two: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
@@ -108,6 +112,8 @@ def average_node(target: NodeT, nodes: Sequence[NodeT]) -> None:
         if target.has_param(param):
             target.set_param(param, mean_of([node.get_param(param) for node in nodes]))
     for key, value in list(target.attrs.items()):
+        if key in OF_WEIGHTS:
+            del target.attrs[key]
         if isinstance(value, Merges):
             target.attrs[key] = value.merged([node.attrs[key] for node in nodes])
     for shim, *others in zip(target.shims, *(node.shims for node in nodes), strict=True):

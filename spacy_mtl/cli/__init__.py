@@ -10,6 +10,7 @@ app.add_typer(mtl_cli)
 
 from .affinity import affinity_cli  # noqa: E402
 from .average import average_cli  # noqa: E402
+from .calibrate import calibrate_cli  # noqa: E402
 from .co_train import co_train_cli  # noqa: E402
 from .compare import compare_cli  # noqa: E402
 from .convert import convert_cli  # noqa: E402
@@ -22,6 +23,7 @@ from .export_onnx import export_onnx_cli  # noqa: E402
 from .extract import extract_cli  # noqa: E402
 from .graph import graph_cli  # noqa: E402
 from .heads import heads_cli  # noqa: E402
+from .init_config import init_config_cli  # noqa: E402
 from .merge import merge_cli  # noqa: E402
 from .report import report_cli  # noqa: E402
 from .serve import serve_cli  # noqa: E402
@@ -29,6 +31,7 @@ from .vectors import vectors_cli  # noqa: E402
 
 mtl_cli.command("affinity", context_settings=ALLOW_OVERRIDES)(affinity_cli)
 mtl_cli.command("average")(average_cli)
+mtl_cli.command("calibrate")(calibrate_cli)
 mtl_cli.command("co-train", context_settings=ALLOW_OVERRIDES)(co_train_cli)
 mtl_cli.command("compare", context_settings=ALLOW_OVERRIDES)(compare_cli)
 mtl_cli.command("convert")(convert_cli)
@@ -41,6 +44,7 @@ mtl_cli.command("export-onnx")(export_onnx_cli)
 mtl_cli.command("extract")(extract_cli)
 mtl_cli.command("graph")(graph_cli)
 mtl_cli.add_typer(heads_cli)
+mtl_cli.command("init-config")(init_config_cli)
 mtl_cli.command("merge")(merge_cli)
 mtl_cli.command("report")(report_cli)
 mtl_cli.command("serve")(serve_cli)

@@ -25,6 +25,14 @@ def report_cli(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="HTML file; report.html in the folder of a comparison")
     ] = None,
+    explain: Annotated[
+        int,
+        typer.Option(
+            "--explain",
+            min=0,
+            help="Number of docs from which the words that decide are collected, with DATA; 0 leaves the section out",
+        ),
+    ] = 100,
     code: Annotated[
         Path | None, typer.Option("--code", "-c", help="Python file with functions that the pipelines need")
     ] = None,
@@ -32,9 +40,9 @@ def report_cli(
 ) -> None:
     """Write a report as one HTML file that opens from disk, without a network.
 
-    Of one trained pipeline it shows the scores of each head and label, what is taken for what, and the most instructive
-    errors; of the folder of mtl compare also the verdict on each head, the learning curves and the cost, and everything
-    beside training alone.
+    Of one trained pipeline it shows the scores of each head and label, what is taken for what, the words that led to
+    the predictions, and the most instructive errors; of the folder of mtl compare also the verdict on each head, the
+    learning curves and the cost, and everything beside training alone, but no explanations.
 
     \b
     Examples (each after: python -m spacy mtl report):
@@ -47,7 +55,7 @@ def report_cli(
         if data:
             page = output or Path(PAGE)
             check_output(page)
-            found = data_of_pipeline(load_model(source), data, name=Path(source).resolve().name)
+            found = data_of_pipeline(load_model(source), data, name=Path(source).resolve().name, n_explained=explain)
         else:
             page = output or Path(source) / PAGE
             check_output(page)

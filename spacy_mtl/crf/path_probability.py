@@ -4,7 +4,7 @@ import numpy as np
 from thinc.util import to_numpy
 
 from ..layers.ragged_rows import first_rows, row_owners
-from ..protocols.arrays import FloatsT, IntsT
+from ..protocols.arrays import BoolsT, FloatsT, IntsT
 from .forward_backward import forward_backward
 from .linear_chain import CRFScores
 
@@ -36,10 +36,13 @@ def path_log_scores(scores: CRFScores, tags: IntsT) -> FloatsT:
     return total
 
 
-def log_partitions(scores: CRFScores) -> FloatsT:
-    """Return log Z of each doc, in nats, (n_docs,); 0 for a doc without tokens."""
+def log_partitions(scores: CRFScores, *, possible: BoolsT | None = None) -> FloatsT:
+    """Return log Z of each doc, in nats, (n_docs,); 0 for a doc without tokens.
+
+    possible (BoolsT | None): Sum only over sequences of these tags, (n_tokens, n_tags).
+    """
     lengths = to_numpy(scores.lengths)
-    lattice = forward_backward(scores)
+    lattice = forward_backward(scores, possible=possible)
     owners = row_owners(lengths)[lattice.packing.rows]
     total = _sum_by_doc(to_numpy(lattice.log_scale), owners, len(lengths))
     total[lattice.packing.order] += to_numpy(lattice.log_end)

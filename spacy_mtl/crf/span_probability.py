@@ -34,7 +34,8 @@ def span_probabilities(scores: CRFScores, tags: IntsT, starts: IntsT, ends: Ints
     inside = total[ends - 1] - total[starts]
     log_alpha, _, _ = lattice.logs(packed[starts])
     enter = log_alpha[np.arange(len(starts)), tags[starts]]
-    return np.asarray(to_numpy(xp.exp(enter + inside + _leave(lattice, transitions, packed, tags, ends))))
+    logs = enter + inside + _leave(lattice, transitions, packed, tags, ends)
+    return np.asarray(to_numpy(xp.exp(xp.minimum(logs, 0.0))))
 
 
 def _leave(lattice: ScaledLattice | LogLattice, transitions: ArrayT, packed: IntsT, tags: IntsT, ends: IntsT) -> ArrayT:

@@ -27,6 +27,7 @@ class Spans:
     probabilities (Floats1d | None): Probability of exactly this span under the CRF, if it was asked for.
     rank_types (Callable | None): Computes how much likelier each type is than the span's own, in nats, (n_spans,
         n_labels), for spans that were decoded.
+    rate (Callable | None): Computes the probability of each span, (n_spans,), for spans that were decoded by a CRF.
     """
 
     docs: NDArray[np.int64]
@@ -35,6 +36,7 @@ class Spans:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64] | None
     rank_types: Callable[[], NDArray[np.float64]] | None = None
+    rate: Callable[[], NDArray[np.float64]] | None = None
 
     def by_doc(self, docs: Sequence[Doc], label_ids: NDArray[np.uint64]) -> list[list[Span]]:
         """Make spaCy's spans, a list for each doc.
@@ -80,13 +82,7 @@ def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint
     label_ids (Ints1d): Hashes of the labels, (n_labels,).
     """
     ends = bounds([len(doc) for doc in docs])
-    sizes = annotations.ends - annotations.starts
-    tokens = row_ranges(ends[annotations.docs] + annotations.starts, sizes)
-    values: ArrayT = np.zeros((ends[-1], len(ENT_ATTRS)), dtype="uint64")
-    values[:, 0] = OUTSIDE
-    values[tokens, 0] = INSIDE
-    values[ends[annotations.docs] + annotations.starts, 0] = BEGIN
-    values[tokens, 1] = np.repeat(label_ids[annotations.labels], sizes)
+    values: ArrayT = ent_values(docs, annotations, label_ids).T
     annotated = [doc.has_annotation(ENT_IOB) for doc in docs]
     spans = annotations.by_doc(docs, label_ids) if any(annotated) else []
     for index, (doc, start, end) in enumerate(zip(docs, ends.tolist(), ends[1:].tolist(), strict=False)):
@@ -94,6 +90,22 @@ def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint
             doc.set_ents(_displace(doc.ents, spans[index]), blocked=_blocked_spans(doc), default="outside")
         elif end > start:
             doc.from_array(ENT_ATTRS, values[start:end])
+
+
+def ent_values(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Get the values of `ENT_ATTRS` at each token of the docs, (3, n_tokens), if only these spans are there.
+
+    label_ids (Ints1d): Hashes of the labels, (n_labels,).
+    """
+    ends = bounds([len(doc) for doc in docs])
+    firsts, sizes = ends[annotations.docs] + annotations.starts, annotations.ends - annotations.starts
+    tokens = row_ranges(firsts, sizes)
+    values = np.zeros((len(ENT_ATTRS), ends[-1]), dtype="uint64")
+    values[0] = OUTSIDE
+    values[0, tokens] = INSIDE
+    values[0, firsts] = BEGIN
+    values[1, tokens] = np.repeat(label_ids[annotations.labels], sizes)
+    return values
 
 
 def is_blocked(values: ArrayT) -> NDArray[np.bool_]:

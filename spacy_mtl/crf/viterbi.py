@@ -7,7 +7,7 @@ transition from `best` falls short of the best transition into the same tag. Tra
 each token. For a few short texts it is faster to try every pair.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,27 +22,27 @@ Floats32T = NDArray[np.float32]
 FEW = 2
 # number of sequences times pairs of tags up to which every pair is tried
 FEW_PAIRS = 2**15
+# the best scores of sequences that end in each tag, (n, n_tags), and the best of these tags, (n,) -> the best scores
+# with which each next tag can be reached, (n, n_tags)
+ArriveT = Callable[[Floats32T, IntsT], Floats32T]
 
 
 @dataclass
 class Transitions:
-    """Transition scores, ordered for a step.
+    """Transition scores, ordered for a step. Tags with at most `FEW` possible predecessors are narrow, the others wide.
 
-    wide (Ints1d): Tags with more than `FEW` possible predecessors, (n_wide,).
-    into_wide (Floats2d): Scores of the transitions into these, (n_tags, n_wide).
+    scores (Floats2d): Scores from row to column, (n_tags, n_tags).
     slack (Floats1d): How far the score of another predecessor may lie below that of this one, if this one is the best,
-        and still win, (n_tags,).
-    narrow (Ints1d): The other tags, (n_narrow,).
-    before_narrow (Ints2d): The predecessors of these, (FEW, n_narrow).
-    into_narrow (Floats2d): Scores of the transitions from these predecessors, (FEW, n_narrow).
+        and still win for a wide tag, (n_tags,).
+    narrow (slice | Ints1d): The narrow tags.
+    into_narrow (Sequence[tuple[slice | Ints1d, Floats1d]]): A possible predecessor of each narrow tag, and the score of
+        the transition from it, (n_narrow,) each; then another predecessor of each, and so on.
     """
 
-    wide: IntsT
-    into_wide: Floats32T
+    scores: Floats32T
     slack: Floats32T
-    narrow: IntsT
-    before_narrow: IntsT
-    into_narrow: Floats32T
+    narrow: slice | IntsT
+    into_narrow: Sequence[tuple[slice | IntsT, Floats32T]]
 
 
 def order_transitions(transitions: Floats32T) -> Transitions:
@@ -56,13 +56,22 @@ def order_transitions(transitions: Floats32T) -> Transitions:
     """
     n_before = np.isfinite(transitions).sum(axis=0)
     wide, narrow = np.flatnonzero(n_before > FEW), np.flatnonzero(n_before <= FEW)
-    into_wide = np.ascontiguousarray(transitions[:, wide])
+    into_wide, into_narrow = transitions[:, wide], transitions[:, narrow]
     peak = into_wide.max(axis=0, initial=-np.inf)
     with np.errstate(invalid="ignore"):
         slack = np.nan_to_num(peak - into_wide, nan=np.inf, posinf=np.inf).max(axis=1, initial=0.0)
-    before_narrow = np.argsort(-transitions[:, narrow], axis=0, kind="stable")[:FEW]
-    into_narrow = np.take_along_axis(transitions[:, narrow], before_narrow, axis=0)
-    return Transitions(wide, into_wide, slack, narrow, before_narrow, into_narrow)
+    before = np.sort(np.argsort(-into_narrow, axis=0, kind="stable")[:FEW], axis=0)
+    scores = np.take_along_axis(into_narrow, before, axis=0)
+    pairs = list(zip(map(as_slice, before), scores, strict=True)) if len(narrow) else []
+    return Transitions(np.ascontiguousarray(transitions), slack, as_slice(narrow), pairs)
+
+
+def as_slice(columns: IntsT) -> slice | IntsT:
+    """Write columns with equal distances, such as [1, 3, 5], as a slice, for which numpy copies nothing."""
+    steps = np.diff(columns)
+    if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
+        return slice(int(columns[0]), int(columns[-1]) + 1, int(steps[0]))
+    return columns
 
 
 def viterbi(scores: CRFScores) -> IntsT:
@@ -75,48 +84,61 @@ def viterbi(scores: CRFScores) -> IntsT:
     packing = pack(to_numpy(scores.lengths))
     best = emissions[packing.rows]
     arrive = _find_arrive(len(packing.order), transitions)
-    here = slice(0, 0)
-    for index, size in enumerate(packing.sizes.tolist()):
-        before, here = slice(here.start, here.start + size), slice(here.stop, here.stop + size)
-        if index:
-            best[here] += arrive(best[before])
-        else:
-            best[here] += starts
+    rows = np.arange(len(packing.order))
+    before = top = best[:0]
+    stop = 0
+    for size in packing.sizes.tolist():
+        here = best[stop : stop + size]
+        here += arrive(before[:size], top[:size]) if stop else starts
+        top = here.argmax(axis=1)
         # Only differences between tags matter. Sums over a long doc would leave them no digits in float32.
-        best[here] -= best[here].max(axis=1, keepdims=True)
+        here -= here[rows[:size], top][:, None]
+        before, stop = here, stop + size
     last_tags = (best[packing.last] + ends).argmax(axis=1)
     return follow_back(packing, best, transitions, last_tags)
 
 
-def _find_arrive(n_sequences: int, transitions: Floats32T) -> Callable[[Floats32T], Floats32T]:
-    """Choose the function for a step.
-
-    RETURNS (Callable): Takes the best scores of sequences that end in each tag, (n, n_tags), and returns the best
-        scores with which each next tag can be reached, (n, n_tags).
-    """
+def _find_arrive(n_sequences: int, transitions: Floats32T) -> ArriveT:
+    """Choose the function for a step. It gets the scores less the maximum of the row."""
     if n_sequences * transitions.size <= FEW_PAIRS:
-        return partial(_arrive_from_all, into=np.ascontiguousarray(transitions.T))
+        return partial(_arrive_from_all, transitions=np.ascontiguousarray(transitions)[:, :, None])
     return partial(_arrive_from_some, transitions=order_transitions(transitions))
 
 
-def _arrive_from_all(before: Floats32T, into: Floats32T) -> Floats32T:
-    arriving: Floats32T = (before[:, None] + into).max(axis=2)
+def _arrive_from_all(before: Floats32T, top: IntsT, transitions: Floats32T) -> Floats32T:
+    # Sequences come last, so that numpy takes the maximum of many of them at once.
+    by_tag = np.ascontiguousarray(before.T)[:, None]
+    arriving: Floats32T = (by_tag + transitions).max(axis=0)
+    return arriving.T
+
+
+def _arrive_from_some(before: Floats32T, top: IntsT, transitions: Transitions) -> Floats32T:
+    arriving = transitions.scores.take(top, axis=0)
+    can_win = before >= -transitions.slack[top][:, None]
+    can_win[np.arange(len(before)), top] = False
+    others = np.flatnonzero(can_win)
+    if len(others):
+        _improve(arriving, before, others, transitions.scores)
+    if transitions.into_narrow:
+        ways = [before[:, tags] + scores for tags, scores in transitions.into_narrow]
+        arriving[:, transitions.narrow] = ways[0] if len(ways) == 1 else np.maximum(*ways)
     return arriving
 
 
-def _arrive_from_some(before: Floats32T, transitions: Transitions) -> Floats32T:
-    arriving = np.empty_like(before)
-    top = before.argmax(axis=1)
-    floor = before[np.arange(len(before)), top] - transitions.slack[top]
-    rows, tags = np.nonzero(before >= floor[:, None])
-    candidates = transitions.into_wide[tags]
-    candidates += before[rows, tags][:, None]
-    first = np.searchsorted(rows, np.arange(len(before)))
-    arriving[:, transitions.wide] = np.maximum.reduceat(candidates, first, axis=0)
-    if len(transitions.narrow):
-        found = before[:, transitions.before_narrow] + transitions.into_narrow
-        arriving[:, transitions.narrow] = found.max(axis=1)
-    return arriving
+def _improve(arriving: Floats32T, before: Floats32T, others: IntsT, transitions: Floats32T) -> None:
+    """Raise what arrives from the best tag of each sequence to what arrives from its other tags that can win.
+
+    others (Ints1d): The places of these tags in the flat array of `before`, (n_others,).
+    """
+    rows, tags = np.divmod(others, before.shape[1])
+    candidates = transitions[tags]
+    candidates += before.ravel()[others][:, None]
+    is_first = np.ones(len(rows), dtype=bool)
+    np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
+    first = np.flatnonzero(is_first)
+    found = np.maximum.reduceat(candidates, first, axis=0)
+    improved = rows[first]
+    arriving[improved] = np.maximum(arriving[improved], found)
 
 
 def follow_back(packing: Packing, best: Floats32T, transitions: Floats32T, last_tags: IntsT) -> IntsT:

@@ -18,7 +18,7 @@ from ..pipeline.multitask import Multitask
 from ..pipeline.run_order import needed_heads
 from ..protocols.arrays import ArrayT, ScoresT, Tok2VecT
 from ..protocols.between_heads import Prepares
-from ..protocols.embeddings import EMBED, Embedded
+from ..protocols.embeddings import EMBED, Embedded, EmbedT
 from ..protocols.head_explanation import Attends, Explains, Target
 from ..protocols.sharing import SharingInput
 
@@ -42,7 +42,8 @@ class DocNetwork:
         self.needed = needed_heads(pipe.heads, pipe.pairs, names)
         self._network = copy_network(pipe, self.needed)
         encoder = find_encoder(nlp, component)
-        self.embedded: Embedded | None = encoder.attrs[EMBED](encoder, [doc]) if EMBED in encoder.attrs else None
+        offer: EmbedT | None = encoder.attrs.get(EMBED)
+        self.embedded: Embedded | None = None if offer is None else offer(encoder, [doc])
         self.tokvecs = self.encode_doc(doc) if self.embedded is None else self.embedded.encode(self.embedded.vectors)[0]
         self._decoding = Decoding(pipe.heads, pipe.pairs, [doc])
         self._run = self.run(self.tokvecs, self.needed, is_train=False)

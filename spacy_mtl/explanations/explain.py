@@ -5,6 +5,7 @@ from typing import Literal, get_args, overload
 
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.util import logger
 
 from ..pipeline.extraction import find_with_heads
 from ..protocols.head import HasHeads
@@ -14,7 +15,7 @@ from .attention_weights import attention
 from .doc_network import DocNetwork
 from .explanation import Explanation
 from .gradient_x_input import gradient_x_input
-from .integrated_gradients import integrated_gradients
+from .integrated_gradients import TOLERANCE, integrated_gradients
 from .occlusion import occlusion
 from .target_function import Attribution, TargetFunction
 
@@ -26,6 +27,10 @@ METHODS: Mapping[str, Callable[[TargetFunction], Attribution]] = {
     "attention": attention,
 }
 assert tuple(METHODS) == get_args(MethodT)
+INCOMPLETE = (
+    "head '%s': the scores for target '%s' miss %.1f %% of the difference between doc and baseline after %d steps of "
+    'integrated gradients; compare them with method = "occlusion"'
+)
 
 
 @overload
@@ -110,16 +115,15 @@ def make_network(nlp: Language, doc: Doc | str, head: str | None, component: str
         raise ValueError(
             f"head {head!r}: a {type(pipe.heads[head]).__name__} can't explain itself; the heads that can are {able}"
         )
-    copied = doc.copy() if isinstance(doc, Doc) else read_text(nlp, component, doc)
+    copied = doc.copy() if isinstance(doc, Doc) else run_pipes_before(nlp, component, nlp.make_doc(doc))
     if not len(copied):
         raise ValueError("explain: the doc is empty, so there is no token to explain a prediction by")
     with one_blas_thread(len(copied)):
         return DocNetwork(nlp, component, copied, able if head is None else [head])
 
 
-def read_text(nlp: Language, component: str, text: str) -> Doc:
-    """Make a doc of a text, and run the pipes before the component."""
-    doc = nlp.make_doc(text)
+def run_pipes_before(nlp: Language, component: str, doc: Doc) -> Doc:
+    """Run the pipes before the component on a doc."""
     for name, pipe in nlp.pipeline:
         if name == component:
             break
@@ -159,12 +163,20 @@ def choose_target(network: DocNetwork, head: str, wanted: str | None) -> Target:
 
 
 def explain_target(network: DocNetwork, head: str, target: Target, method: str) -> Explanation:
-    """Explain a target by a method."""
+    """Explain a target by a method. Warns if integrated gradients stay incomplete."""
     function = TargetFunction(network, head, target)
     with one_blas_thread(len(network.doc)):
         found = METHODS[method](function)
+    if found.completeness_gap is not None and found.completeness_gap > TOLERANCE:
+        logger.warning(INCOMPLETE, head, target.name, 100 * found.completeness_gap, function.n_passes)
+    return explanation_of(function, method, found)
+
+
+def explanation_of(function: TargetFunction, method: str, found: Attribution) -> Explanation:
+    """Put what a method has computed into words."""
+    network, target = function.network, function.target
     return Explanation(
-        head=head,
+        head=function.head,
         target=str(target.name),
         method=method,
         unit=target.unit,
@@ -175,5 +187,5 @@ def explain_target(network: DocNetwork, head: str, target: Target, method: str) 
         baseline_value=found.baseline_value,
         completeness_gap=found.completeness_gap,
         n_passes=function.n_passes,
-        held_fixed=network.held_fixed(head),
+        held_fixed=network.held_fixed(function.head),
     )

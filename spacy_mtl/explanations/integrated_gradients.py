@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from spacy.util import logger
 
 from ..protocols.arrays import FloatsT
 from ..protocols.embeddings import Embedded
@@ -27,10 +26,6 @@ TOLERANCE = 0.01
 SPREAD = 0.05
 # differences of the values that are smaller than this count as this
 SMALL = 0.1
-INCOMPLETE = (
-    "head '%s': the scores for target '%s' miss %.1f %% of the difference between doc and baseline after %d steps of "
-    'integrated gradients; compare them with method = "occlusion"'
-)
 
 
 class Point(NamedTuple):
@@ -63,8 +58,12 @@ class Interval(NamedTuple):
         return (self.end.place - self.start.place) * 0.5 * (self.start.slopes + self.end.slopes)
 
 
-def integrated_gradients(function: TargetFunction) -> Attribution:
-    """Compute integrated gradients at the embeddings."""
+def integrated_gradients(function: TargetFunction, *, max_points: int | None = None) -> Attribution:
+    """Compute integrated gradients at the embeddings.
+
+    max_points (int | None): Most points at which the gradient is computed; None for 512.
+    """
+    most = MAX_POINTS if max_points is None else max_points
     embedded = function.embedded("integrated_gradients")
     places = np.linspace(0.0, 1.0, N_INTERVALS + 1).tolist()
     points = [find_point(function, embedded, place) for place in places]
@@ -77,16 +76,14 @@ def integrated_gradients(function: TargetFunction) -> Attribution:
         rows: FloatsT = np.sum([interval.integral for interval in intervals], axis=0)
         gap = abs(float(rows.sum()) - (last.value - first.value)) / size
         spread = -sum(interval.order for interval in intervals) / size
-        if (gap <= TOLERANCE and spread <= SPREAD) or n_points >= MAX_POINTS:
+        if (gap <= TOLERANCE and spread <= SPREAD) or n_points >= most:
             break
-        for _ in range(max(1, len(intervals) // 4)):
+        for _ in range(min(max(1, len(intervals) // 4), most - n_points)):
             _, start, end = heappop(intervals)
             middle = find_point(function, embedded, 0.5 * (start.place + end.place))
             heappush(intervals, make_interval(start, middle))
             heappush(intervals, make_interval(middle, end))
             n_points += 1
-    if gap > TOLERANCE:
-        logger.warning(INCOMPLETE, function.head, function.target.name, 100 * gap, n_points)
     return Attribution(function.by_token(embedded, rows), last.value, first.value, gap)
 
 

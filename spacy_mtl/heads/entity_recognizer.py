@@ -19,6 +19,7 @@ from ..crf.chain_targets import chain_target_loss, chain_targets, label_of_tag, 
 from ..crf.conditioned_crf import conditioned_crf, scatter_rows
 from ..crf.forward_backward import forward_backward
 from ..crf.joint_decoding import decode_jointly
+from ..crf.k_best import likely_paths
 from ..crf.likelihood import any_by_doc, likelihood_loss, select_docs
 from ..crf.linear_chain import CRFScores, constrain, to_cpu_if_small
 from ..crf.linear_chain import grown as grown_crf
@@ -27,20 +28,25 @@ from ..crf.seen_types import SeenTypes
 from ..crf.span_log_odds import span_odds
 from ..crf.span_probability import span_probabilities
 from ..crf.span_types import span_type_scores
-from ..crf.spans import Spans, add_strings, is_blocked, set_ents
+from ..crf.spans import ENT_ATTRS, Spans, add_strings, ent_values, is_blocked, set_ents
 from ..crf.tag_scheme import MISSING, OUTSIDE, TagScheme, make_tag_scheme, n_labels_of
+from ..crf.tempered import DOCS, ENTITIES, ChainEvidence, SpanEvidence, agreeing_logs, at_temperature
 from ..crf.viterbi import viterbi
 from ..gold import batch_entities, look_up, snippet
 from ..layers.linear import grown
 from ..layers.old_labels import old_scores, with_new_labels
+from ..layers.ragged_rows import bounds
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
-from ..protocols.arrays import FloatsT
+from ..protocols.arrays import BoolsT, FloatsT, IntsT
 from ..protocols.found_annotation import FoundSpans
 from ..protocols.head import HeadModelT
+from ..protocols.head_calibration import Ranked, temperature_of
+from ..protocols.head_confidence import RatedSpans
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..protocols.head_prediction import LabelledSpans
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
+from ..protocols.token_values import TokenValues
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import DecidedByVerdicts
 
@@ -194,10 +200,21 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         changed = annotations.labels != labels
         if not changed.any():
             return annotations
-        probabilities = annotations.probabilities
-        if probabilities is not None:
-            probabilities = probabilities * np.exp(self.type_scores(annotations)[np.arange(len(labels)), labels])
-        return replace(annotations, labels=labels, probabilities=probabilities, rank_types=None)
+
+        def rate() -> FloatsT:
+            assert annotations.rate is not None
+            gains = self.type_scores(annotations)[np.arange(len(labels)), labels] / temperature_of(self.model, ENTITIES)
+            return np.minimum(annotations.rate() * np.exp(gains), 1.0)
+
+        probabilities = None if annotations.probabilities is None else rate()
+        return replace(annotations, labels=labels, probabilities=probabilities, rank_types=None, rate=rate)
+
+    def rated_spans(self, annotations: Spans) -> RatedSpans | None:
+        """Get the probabilities of what is written to `doc.ents`."""
+        if self.spans_key is not None:
+            return None
+        assert annotations.rate is not None
+        return RatedSpans(annotations.docs, annotations.starts, annotations.ends, annotations.rate())
 
     def condition(self, scores: CRFScores, lengths: Ints1d) -> tuple[Floats2d, Callable[[Floats2d], CRFScores]]:
         """The softmax of the emissions at each token, (n_tokens, n_tags); zeros for white space."""
@@ -273,15 +290,14 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         """The spans of the best valid tag sequences, none of them over a token that the doc has blocked."""
         constrained, tags = self._decided(scores)
         starts, ends, labels = self.tag_scheme.spans(tags)
-        probabilities = None
-        if self.spans_key is not None:
-            probabilities = span_probabilities(constrained, tags, starts, ends)
+        rate = partial(self._span_probabilities, constrained, tags, starts, ends)
+        probabilities = None if self.spans_key is None else rate()
         first_tokens, last_tokens = scores.kept[starts], scores.kept[ends - 1]
         offsets = np.cumsum([0, *(len(doc) for doc in docs)])
         owners = np.searchsorted(offsets, first_tokens, side="right") - 1
         begins = offsets[owners]
         rank_types = partial(span_type_scores, constrained, tags, starts, ends, self.tag_scheme)
-        return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities, rank_types)
+        return Spans(owners, first_tokens - begins, last_tokens + 1 - begins, labels, probabilities, rank_types, rate)
 
     def update_constraints(self, examples: Iterable[Example], classes: Iterable[str | None]) -> None:
         """Record the entity types of each doc with annotated entities. Recording a doc again changes nothing, so all
@@ -331,6 +347,13 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
     def prediction(self, doc: Doc) -> LabelledSpans:
         """The entities, or the spans of its group with their probabilities."""
         return LabelledSpans.of_ents(doc) if self.spans_key is None else LabelledSpans.of_group(doc, self.spans_key)
+
+    def token_values(self, docs: Sequence[Doc], annotations: Spans) -> TokenValues | None:
+        """The entities of each token; None for a span group."""
+        if self.spans_key is not None:
+            return None
+        values = ent_values(docs, annotations, add_strings(docs, self.labels))
+        return TokenValues(tuple(ENT_ATTRS), values, ENT_IOB)
 
     def targets(self, doc: Doc, scores: CRFScores, annotations: Spans) -> list[Target]:
         """The entities that were found, as in "artist[2:4]": label, first token and the one after the last."""
@@ -383,7 +406,79 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: CRFScores) -> NDArray[np.float64]:
         """Get the probability of all spans of a doc together: that of the decoded tag sequence under the CRF."""
-        return path_probabilities(*self._decided(scores))
+        constrained, tags = self._decided(scores)
+        return path_probabilities(at_temperature(constrained, temperature_of(self.model, DOCS)), tags)
+
+    def evidence(self, examples: Sequence[Example], scores: CRFScores) -> list[SpanEvidence | ChainEvidence]:
+        """The spans of docs with gold entities, but those on tokens without gold; and all entities of each doc."""
+        constrained, tags = self._decided(scores)
+        lengths = to_numpy(scores.lengths)
+        gold, possible, is_known = self._gold_tags(examples, scores)
+        starts, ends, labels = self.tag_scheme.spans(tags)
+        right = set(zip(*(column.tolist() for column in self.tag_scheme.spans(gold.clip(min=0))), strict=True))
+        found = zip(starts.tolist(), ends.tolist(), labels.tolist(), strict=True)
+        correct = np.array([span in right for span in found], dtype=bool)
+        has_gold = np.array([self.has_gold(eg) for eg in examples], dtype=bool)
+        owners = np.repeat(np.arange(len(lengths)), lengths)
+        unset = np.cumsum([0, *(gold < 0)])
+        judged = (unset[ends] == unset[starts]) & has_gold[owners[starts]]
+        of_spans = SpanEvidence(
+            owners[starts][judged], correct[judged], constrained, tags, starts[judged], ends[judged]
+        )
+        is_right = ~any_by_doc(~possible[np.arange(len(tags)), tags], lengths) & is_known
+        with_gold = np.flatnonzero(has_gold & (lengths > 0))
+        return [of_spans, ChainEvidence(with_gold, is_right, constrained, tags, possible, is_known)]
+
+    @property
+    def one_holds(self) -> bool:
+        """One labelling of the whole doc is true."""
+        return True
+
+    def rank(self, docs: Sequence[Doc], scores: CRFScores, *, least: float, most: int) -> list[Ranked]:
+        """The likeliest labellings of each doc: lists of entities (first token, end, label)."""
+        constrained, decided = self._decided(scores)
+        tempered = at_temperature(constrained, temperature_of(self.model, DOCS))
+        lengths, kept = to_numpy(scores.lengths), to_numpy(scores.kept)
+        firsts, begins = bounds(lengths), bounds(np.array([len(doc) for doc in docs], dtype="int64"))
+        found = []
+        for doc, paths in enumerate(likely_paths(tempered, least=least, most=most)):
+            tokens = kept[firsts[doc] : firsts[doc + 1]] - begins[doc]
+            outcomes = [self._entities(tags, tokens) for tags in paths.tags]
+            is_first = len(paths.tags) > 0 and np.array_equal(paths.tags[0], decided[firsts[doc] : firsts[doc + 1]])
+            found.append(Ranked(outcomes, paths.logs, int(is_first)))
+        return found
+
+    def gold_logs(self, examples: Sequence[Example], scores: CRFScores) -> FloatsT:
+        """The log-probability of each doc's gold entities; NaN where they are not set for all tokens."""
+        constrained, _ = self._decided(scores)
+        _, possible, is_known = self._gold_tags(examples, scores)
+        logs = agreeing_logs(at_temperature(constrained, temperature_of(self.model, DOCS)), possible)
+        logs = np.where(is_known, logs, -np.inf)
+        whole = [not (eg.reference.to_array(ENT_IOB) == MISSING).any() for eg in examples]
+        return np.where(whole, logs, np.nan)
+
+    def _entities(self, tags: IntsT, tokens: IntsT) -> list[tuple[int, int, str]]:
+        """The entities of tags: first token, end and label. tokens (IntsT): The place of each tag in the doc."""
+        starts, ends, labels = self.tag_scheme.spans(tags)
+        columns = (tokens[starts], tokens[ends - 1] + 1, labels)
+        return [
+            (start, end, self.labels[label])
+            for start, end, label in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+
+    def _span_probabilities(self, scores: CRFScores, tags: IntsT, starts: IntsT, ends: IntsT) -> FloatsT:
+        return span_probabilities(at_temperature(scores, temperature_of(self.model, ENTITIES)), tags, starts, ends)
+
+    def _gold_tags(self, examples: Sequence[Example], scores: CRFScores) -> tuple[IntsT, BoolsT, BoolsT]:
+        """RETURNS: the gold tag of each token, (n_kept,), -1 where several agree with the gold; the tags that agree,
+        (n_kept, n_tags); and whether the head knows all types of a doc, (n_docs,).
+        """
+        iob, labels, stored = self._look_up(examples)
+        is_new = ((labels < 0) & (stored != 0))[scores.kept]
+        lengths = to_numpy(scores.lengths)
+        is_known = ~any_by_doc(is_new, lengths)
+        tags, possible = self.tag_scheme.encode(iob[scores.kept], labels[scores.kept], lengths[lengths > 0])
+        return tags, possible, is_known
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether the same spans were found in both docs."""
@@ -408,23 +503,30 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
 
     def _gold(self, examples: Sequence[Example]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """ENT_IOB and label index (-1 for none) of each token of the batch, (n_tokens,)."""
-        rows = batch_entities(examples)
-        flat = np.concatenate(rows)
-        labels = look_up(flat[:, 1], [get_string_id(label) for label in self.labels])
-        unknown = np.flatnonzero((labels < 0) & (flat[:, 1] != 0))
+        iob, labels, stored = self._look_up(examples)
+        unknown = np.flatnonzero((labels < 0) & (stored != 0))
         if len(unknown):
-            index = int(np.searchsorted(np.cumsum([len(row) for row in rows]), unknown[0], side="right"))
+            ends = np.cumsum([len(eg.predicted) for eg in examples])
+            index = int(np.searchsorted(ends, unknown[0], side="right"))
             reference = examples[index].reference
-            label = reference.vocab.strings[int(flat[unknown[0], 1])]
+            label = reference.vocab.strings[int(stored[unknown[0]])]
             self._refuse_negative([label], examples[index])
             raise ValueError(
                 f"head {self.name!r}: label {label!r} in doc {snippet(reference.text)} was not seen at "
                 f"initialisation; add it with add_label({label!r}, head={self.name!r}), or initialise with examples or "
                 "labels that have it"
             )
+        return iob, labels
+
+    def _look_up(self, examples: Sequence[Example]) -> tuple[IntsT, IntsT, NDArray[np.uint64]]:
+        """ENT_IOB, label index (-1 for none, or one that the head does not know) and stored label of each token of the
+        batch, (n_tokens,) each.
+        """
+        flat = np.concatenate(batch_entities(examples))
+        labels = look_up(flat[:, 1], [get_string_id(label) for label in self.labels])
         # An entity without a type is spaCy's way to block a token: nothing is there.
         iob = np.where((labels < 0) & (flat[:, 0] != MISSING), OUTSIDE, flat[:, 0].astype("int64"))
-        return iob, labels
+        return iob, labels, flat[:, 1]
 
     def _refuse_negative(self, labels: Iterable[str], example: Example) -> None:
         """Raise a ValueError for a label like "!PERSON", spaCy 2's way to say that a span is no PERSON."""

@@ -16,7 +16,9 @@ from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import get_array_module, to_numpy
 
 from ..gold import batch_values, look_up, snippet, stored_values, token_values
+from ..layers.calibrated import calibrated_softmax
 from ..layers.dropout import dropout
+from ..layers.label_evidence import LabelEvidence, token_evidence
 from ..layers.linear import linear
 from ..layers.log_odds import log_odds_at
 from ..layers.softmax import backprop_softmax, softmax
@@ -28,9 +30,11 @@ from ..metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_t
 from ..protocols.arrays import ArrayT, BoolsT, FloatsT
 from ..protocols.decisions import Decisions
 from ..protocols.head import HeadInput, HeadModelT
+from ..protocols.head_calibration import temperature_of
 from ..protocols.head_explanation import Target, TargetName, check_label, check_place
 from ..protocols.head_prediction import TokenLabels
 from ..protocols.soft_targets import KindT, SoftTarget, TargetsT
+from ..protocols.token_values import TokenValues
 from .bases.model_labels import ModelLabels
 from .bases.scored_by_verdicts import ScoredByVerdicts
 
@@ -252,15 +256,11 @@ class Tagger(ScoredByVerdicts, ModelLabels):
     def set_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> None:
         """Write the attribute. Values that are already set stay, unless `overwrite` is set."""
         attr_id, start = ATTR_IDS[self.attr], 0
-        values: ArrayT = np.array([], dtype="uint64")
-        vocab = None
+        values = self._stored_annotations(docs, annotations)
         for doc in docs:
             if not len(doc):
                 continue
-            if doc.vocab is not vocab:
-                vocab = doc.vocab
-                values = self._stored_values(vocab)[annotations]
-            new = values[start : start + len(doc)]
+            new: ArrayT = values[start : start + len(doc)]
             start += len(doc)
             # A doc's first token starts a sentence, which has_annotation passes over.
             if not self.overwrite and (self.attr == "sent_start" or doc.has_annotation(attr_id)):
@@ -273,6 +273,16 @@ class Tagger(ScoredByVerdicts, ModelLabels):
         if self.attr == "sent_start":
             return TokenLabels(["S" if value == 1 else "I" for value in doc.to_array(SENT_START).tolist()])
         return TokenLabels.read(doc, ATTR_IDS[self.attr])
+
+    def token_values(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> TokenValues | None:
+        """The values of the attribute. None for sentence starts that do not replace those of the doc: every doc has
+        one.
+        """
+        if self.attr == "sent_start" and not self.overwrite:
+            return None
+        attr_id = ATTR_IDS[self.attr]
+        values = self._stored_annotations(docs, annotations)
+        return TokenValues((attr_id,), values[None], None if self.overwrite else attr_id)
 
     def targets(self, doc: Doc, scores: Floats2d, annotations: NDArray[np.int64]) -> list[Target]:
         """The value of each token, as in "NOUN[3]", in the order of the text."""
@@ -320,7 +330,20 @@ class Tagger(ScoredByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
         """Get the probability of the predicted value at the least certain token; 1 for a doc without tokens."""
-        return least_certain(softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0), docs)
+        return least_certain(
+            calibrated_softmax(scores, temperature_of(self.model, "tokens")).max(axis=1, initial=0.0), docs
+        )
+
+    def token_probabilities(self, docs: Sequence[Doc], scores: Floats2d, annotations: NDArray[np.int64]) -> FloatsT:
+        """Get the probability of each token's value, (n_tokens,)."""
+        return calibrated_softmax(scores, temperature_of(self.model, "tokens")).max(axis=1, initial=0.0)
+
+    def evidence(self, examples: Sequence[Example], scores: Floats2d) -> list[LabelEvidence]:
+        """The value of each token that has gold."""
+        docs = [eg.predicted for eg in examples]
+        gold, values = self._look_up(examples)
+        lengths = np.array([len(doc) for doc in docs])
+        return [token_evidence(scores, gold, values != 0, self.decode(docs, scores), lengths)]
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same value in both docs."""
@@ -342,14 +365,26 @@ class Tagger(ScoredByVerdicts, ModelLabels):
         add = vocab.morphology.add if self.attr == "morph" else vocab.strings.add
         return np.array([add(label) for label in self.labels], dtype="uint64")
 
+    def _stored_annotations(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The value of each token as the doc stores it, (n_tokens,). Only labels that occur are added to the vocabs."""
+        if self.attr == "sent_start":
+            return np.array(list(SENT_STARTS.values()), dtype="int64").astype("uint64")[annotations]
+        labels = self.model.attrs["labels"]
+        values = np.zeros(len(labels), dtype="uint64")
+        used = np.flatnonzero(np.bincount(annotations, minlength=len(labels))).tolist()
+        for vocab in {id(doc.vocab): doc.vocab for doc in docs}.values():
+            add = vocab.morphology.add if self.attr == "morph" else vocab.strings.add
+            # a value is the same in every vocab
+            values[used] = [add(labels[index]) for index in used]
+        return values[annotations]
+
     def _gold(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         """The label index of each token of the batch, (n_tokens,), -1 where it is not annotated."""
-        values = batch_values(examples, self.attr.upper(), ATTR_IDS[self.attr])
-        flat = np.concatenate(values)
-        gold = look_up(flat, self._stored_values(examples[0].reference.vocab).tolist())
+        gold, flat = self._look_up(examples)
         unknown = np.flatnonzero((gold < 0) & (flat != 0))
         if len(unknown):
-            index = int(np.searchsorted(np.cumsum([len(v) for v in values]), unknown[0], side="right"))
+            ends = np.cumsum([len(eg.predicted) for eg in examples])
+            index = int(np.searchsorted(ends, unknown[0], side="right"))
             doc = examples[index].reference
             label = doc.vocab.strings[int(flat[unknown[0]])]
             self._check_not_negative(label, self.labels, doc)
@@ -359,6 +394,13 @@ class Tagger(ScoredByVerdicts, ModelLabels):
                 "that have it"
             )
         return gold
+
+    def _look_up(self, examples: Sequence[Example]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """The label index of each token of the batch, (n_tokens,), -1 where it has no gold or is not known, and what
+        the gold docs store, 0 without gold.
+        """
+        flat = np.concatenate(batch_values(examples, self.attr.upper(), ATTR_IDS[self.attr]))
+        return look_up(flat, self._stored_values(examples[0].reference.vocab).tolist()), flat
 
     def _check_not_negative(self, label: str, labels: Container[str], doc: Doc) -> None:
         """Refuse "!N" where N is a label: spaCy's tagger reads it as "is not N"."""

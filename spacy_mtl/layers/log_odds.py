@@ -9,16 +9,17 @@ from .softmax import softmax
 
 def log_odds(logits: ArrayT, column: int) -> tuple[float, FloatsT]:
     """Compute log p - log(1 - p) of a class, where p is its softmax: its logit minus the log of the sum of the others'
-    exponentials. A single class has no odds: its logit stands for them.
+    exponentials. A class without others has no odds: its logit stands for them.
 
-    logits (Floats1d): Of all classes, (n_labels,).
+    logits (Floats1d): Of all classes, (n_labels,); -inf for those that are ruled out.
     RETURNS: The log-odds in nats, and their gradient, (n_labels,), in double precision.
     """
     row: FloatsT = to_numpy(logits).astype("d")
     gradient = np.zeros(len(row))
-    if len(row) > 1:
-        others = np.delete(row, column)
-        gradient[np.arange(len(row)) != column] = -softmax(others[None])[0]
+    is_other = np.isfinite(row) & (np.arange(len(row)) != column)
+    if is_other.any():
+        others = row[is_other]
+        gradient[is_other] = -softmax(others[None])[0]
         peak = others.max()
         row = row - peak - np.log(np.exp(others - peak).sum())
     gradient[column] = 1.0

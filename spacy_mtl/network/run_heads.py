@@ -11,6 +11,7 @@ from thinc.types import Floats2d, Ragged
 
 from ..protocols.arrays import ArrayT, EncoderT, PreparedT, ScoresT
 from ..protocols.between_heads import GivesCondition, TakesConditions
+from ..protocols.fits import fits
 from ..protocols.head import Head, HeadInput, HeadModelT
 from ..protocols.sharing import SharingInput, SharingT
 from ..protocols.weighting import Weighting
@@ -208,7 +209,8 @@ def run_heads(
 
 def conditions_of(head: Head) -> tuple[str, ...]:
     """Get the names of the heads whose scores this head sees."""
-    return head.condition_on if isinstance(head, TakesConditions) else ()
+    names: tuple[str, ...] = head.condition_on if fits(head, TakesConditions) else ()
+    return names
 
 
 def condition_on(head: Head, scores: ScoresT, tokvecs: Ragged) -> tuple[Any, Any]:

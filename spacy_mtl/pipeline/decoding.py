@@ -7,6 +7,7 @@ from spacy.tokens import Doc
 from ..network.run_heads import AllScoresT
 from ..protocols.arrays import AnnotationsT, PreparedT, ScoresT
 from ..protocols.between_heads import Prepares, RevisesAnnotation
+from ..protocols.fits import fits
 from ..protocols.head import Head
 from .consistency import decide
 from .head_views import HeadViews
@@ -38,7 +39,7 @@ class Decoding:
         self._annotations: dict[str, AnnotationsT] = {}
         self._prepared: dict[str, PreparedT] = dict(prepared or {})
         self._revisers = {
-            head.revises: key for key, head in heads.items() if isinstance(head, RevisesAnnotation) and head.revises
+            head.revises: key for key, head in heads.items() if fits(head, RevisesAnnotation) and head.revises
         }
         self._revised: dict[str, AnnotationsT] = {}
 
@@ -47,7 +48,7 @@ class Decoding:
         once, so that in rehearsal the student gets what its teacher gets.
         """
         head = self.heads[name]
-        if not isinstance(head, Prepares):
+        if not fits(head, Prepares):
             return None
         if name not in self._prepared:
             examples = None if self.views is None else self.views.of(name)

@@ -10,6 +10,7 @@ from spacy.util import registry as spacy_registry
 
 from ..optimizers.parameters import parameter_names
 from ..protocols.head import Head
+from ..protocols.head_calibration import ATTR as CALIBRATION
 from .default_heads import DEFAULT_HEADS
 from .forgetting import OLD_HEADS
 from .head_names import JOINT_SCORES, NameChange, change_scores
@@ -135,7 +136,7 @@ def change_meta(nlp: Language, component: str, heads: Mapping[str, Head], change
         scores = {key: value for key, value in scores.items() if key.rpartition("/")[2] not in JOINT_SCORES}
     nlp.meta["performance"] = scores
     own = nlp.meta.get("spacy_mtl", {})
-    for shown in ("heads", OLD_HEADS):
+    for shown in ("heads", OLD_HEADS, CALIBRATION):
         if component in own.get(shown, {}):
             own[shown][component] = change.within(own[shown][component])
     own.get("balance", {}).pop(component, None)

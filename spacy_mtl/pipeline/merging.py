@@ -19,6 +19,7 @@ from ..network.parameter_copy import named_arrays
 from ..network.sharing_heads import changes_nothing, mixes_heads
 from ..protocols.arrays import ArrayT
 from ..protocols.head import Head
+from ..protocols.head_calibration import ATTR as CALIBRATION
 from ..protocols.sharing import SharingInput, SharingT
 from ..whole_folder import check_writable, write_whole
 from .checks import check_heads, check_overlap
@@ -285,7 +286,7 @@ def describe(nlp: Language, other: Language, component: str, theirs: str, added:
     for key, weight in other.config["training"]["score_weights"].items():
         if owner_of(key, heads) in added:
             wanted.setdefault(key, weight)
-    for shown in ("heads", OLD_HEADS):
+    for shown in ("heads", OLD_HEADS, CALIBRATION):
         records = other.meta.get("spacy_mtl", {}).get(shown, {}).get(theirs, {})
         mine = nlp.meta.setdefault("spacy_mtl", {}).setdefault(shown, {}).setdefault(component, {})
         mine.update({key: record for key, record in records.items() if key in added})

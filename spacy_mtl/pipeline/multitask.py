@@ -1,6 +1,7 @@
 """The component `multitask`: one shared encoder, several heads, trained jointly."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +14,10 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 
 from .. import registry  # noqa: F401  (the config's registries)
+from ..annotation_scores import register_scores
 from ..network.listeners import check_listeners, check_vectors, find_listeners
 from ..network.run_heads import AllScoresT, build_multitask_model, run_heads
-from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT
+from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT, ScoresT
 from ..protocols.head import Head
 from ..protocols.head_confidence import Confident
 from ..protocols.head_labels import HasLabels
@@ -27,6 +29,7 @@ from .balance_readout import BalanceReadout
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
+from .doc_confidence import Annotated, confidence_of, drop_calibrations
 from .extraction import extract
 from .forgetting import Forgetting
 from .head_changes import add_head, find_component, remove_heads, rename_head
@@ -49,6 +52,7 @@ from .scoring import ComponentScores, score_component
 from .step_counts import StepCounts
 from .training_step import TrainingStep
 from .weighing import Weighing, get_losses
+from .writing import write_annotations
 
 # steps between two measurements of gradients
 READOUT_EVERY = 50
@@ -197,6 +201,7 @@ class Multitask(TrainablePipe):
         is_new = grown.add_label(label)
         if is_new:
             self.progress.forget(head)
+            drop_calibrations({head: self.heads[head]})
         return is_new
 
     def add_head(
@@ -268,8 +273,9 @@ class Multitask(TrainablePipe):
 
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
-        writing = [key for key, head in self.heads.items() if head.writes]
-        return annotate_with(self.model, self.in_order(), self.pairs, list(docs), writing, name=self.name)
+        writing, docs = [key for key, head in self.heads.items() if head.writes], list(docs)
+        sure = partial(confidence_of, self.heads, writing, docs, keep_scores=self.keep_scores)
+        return annotate_with(self.model, self.in_order(), self.pairs, docs, writing, name=self.name, sure=sure)
 
     def confidences(self, docs: Iterable[Doc]) -> dict[str, ArrayT]:
         """Compute how sure each head is of its annotation of each doc, (n_docs,), from 0 to 1. Over a listener the docs
@@ -279,14 +285,35 @@ class Multitask(TrainablePipe):
         """
         docs = list(docs)
         able = {key: head for key, head in self.heads.items() if isinstance(head, Confident)}
-        decoding, scores = run_to_predict(self.model, self.in_order(), self.pairs, docs, list(able), name=self.name)
-        return {key: head.confidence(docs, decoding.decided(key, scores)) for key, head in able.items()}
+        decided = self.decided_scores(docs, list(able))
+        return {key: head.confidence(docs, decided[key]) for key, head in able.items()}
+
+    def decided_scores(self, docs: Iterable[Doc], names: Sequence[str]) -> dict[str, ScoresT]:
+        """Compute the scores that some heads decode. Those of jointly decoded heads agree. Over a listener the docs
+        must have passed the upstream pipe. RETURNS: by head name.
+        """
+        docs = list(docs)
+        decoding, scores = run_to_predict(self.model, self.in_order(), self.pairs, docs, names, name=self.name)
+        return {key: decoding.decided(key, scores) for key in names}
+
+    @property
+    def keep_scores(self) -> bool:
+        """Whether probabilities are kept on docs: `ent._.score` of entities, `token._.scores` by head and
+        `token._.score`, the least of them. It is saved with the component. Entities take another pass of the CRF.
+        """
+        return bool(self.cfg.get("keep_scores", False))
+
+    @keep_scores.setter
+    def keep_scores(self, value: bool) -> None:
+        self.cfg["keep_scores"] = value
+        self._register_extensions()
 
     def set_annotations(self, docs: Iterable[Doc], scores: Mapping[str, AnnotationsT]) -> None:
         """Write what `predict` returned to the docs."""
         docs = list(docs)
-        for key, annotations in scores.items():
-            self.heads[key].set_annotations(docs, annotations)
+        write_annotations(self.heads, docs, scores)
+        if isinstance(scores, Annotated):
+            scores.confidence.write(docs)
 
     def update(
         self,
@@ -388,6 +415,7 @@ class Multitask(TrainablePipe):
         skipped: momentum and weight decay would move it even if its gradient is zero.
         """
         self.progress.end_step()
+        self._forget_calibrations()
         self.progress.restart_averages(self.heads, getattr(sgd, "averages", None))
         self._pending.apply(sgd, self.in_order(), self.encoder, self._weighing, frozen=self.progress.done("head"))
 
@@ -440,6 +468,7 @@ class Multitask(TrainablePipe):
         )
         logger.info("component '%s': %s", self.name, describe_counts(self.parameter_counts))
         self._readout.reset()
+        self._forget_calibrations()
         self._forgetting = None if old is None or nlp is None else Forgetting(old, nlp.meta, self.name)
         if nlp is not None:
             self._weighing.prepare(self.encoder, nlp)
@@ -482,6 +511,7 @@ class Multitask(TrainablePipe):
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "Multitask":
         """Load what `to_bytes` returned. Raise a ValueError if a head of the config is missing or does not fit."""
         self._saved().from_bytes(bytes_data, list(exclude))
+        self._register_extensions()
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
@@ -491,6 +521,7 @@ class Multitask(TrainablePipe):
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "Multitask":
         """Load from a folder. Raise a ValueError that names the folder if a file is missing or broken."""
         self._saved().from_disk(Path(path), list(exclude))
+        self._register_extensions()
         return self
 
     def _backward(self) -> BackwardPass:
@@ -506,6 +537,20 @@ class Multitask(TrainablePipe):
             self.progress,
             skip_broken=self.nan_gradient == "skip",
         )
+
+    def _register_extensions(self) -> None:
+        if self.keep_scores:
+            register_scores()
+
+    def _forget_calibrations(self) -> None:
+        """Remove calibrations, which are those of other weights."""
+        dropped = drop_calibrations(self.heads)
+        if dropped:
+            logger.warning(
+                "component '%s': the heads %s learn, so their calibration goes; calibrate the trained pipeline again",
+                self.name,
+                dropped,
+            )
 
     def _saved(self) -> SavedComponent:
         parts = Parts(self.name, self.encoder, self.heads, self.weighting)

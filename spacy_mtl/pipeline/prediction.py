@@ -1,6 +1,6 @@
 """The forward pass in prediction: the encoder, and of the heads only those that are needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from spacy.tokens import Doc
 from thinc.types import Ragged
@@ -11,6 +11,7 @@ from ..protocols.arrays import AnnotationsT, PreparedT
 from ..protocols.head import Head
 from ..threads.blas_threads import one_blas_thread
 from .decoding import Decoding
+from .doc_confidence import Annotated, DocConfidence
 from .run_order import needed_heads
 
 
@@ -55,8 +56,13 @@ def annotate_with(
     names: Sequence[str],
     *,
     name: str,
+    sure: Callable[[Decoding, AllScoresT], DocConfidence] | None = None,
 ) -> dict[str, AnnotationsT]:
-    """Compute the annotation of the docs by some heads, without writing it. Arguments as those of `run_to_predict`."""
+    """Compute the annotation of the docs by some heads, without writing it. Arguments as those of `run_to_predict`.
+
+    sure (Callable | None): Computes what the annotation is returned with (`Annotated`).
+    """
     with one_blas_thread(sum(map(len, docs))):
         decoding, scores = run_to_predict(model, heads, pairs, docs, names, name=name)
-        return {key: decoding.revised(key, scores) for key in names}
+        found = {key: decoding.revised(key, scores) for key in names}
+        return found if sure is None else Annotated(found, sure(decoding, scores))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ..network.run_heads import conditions_of
 from ..protocols.between_heads import ConnectsToHeads, GivesCondition, Prepares, RevisesAnnotation
+from ..protocols.fits import fits
 from ..protocols.head import Head
 
 
@@ -101,4 +102,5 @@ def reach(names: Iterable[str], following: Callable[[str], Iterable[str]]) -> se
 
 def depends_on(head: Head) -> tuple[str, ...]:
     """Get the heads whose annotation this one works on."""
-    return head.depends_on if isinstance(head, Prepares) else ()
+    names: tuple[str, ...] = head.depends_on if fits(head, Prepares) else ()
+    return names

@@ -22,6 +22,7 @@ from thinc.api import Model
 
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Head
+from ..protocols.head_calibration import drop_calibration
 from ..protocols.weighting import KeepsState, LearnsByHead, Weighting
 
 ENCODER, HEADS, WEIGHTING = "encoder", "heads", "weighting"
@@ -69,6 +70,7 @@ class Parts:
         if extra and not is_excluded(HEADS, exclude):
             logger.warning("component '%s': %s saved, but not in the config; not loaded", self.name, describe(extra))
         for path in wanted:
+            drop_calibration(self.models[path])
             try:
                 self.models[path].from_bytes(contents[path]())
             except Exception as error:

@@ -67,7 +67,10 @@ class Decisions:
 
     def of_docs(self, docs: Sequence[int]) -> "Decisions":
         """The decisions in some docs, which keep their indices."""
-        rows = np.isin(self.docs, docs)
+        return self.of_rows(np.isin(self.docs, docs))
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> "Decisions":
+        """Some of the decisions. rows (n,): Which ones."""
         columns = {name: getattr(self, name)[rows] for name in ("docs", "starts", "ends", "gold", "predicted")}
         arguments = None if self.arguments is None else self.arguments[rows]
         return replace(self, **columns, arguments=arguments)

@@ -38,5 +38,5 @@ class Embedded:
     encode: EncodeT
 
 
-# the encoder's model, and docs of which at least one has tokens -> their embeddings
-EmbedT = Callable[[Tok2VecT, Sequence[Doc]], Embedded]
+# the encoder's model, and docs of which at least one has tokens -> their embeddings, None if they can't be replaced
+EmbedT = Callable[[Tok2VecT, Sequence[Doc]], Embedded | None]

@@ -14,6 +14,7 @@ from ..experiments.predictions import decisions_of, score
 from ..origin import mark
 from ..protocols.doc_verdicts import ScoresInUnits
 from ..protocols.head import Head
+from ..protocols.head_calibration import calibration_of
 from ..protocols.readout import HasReadout
 from ..readers.corpus import Corpus
 from ..readers.pipeline_heads import heads_of
@@ -23,11 +24,12 @@ from .templating import count
 SPLIT = "these docs"
 
 
-def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str) -> ReportData:
+def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str, n_explained: int = 0) -> ReportData:
     """Run the pipeline on the gold tokens of the docs and score it.
 
     paths (Sequence[Path]): `.spacy` files or folders of them, each a corpus.
     name (str): The pipeline's name in the report.
+    n_explained (int): Number of docs whose predictions are explained; 0 for none.
     Raises a ValueError if the pipeline has no heads, or the data no docs or no gold for any head.
     """
     heads = scored_heads(nlp)
@@ -54,6 +56,9 @@ def data_of_pipeline(nlp: Language, paths: Sequence[Path], *, name: str) -> Repo
             if isinstance(head, ScoresInUnits)
             for name in head.scores_in_units
         ),
+        pipeline=nlp,
+        n_explained=n_explained,
+        calibrations={key: kept for key, head in heads.items() if (kept := calibration_of(head.model))},
     )
 
 

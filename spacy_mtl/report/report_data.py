@@ -1,11 +1,12 @@
 """What the sections of a report are made from, whether it is of a comparison or of one trained pipeline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..comparison.result import Comparison
@@ -76,6 +77,10 @@ class ReportData:
     in_units (frozenset[str]): Scores in the unit of the gold, such as "mood_mae"; all others are from 0 to 1.
     comparison (Comparison | None): The result of `mtl compare`; None for one trained pipeline.
     folder (Path | None): The folder of the comparison.
+    pipeline (Language | None): The trained pipeline of the report; None for a comparison.
+    n_explained (int): Number of docs whose predictions are explained by it; 0 for none.
+    calibrations (dict[str, Mapping[str, Any]]): What the calibration of each calibrated head keeps, such as its
+        temperature and its reliability before and after.
     """
 
     title: str
@@ -89,6 +94,9 @@ class ReportData:
     in_units: frozenset[str] = frozenset()
     comparison: Comparison | None = None
     folder: Path | None = None
+    pipeline: Language | None = None
+    n_explained: int = 0
+    calibrations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _pairs: dict[tuple[str, str], LabelPairs | None] = field(default_factory=dict)
 
     def label_pairs(self, head: str) -> list[tuple[Side, list[LabelPairs]]]:

@@ -405,3 +405,16 @@ def test_relations_are_trained_jointly_alone_and_separately(benchmark_module, tm
         assert len(pipes) == (2 if run.key["system"] == "separate" else 1)
         assert sorted(run.config["corpora"]["train"]["corpora"]) == run.key["domains"].split()
         assert run.config["training"]["max_steps"] == 80
+
+
+def test_configs_from_data_are_compared_by_the_scores_that_they_share(benchmark_module, tmp_path):
+    script = benchmark_module("init_config")
+    for setting in script.SETTINGS.values():
+        for _, keys in setting.columns.values():
+            assert script.PROPOSED in keys
+            assert set(keys) - {script.PROPOSED} <= setting.by_hand.keys()
+        for make in setting.by_hand.values():
+            config = script.of_length(make(tmp_path), 40)
+            assert config["training"]["max_steps"] == 40
+            assert config["training"]["max_epochs"] in (0, -1)
+            assert script.of_length(config, 0) is config

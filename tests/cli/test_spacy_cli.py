@@ -70,7 +70,7 @@ def paths(corpus):
 
 
 def body(path):
-    """A config without its header."""
+    """A config without its comments."""
     return "\n".join(line for line in path.read_text().splitlines() if not line.startswith("#")).strip()
 
 
@@ -89,7 +89,6 @@ def test_configs_are_complete_and_valid(config, corpus, treebank, tmp_path):
     assert body(tmp_path / "filled.cfg") == body(config)
     data = treebank if config.name in ("tagging.cfg", "ud.cfg") else corpus
     assert "Config is valid" in run_here("debug", "config", config, *paths(data))
-    assert len([line for line in config.read_text().splitlines() if line.startswith("#")]) == 4
     settings = spacy.util.load_config(config)
     assert sum(settings["training"]["score_weights"].values()) == pytest.approx(1.0)
 

@@ -10,8 +10,11 @@ import spacy
 from pipelines import ENCODER, heads_config, make_examples, make_nlp, train
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
+from spacy.vectors import Vectors
 
 import spacy_mtl
+from spacy_mtl.encoders.hash_embed_cnn.piece_vectors import FILE, PieceVectors
+from spacy_mtl.encoders.hash_embed_cnn.wordpiece import WordPiece, WordPieceSettings
 from spacy_mtl.explanations import integrated_gradients as ig
 from spacy_mtl.explanations.doc_network import DocNetwork
 from spacy_mtl.explanations.explain import choose_target, make_network
@@ -30,10 +33,11 @@ HEADS = heads_config(
     tree={"kind": "DependencyParser", "arc_width": 16, "label_width": 8},
     ties={"kind": "RelationExtractor", "depends_on": "slots", "width": 16, "symmetric": ["near"]},
     one_tie={"kind": "RelationExtractor", "depends_on": "slots", "width": 16, "key": "one", "exclusive": True},
-    lemma={"kind": "Lemmatizer"},
+    lemma={"kind": "Lemmatizer", "min_tree_freq": 1},
 )
+SHARING = [("Adapters", {"by": "head"}), ("CrossStitch", {}), ("LayerMix", {"n_layers": 1}), ("MMoE", {}), ("PLE", {})]
 TEXT = "play some jazz in Berlin"
-ABLE = ["intent", "topics", "slots", "biluo", "pos", "rating", "chunks", "linked", "tree", "ties", "one_tie"]
+ABLE = ["intent", "topics", "slots", "biluo", "pos", "rating", "chunks", "linked", "tree", "ties", "one_tie", "lemma"]
 
 
 def all_gold(nlp):
@@ -46,7 +50,7 @@ def all_gold(nlp):
         doc._.numbers = {"stars": float(index)}
         for token in doc:
             token.pos_ = "PROPN" if token.is_title else "NOUN" if token.i else "VERB"
-            token.lemma_ = token.lower_
+            token.lemma_ = "be" if token.text == "is" else token.lower_
             token.head = doc[max(token.i - 1, 0)]
             token.dep_ = "obj" if token.is_title else "mod" if token.i else "ROOT"
         ents = doc.ents
@@ -60,17 +64,46 @@ def all_gold(nlp):
     return examples
 
 
+def gold_with_vectors(nlp):
+    """The same, after a vector of each of their words was added to the vocab."""
+    if not nlp.vocab.vectors.shape[0]:
+        words = sorted({token.text for eg in make_examples(nlp) for token in eg.reference})
+        data = np.random.default_rng(0).normal(size=(len(words), 8)).astype("f")
+        nlp.vocab.vectors = Vectors(strings=nlp.vocab.strings, data=data, keys=words, name="small")
+    return all_gold(nlp)
+
+
 @cache
-def cnn(*, listener=False):
+def cnn(*, listener=False, static=False, pieces=None):
     """A trained pipeline with all kinds of heads."""
-    nlp = make_nlp(HEADS, tok2vec=CNN, examples=all_gold, listener=listener)
-    train(nlp, all_gold(nlp), steps=30)
+    gold = gold_with_vectors if static else all_gold
+    encoder = CNN | {"pretrained_vectors": static or None, "piece_vectors": pieces}
+    nlp = make_nlp(HEADS, tok2vec=encoder, examples=gold, listener=listener)
+    train(nlp, gold(nlp), steps=30)
     return nlp
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory):
+    """Random vectors of word pieces."""
+    names = ["[UNK]", "play", "some", "ja", "##zz", "in", "berlin"]
+    cutter = WordPiece(WordPieceSettings(names, "[UNK]", "##", 100, True, True, True, True))
+    table = np.random.default_rng(0).normal(size=(len(names), 8)).astype("float16")
+    folder = tmp_path_factory.mktemp("pieces")
+    (folder / FILE).write_bytes(PieceVectors(cutter, table, {}).to_bytes())
+    return str(folder)
 
 
 def network_of(nlp, head, text=TEXT):
     network = make_network(nlp, text, head, None)
     return network, choose_target(network, head, None)
+
+
+def check_complete(found):
+    """The scores sum to the difference from the baseline."""
+    difference = found.value - found.baseline_value
+    assert abs(sum(found.scores) - difference) <= 0.01 * max(abs(difference), 0.1)
+    assert found.completeness_gap <= 0.01
 
 
 @pytest.mark.parametrize("listener", [False, True])
@@ -79,15 +112,31 @@ def test_scores_of_integrated_gradients_sum_to_the_difference(head, listener):
     found = spacy_mtl.explain(cnn(listener=listener), TEXT, head=head)
     assert found.head == head
     assert found.tokens == tuple(TEXT.split())
-    difference = found.value - found.baseline_value
-    assert abs(sum(found.scores) - difference) <= 0.01 * max(abs(difference), 0.1)
-    assert found.completeness_gap <= 0.01
+    check_complete(found)
     assert any(found.scores)
 
 
 @pytest.mark.parametrize("head", ABLE)
 def test_gradient_is_that_of_finite_differences(head):
-    network, target = network_of(cnn(), head)
+    check_gradient(*network_of(cnn(), head), head)
+
+
+@pytest.mark.parametrize("listener", [False, True])
+@pytest.mark.parametrize("kind", ["static", "pieces"])
+def test_words_with_vectors_of_their_own(kind, listener, pieces):
+    """Of a table of static vectors, or made from word pieces: of all heads."""
+    settings = {"static": True} if kind == "static" else {"pieces": pieces}
+    nlp = cnn(listener=listener, **settings)
+    with_vectors = make_network(nlp, TEXT, None, None).embedded
+    for head in ABLE:
+        check_complete(spacy_mtl.explain(nlp, TEXT, head=head))
+        check_gradient(*network_of(nlp, head), head)
+    without = make_network(cnn(listener=listener), TEXT, None, None).embedded
+    assert with_vectors.vectors.shape == without.vectors.shape
+
+
+def check_gradient(network, target, head):
+    """The gradient at the embeddings is that of finite differences."""
     embedded = network.embedded
     tokvecs, backprop = embedded.encode(embedded.vectors)
     gradient = backprop(network.differentiate(tokvecs, head, target)[1])
@@ -262,7 +311,7 @@ def test_targets_by_label_place_and_of_what_was_not_predicted():
     ("settings", "message"),
     [
         ({"head": "moods"}, "there is no head 'moods' to explain; it has .*'intent'"),
-        ({"head": "lemma"}, "head 'lemma': a Lemmatizer can't explain itself; the heads that can are .*'intent'"),
+        ({"head": "lemma", "target": "is → was[1]"}, "head 'lemma': there is no target 'is → was"),
         ({"head": "intent", "method": "lime"}, "method is 'lime', expected one of .*'occlusion'"),
         ({"target": "play"}, "a target belongs to a head; set head too"),
         (
@@ -285,6 +334,17 @@ def test_targets_by_label_place_and_of_what_was_not_predicted():
 def test_what_is_refused_is_named(settings, message):
     with pytest.raises(ValueError, match=message):
         spacy_mtl.explain(cnn(), TEXT, **settings)
+
+
+def test_a_head_that_cant_explain_itself_is_left_out_or_named():
+    heads = heads_config(
+        intent={"kind": "DocClassifier", "label_prefix": "is="},
+        domain={"kind": "DomainAdversary", "total_steps": 9, "prefix": "topic="},
+    )
+    nlp = make_nlp(heads, tok2vec=CNN, examples=all_gold)
+    assert set(spacy_mtl.explain(nlp, TEXT)) == {"intent"}
+    with pytest.raises(ValueError, match="head 'domain': a DomainAdversary can't explain itself; the heads that can"):
+        spacy_mtl.explain(nlp, TEXT, head="domain")
 
 
 @pytest.mark.parametrize("doc", ["", Doc(spacy.blank("en").vocab)])
@@ -330,13 +390,48 @@ def test_says_what_is_held_fixed():
     assert found.held_fixed == ("what head 'linked' works on, as 'slots' found it",)
 
 
-def test_sharing_layers_take_part():
-    for name in ("CrossStitch", "MMoE"):
-        sharing = {"@mtl_sharing": f"spacy_mtl.{name}.v1"}
-        model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": CNN, "sharing": sharing}
-        nlp = make_nlp(model=model)
-        train(nlp, make_examples(nlp), steps=10)
-        assert spacy_mtl.explain(nlp, TEXT, head="slots", target="LOC[4:5]").completeness_gap <= 0.01
+@pytest.mark.parametrize(("name", "settings"), SHARING)
+def test_sharing_layers_take_part(name, settings):
+    sharing = {"@mtl_sharing": f"spacy_mtl.{name}.v1"} | settings
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": CNN, "sharing": sharing}
+    nlp = make_nlp(model=model)
+    train(nlp, make_examples(nlp), steps=10)
+    for head, wanted in (("intent", "play"), ("slots", "LOC[4:5]")):
+        check_complete(spacy_mtl.explain(nlp, TEXT, head=head, target=wanted))
+        network = make_network(nlp, TEXT, head, None)
+        check_gradient(network, choose_target(network, head, wanted), head)
+
+
+@pytest.mark.parametrize("words", [["jazz"], [" "], ["\n\n", " "], ["play"] * 2])
+def test_short_docs(words):
+    """One token, white space alone: what a head finds is explained, and what is not there is left out."""
+    nlp = cnn()
+    doc = Doc(nlp.vocab, words=words, spaces=[False] * len(words))
+    found = spacy_mtl.explain(nlp, doc)
+    assert {"intent", "pos", "rating"} <= set(found)
+    for explanation in found.values():
+        assert explanation.tokens == tuple(words)
+        check_complete(explanation)
+    if not "".join(words).strip():
+        assert not {"slots", "tree", "ties"} & set(found)
+    occluded = spacy_mtl.explain(nlp, doc, head="intent", method="occlusion")
+    assert len(occluded.scores) == len(words)
+
+
+def test_two_components():
+    nlp = make_nlp(heads_config(intent={"kind": "DocClassifier"}), tok2vec=CNN)
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": CNN}
+    slots = heads_config(slots={"kind": "EntityRecognizer"})
+    nlp.add_pipe("multitask", name="second", config={"model": model, "heads": slots})
+    nlp.initialize(lambda: make_examples(nlp))
+    train(nlp, make_examples(nlp), steps=30)
+    with pytest.raises(ValueError, match=r"multitask.*second"):
+        spacy_mtl.explain(nlp, TEXT)
+    assert set(spacy_mtl.explain(nlp, TEXT, component="multitask")) == {"intent"}
+    found = spacy_mtl.explain(nlp, TEXT, component="second", head="slots", target="LOC[4:5]")
+    check_complete(found)
+    with pytest.raises(ValueError, match="component 'second': there is no head 'intent'"):
+        spacy_mtl.explain(nlp, TEXT, component="second", head="intent")
 
 
 def test_a_network_of_a_doc_predicts_as_the_component():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from pipelines import make_examples, train
+from spacy.tokens import Doc
 
 import spacy_mtl
 from spacy_mtl.explanations.explain import choose_target, make_network
@@ -89,9 +90,26 @@ def test_occlusion_replaces_all_pieces_of_a_word(folder):
     assert found.scores[2] == pytest.approx(found.value - value, abs=1e-5)
 
 
-def test_a_transformer_without_inputs_embeds_names_occlusion(folder, monkeypatch):
+def test_a_transformer_that_takes_no_embeddings_is_explained_by_occlusion(folder, monkeypatch):
     nlp = transformer_pipeline(folder, listener=False)
     transformer = nlp.get_pipe("multitask").encoder.get_ref("tok2vec").shims[0].module.transformer
-    monkeypatch.setattr(transformer, "forward", lambda input_ids, attention_mask: None)
-    with pytest.raises(ValueError, match=r'does not accept embeddings.*method = "occlusion"'):
+    forward = transformer.forward
+    monkeypatch.setattr(
+        transformer,
+        "forward",
+        lambda input_ids, attention_mask: forward(input_ids=input_ids, attention_mask=attention_mask),
+    )
+    with pytest.raises(ValueError, match=r'does not offer; use method = "occlusion"'):
         spacy_mtl.explain(nlp, TEXT, head="intent")
+    found = spacy_mtl.explain(nlp, TEXT, head="intent", method="occlusion")
+    assert len(found.scores) == 6
+    assert any(found.scores)
+
+
+@pytest.mark.parametrize("words", [["jazz"], ["  "], ["unbelievable"]])
+def test_short_docs(folder, words):
+    """A token that is white space has no piece, so that nothing depends on it."""
+    nlp = transformer_pipeline(folder, listener=False)
+    found = spacy_mtl.explain(nlp, Doc(nlp.vocab, words=words, spaces=[False]), head="intent")
+    assert found.completeness_gap <= 0.01
+    assert any(found.scores) == bool(words[0].strip())

@@ -14,11 +14,14 @@ from thinc.api import fix_random_seed
 from thinc.types import Ragged
 
 import spacy_mtl.registry  # noqa: F401
+from spacy_mtl.heads.dependency_parser.dependency_parser import DependencyParser
 from spacy_mtl.heads.doc_classifier.doc_classifier import DocClassifier
 from spacy_mtl.heads.domain_adversary.domain_adversary import DomainAdversary
 from spacy_mtl.heads.domain_adversary.gradient_reversal import current_lambda
 from spacy_mtl.heads.lemmatizer.lemmatizer import Lemmatizer
 from spacy_mtl.heads.regressor.regressor import Regressor
+from spacy_mtl.heads.relation_extractor.relation_extractor import RelationExtractor
+from spacy_mtl.heads.span_classifier.span_classifier import SpanClassifier
 from spacy_mtl.network.run_heads import run_heads
 from spacy_mtl.network.shared_encoder import make_shared_encoder_v1
 from spacy_mtl.origin import mark, name_corpus
@@ -27,6 +30,7 @@ from spacy_mtl.pipeline.head_views import HeadViews
 from spacy_mtl.pipeline.run_order import run_order
 from spacy_mtl.protocols.doc_verdicts import ShowsDecisions
 from spacy_mtl.protocols.head import Head, HeadInput
+from spacy_mtl.protocols.head_calibration import ATTR, GivesEvidence, RanksOutcomes
 from spacy_mtl.protocols.head_prediction import (
     Classes,
     LabelledPairs,
@@ -681,3 +685,80 @@ def test_what_is_shown_of_gold_is_gold(pipe, examples):
             assert found["labels"] == [token.lemma_ for token in doc]
         elif found["form"] == "tokens" and head.gold_attributes != ("token.sent_start",):
             assert set(found["labels"]) - {""} <= set(head.labels)
+
+
+def with_random_weights(pipe):
+    """Move all weights of the head, so that it decides for many things, and is sure of some."""
+    rng = np.random.default_rng(1)
+    for node in pipe.heads["task"].model.walk():
+        for name in node.param_names:
+            param = node.get_param(name)
+            param += rng.normal(size=param.shape, scale=0.3).astype("f")
+    return pipe.heads["task"]
+
+
+def predicted_by(pipe, examples):
+    """Copies of the predicted docs with the component's annotation."""
+    docs = [eg.predicted.copy() for eg in examples]
+    pipe.set_annotations(docs, pipe.predict(docs))
+    return docs
+
+
+@pytest.mark.parametrize("temperature", [0.3, 4.0])
+def test_a_temperature_changes_probabilities_and_no_annotation(pipe, examples, temperature):
+    head = with_random_weights(pipe)
+    if not isinstance(head, GivesEvidence):
+        assert isinstance(head, DomainAdversary | Regressor)
+        return
+    docs = [eg.predicted for eg in examples]
+    (scores,) = pipe.decided_scores(docs, ["task"]).values()
+    evidence = head.evidence(examples, scores)
+    losses = [part.losses(temperature).tolist() for part in evidence]
+    before, sure = predicted_by(pipe, examples), head.confidence(docs, scores)
+    head.model.attrs[ATTR] = {"temperatures": {part.unit: temperature for part in evidence}}
+    after, sure_after = predicted_by(pipe, examples), head.confidence(docs, scores)
+    assert all(map(head.same_annotation, before, after))
+    changed = (sure > 1e-9) & (sure < 1 - 1e-9)
+    assert changed.any()
+    assert (np.abs(sure_after - sure)[changed] > 1e-12).all()
+    # what is fitted does not depend on the temperature that a head has already
+    assert [part.losses(temperature).tolist() for part in head.evidence(examples, scores)] == losses
+
+
+def test_evidence_agrees_with_loss_and_confidence(pipe, examples):
+    head = with_random_weights(pipe)
+    if not isinstance(head, GivesEvidence):
+        return
+    docs = [eg.predicted for eg in examples]
+    (scores,) = pipe.decided_scores(docs, ["task"]).values()
+    evidence = head.evidence(examples, scores)
+    assert len({part.unit for part in evidence}) == len(evidence)
+    for part in evidence:
+        probabilities, losses = part.probabilities(1.0), part.losses(1.0)
+        assert len(part.docs) == len(part.correct) == len(probabilities)
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
+        assert len(losses)
+        assert (losses >= 0).all()
+    if not isinstance(head, DependencyParser | RelationExtractor | SpanClassifier) and not is_counted(head):
+        n_units = len(docs) if isinstance(head, DOC_HEADS) else sum(map(len, docs))
+        assert losses.sum() == pytest.approx(head.get_loss(examples, scores)[0] * n_units, rel=1e-4)
+
+
+def is_counted(head):
+    """Whether the head also learns the number of classes."""
+    return isinstance(head, DocClassifier) and head.model.has_ref("counts")
+
+
+def test_evidence_passes_over_missing_gold(pipe, examples, without_gold):
+    head = with_random_weights(pipe)
+    if not isinstance(head, GivesEvidence):
+        return
+    mixed = [examples[0], without_gold, examples[2]]
+    (scores,) = pipe.decided_scores([eg.predicted for eg in mixed], ["task"]).values()
+    for part in head.evidence(mixed, scores):
+        assert 1 not in part.docs
+        assert np.isfinite(part.losses(2.0)).all()
+    (alone,) = pipe.decided_scores([without_gold.predicted], ["task"]).values()
+    assert not any(len(part.losses(2.0)) for part in head.evidence([without_gold], alone))
+    if isinstance(head, RanksOutcomes):
+        assert np.isnan(head.gold_logs(mixed, scores)).tolist() == [False, True, False]

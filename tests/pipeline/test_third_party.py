@@ -144,3 +144,12 @@ def test_a_report_has_its_section(folder, trained, tmp_path):
 def test_errors_of_heads_without_decisions_say_so(folder, trained):
     printed = python("-m", "spacy", "mtl", "errors", trained, folder / "dev.spacy")
     assert printed.count("no decisions to show") == 2
+
+
+def test_a_config_from_data_has_the_head_of_the_package(folder, tmp_path):
+    config = tmp_path / "proposed.cfg"
+    files = folder / "new.spacy", folder / "dev.spacy"
+    printed = python("-m", "spacy", "mtl", "init-config", config, "--lang", "xx", "--from-data", *files)
+    assert re.search(r"size +length +\d", printed)
+    section = Config().from_disk(config, interpolate=False)["components"]["multitask"]["heads"]["size"]
+    assert section == {"@mtl_heads": "acme.Length.v1", "scale": 50.0}

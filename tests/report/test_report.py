@@ -16,6 +16,8 @@ from spacy.training import Example
 from typer.testing import CliRunner
 
 from spacy_mtl.balance.readout_sums import add_up
+from spacy_mtl.calibration.calibrate import calibrate
+from spacy_mtl.calibration.calibration_settings import CalibrationSettings
 from spacy_mtl.cli import mtl_cli
 from spacy_mtl.comparison.result import read_comparison, write_comparison
 from spacy_mtl.experiments.stored_tokens import StoredDocs
@@ -429,3 +431,19 @@ def test_numbers_have_units():
         "1 min 15 s",
         "3.2 s",
     )
+
+
+def test_a_calibrated_pipeline_shows_reliability_and_sets(tmp_path):
+    nlp = make_nlp()
+    train(nlp, make_examples(nlp), steps=8)
+    examples = [eg for _ in range(8) for eg in make_examples(nlp)]
+    write(tmp_path / "data.spacy", [eg.reference for eg in examples])
+    assert 'id="calibration"' not in make_page(data_of_pipeline(nlp, [tmp_path / "data.spacy"], name="raw"))
+    calibrate(nlp, "multitask", examples, CalibrationSettings(coverage=0.8))
+    page = make_page(data_of_pipeline(nlp, [tmp_path / "data.spacy"], name="calibrated"))
+    section = re.search(r'<section id="calibration".*?</section>', page, flags=re.DOTALL).group()
+    # before and after of the intent, of entities and of docs, and the risk where it has several points
+    assert section.count('<svg class="chart"') >= 6
+    assert "intent, docs: share that is right over probability, before" in section
+    assert "Prediction sets" in section
+    assert all(f">{100 * 0.8:.1f}</td>" in section for _ in ("intent", "slots"))

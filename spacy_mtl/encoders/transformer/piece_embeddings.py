@@ -22,20 +22,17 @@ from .word_pieces import PieceTable
 NOBODY = -1
 
 
-def embed_docs(model: Tok2VecT, docs: Sequence[Doc]) -> Embedded:
+def embed_docs(model: Tok2VecT, docs: Sequence[Doc]) -> Embedded | None:
     """Get the rows of the embedding table for all pieces. Positions and layer norm come after them. The baseline of a
     word's piece is the padding piece; special pieces stay. In a long doc, the pieces that two windows share have a row
     in each. A word without pieces has no row.
 
-    RAISES ValueError: The transformer does not accept embeddings in the place of piece ids.
+    RETURNS: None if the transformer does not accept embeddings in the place of piece ids.
     """
     shim: Any = model.shims[0]
     accepted = inspect.signature(shim.module.transformer.forward).parameters
     if "inputs_embeds" not in accepted:
-        raise ValueError(
-            f"transformer {model.attrs['name']!r}: a {type(shim.module.transformer).__name__} does not accept "
-            'embeddings in the place of word pieces, so there is no gradient to compute; use method = "occlusion"'
-        )
+        return None
     # a table of its own, since reading adds words to it
     pieces = PieceTable(shim.pieces.tokenizer).read(docs, max_pieces=shim.room)
     plan = plan_pieces(model, list(map(len, docs)), pieces)

@@ -23,7 +23,7 @@ def tree_loss(scores: ArcScores, pieces: Pieces, heads: IntsT, labels: IntsT) ->
     loss = 0.0
     learned = []
     for bucket in buckets(pieces):
-        gold = _gold_columns(bucket, heads, labels)
+        gold = gold_columns(bucket, heads, labels)
         rows, words = np.nonzero(gold >= 0)
         if not len(rows):
             continue
@@ -89,7 +89,7 @@ def _cross_entropy(teacher: ArrayT, scores: ArrayT) -> tuple[float, ArrayT]:
     return -float((target * logs).sum(dtype="d")), softmax(scores) - target
 
 
-def _gold_columns(bucket: Bucket, heads: IntsT, labels: IntsT) -> IntsT:
+def gold_columns(bucket: Bucket, heads: IntsT, labels: IntsT) -> IntsT:
     """The column of the gold head of each word, (n_pieces, n_words); -1 where it is missing or in another piece."""
     inside = bucket.inside
     known = inside & (labels[bucket.tokens] >= 0)

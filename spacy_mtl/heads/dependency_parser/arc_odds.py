@@ -34,15 +34,18 @@ class ArcOdds:
         """
         gradient = scores.zeros()
         arcs, bp_arcs = score_arcs(scores, Bucket(np.zeros(1, int), self.words[None], np.array([len(self.words)])))
-        of_head, d_heads = log_odds(arcs[0, self.dependent], self.column)
+        heads: FloatsT = to_numpy(arcs[0, self.dependent]).astype("d")
+        value, d_heads = log_odds(heads, self.column)
         head = -1 if self.column == 0 else int(self.words[self.column - 1])
         logits, bp_logits = score_labels(scores, self.words[[self.dependent]], np.array([head]))
         row: FloatsT = to_numpy(logits[0]).astype("d")
         row[self.left_out] = -np.inf
-        value, d_of_head, d_of_label = of_head, 1.0, 0.0
+        d_of_head = 1.0
         if np.isfinite(row).sum() > 1:
             of_label, d_labels = log_odds(row, self.label)
-            value, d_of_head, d_of_label = odds_of_both(of_head, of_label)
+            # The only word of a piece can have no other head, so that its label alone is open.
+            is_open = np.isfinite(heads).sum() > 1
+            value, d_of_head, d_of_label = odds_of_both(value, of_label) if is_open else (of_label, 0.0, 1.0)
             bp_logits(_like(logits, d_labels[None] * d_of_label), gradient)
         d_arcs = np.zeros(arcs.shape)
         d_arcs[0, self.dependent] = d_heads * d_of_head

@@ -14,13 +14,15 @@ from ...gold import look_up, snippet
 from ...layers.ragged_rows import bounds
 from ...layers.token_losses import least_certain
 from ...metrics.dependency_metrics import DependencyVerdicts, judge_dependencies, main_score_of_dependencies
-from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT
+from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
 from ...protocols.found_annotation import FindsSentences
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ...protocols.head_prediction import TokenLabels, Tree
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import DecidedByVerdicts
+from .arc_evidence import ArcEvidence, gold_choices
 from .arc_losses import teacher_loss, tree_loss
 from .arc_odds import ArcOdds, words_around
 from .arc_scores import ArcScores
@@ -317,8 +319,32 @@ class DependencyParser(DecidedByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: ArcScores) -> NDArray[np.float64]:
         """Get the probability of head and label of the least certain token; 1 for a doc without words."""
-        logs = self._decoder(scores, with_probabilities=True).decode().log_probabilities
-        return least_certain(np.exp(logs), docs)
+        return least_certain(self._arc_probabilities(scores, temperature_of(self.model, "arcs")), docs)
+
+    def token_probabilities(self, docs: Sequence[Doc], scores: ArcScores, annotations: Parses) -> FloatsT:
+        """Get the probability of each token's head and label, (n_tokens,); NaN for white space."""
+        probabilities = self._arc_probabilities(scores, temperature_of(self.model, "arcs"))
+        return np.where(annotations.labels == SPACE, np.nan, probabilities)
+
+    def evidence(self, examples: Sequence[Example], scores: ArcScores) -> list[ArcEvidence]:
+        """The head and label of each word that has gold, and whose head the parser could find."""
+        found, gold = self.decode([eg.predicted for eg in examples], scores), gold_trees(examples)
+        labels = look_up(gold.deps, [get_string_id(label) for label in self.labels])
+        rows = np.flatnonzero((gold.deps != 0) & (found.labels != SPACE))
+        owners = np.repeat(np.arange(len(examples)), [len(eg.predicted) for eg in examples])
+        correct = (found.heads[rows] == gold.heads[rows]) & (found.labels[rows] == labels[rows])
+
+        def rate(temperature: float) -> FloatsT:
+            return self._arc_probabilities(scores, temperature)[rows]
+
+        choices = gold_choices(scores, self._target_pieces(scores), gold.heads, labels)
+        return [ArcEvidence(owners[rows], correct, rate, choices)]
+
+    def _arc_probabilities(self, scores: ArcScores, temperature: float) -> FloatsT:
+        """The probability of the predicted head and label of each token, (n_tokens,)."""
+        found = self._decoder(scores, with_probabilities=True, temperature=temperature).decode()
+        probabilities: FloatsT = np.exp(found.log_probabilities)
+        return probabilities
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same head and label in both docs."""
@@ -341,13 +367,16 @@ class DependencyParser(DecidedByVerdicts, ModelLabels):
         index = self._root_label
         return ROOT_LABELS[0] if index is None else self.labels[index]
 
-    def _decoder(self, scores: ArcScores, *, with_probabilities: bool = False) -> ParseDecoder:
+    def _decoder(
+        self, scores: ArcScores, *, with_probabilities: bool = False, temperature: float = 1.0
+    ) -> ParseDecoder:
         return ParseDecoder(
             scores,
             projective=self.projective,
             max_length=self.max_length,
             root_label=self._root_label,
             with_probabilities=with_probabilities,
+            temperature=temperature,
         )
 
     def _pieces(self, tokens: DocTokens, *, learned: bool) -> Pieces:

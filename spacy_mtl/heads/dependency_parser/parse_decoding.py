@@ -51,18 +51,21 @@ class ParseDecoder:
         max_length: int,
         root_label: int | None,
         with_probabilities: bool = False,
+        temperature: float = 1.0,
     ) -> None:
         """scores (ArcScores): The scores.
         projective (bool): Whether arcs must not cross.
         max_length (int): Number of words from which a sentence, or a doc without sentences, is cut.
         root_label (int | None): The label that roots have, and no other words.
         with_probabilities (bool): Whether to compute log-probabilities.
+        temperature (float): Divides the scores before they become probabilities. The trees stay the same.
         """
         self.scores = scores
         self.projective = projective
         self.max_length = max_length
         self.root_label = root_label
         self.with_probabilities = with_probabilities
+        self.temperature = temperature
         size = len(scores.heads)
         self.heads = np.arange(size)
         self.log_probabilities = np.zeros(size)
@@ -132,7 +135,7 @@ class ParseDecoder:
                 columns[row, :length] = best(own, single_root=single_root)
         if self.with_probabilities:
             inside = bucket.inside
-            table = log_softmax(arcs[inside].astype("d"))
+            table = log_softmax(arcs[inside].astype("d") / self.temperature)
             self.log_probabilities[bucket.tokens[inside]] = table[np.arange(len(table)), columns[inside]]
         return columns
 
@@ -154,5 +157,6 @@ class ParseDecoder:
             logits[at_root] = np.where(np.arange(logits.shape[1]) == self.root_label, 0.0, -np.inf)
         labels[words] = logits.argmax(axis=1) if len(words) else SPACE
         if self.with_probabilities:
-            self.log_probabilities[words] += log_softmax(logits.astype("d"))[np.arange(len(words)), labels[words]]
+            table = log_softmax(logits.astype("d") / self.temperature)
+            self.log_probabilities[words] += table[np.arange(len(words)), labels[words]]
         return labels

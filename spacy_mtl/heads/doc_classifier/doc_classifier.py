@@ -18,6 +18,7 @@ from thinc.util import get_array_module, to_numpy
 from ...config_mappings import read_mapping
 from ...gold import renamed_cats
 from ...gold_cats import GoldCats, cats_of
+from ...layers.calibrated import calibrated_odds, calibrated_sigmoid, calibrated_softmax
 from ...layers.class_losses import (
     binary_cross_entropy,
     cross_entropy,
@@ -26,16 +27,18 @@ from ...layers.class_losses import (
 )
 from ...layers.doc_logits import doc_logits
 from ...layers.dropout import dropout
+from ...layers.label_evidence import LabelEvidence, OddsEvidence, chosen_items
 from ...layers.linear import grow
 from ...layers.log_odds import log_odds_at
 from ...layers.old_labels import old_scores, with_new_labels
 from ...layers.pooling import PoolingKindT, attention_weights
 from ...layers.pooling import pooling as build_pooling
-from ...layers.softmax import backprop_softmax, repeat_rows, sigmoid, softmax
+from ...layers.softmax import backprop_softmax, log_softmax, repeat_rows, sigmoid, softmax, softplus
 from ...layers.target_losses import class_target_loss, class_targets
 from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
-from ...protocols.arrays import ArrayT, FloatsT, ScoresT
+from ...protocols.arrays import ArrayT, BoolsT, FloatsT, IntsT, ScoresT
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_calibration import Ranked, temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label
 from ...protocols.head_gold import ClaimsCats
 from ...protocols.head_prediction import Classes
@@ -339,9 +342,12 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         )
         return loss, None if d_logits is None else gradient_of(d_logits, scores)
 
-    def decode(self, docs: Sequence[Doc], scores: ScoresT) -> Floats2d:
-        """Class probabilities, (n_docs, n_labels)."""
-        return self._probabilities(decided_logits(scores))
+    def decode(self, docs: Sequence[Doc], scores: ScoresT) -> ArrayT:
+        """Class probabilities, (n_docs, n_labels), calibrated if the head is."""
+        logits = decided_logits(scores)
+        if self._temperature == 1.0:
+            return self._probabilities(logits)
+        return self._calibrated(logits)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Floats2d) -> None:
         """Write the probabilities to `doc.cats`. Other keys stay."""
@@ -391,7 +397,7 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         """Get the probability of the best class. If the classes are not exclusive, it is that of the least certain
         decision: p if the class is predicted, else 1 - p.
         """
-        probabilities: ArrayT = self._probabilities(to_numpy(decided_logits(scores)).astype("d"))
+        probabilities = self._calibrated(decided_logits(scores))
         if self.exclusive:
             return probabilities.max(axis=1)
         decided = probabilities >= self.threshold
@@ -403,6 +409,49 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         scores = {label: cats[key] for key, label in zip(self.keys, self.labels, strict=True) if key in cats}
         order = sorted(scores, key=lambda label: -scores[label])
         return Classes(scores, order[:1] if self.exclusive else [one for one in order if scores[one] >= self.threshold])
+
+    def evidence(self, examples: Sequence[Example], scores: ScoresT) -> list[LabelEvidence] | list[OddsEvidence]:
+        """The class of each doc with exactly one gold class, or each annotated class of each doc."""
+        logits: ArrayT = to_numpy(decided_logits(scores))
+        if self.exclusive:
+            classes, rows = self._gold_indices(examples)
+            decided = logits.argmax(axis=1) if len(logits) else classes
+            return [chosen_items(self._unit, np.arange(len(logits)), logits, classes, decided, rows)]
+        values = self._known_gold(examples)
+        owners, columns = np.nonzero(~np.isnan(values))
+        gold: BoolsT = values[owners, columns] > 0
+        shown = np.ones(len(owners), dtype=bool)
+        return [OddsEvidence(self._unit, owners, logits[owners, columns], gold, shown, self.threshold)]
+
+    @property
+    def one_holds(self) -> bool:
+        """Whether the classes are exclusive."""
+        return self.exclusive
+
+    def rank(self, docs: Sequence[Doc], scores: ScoresT, *, least: float, most: int) -> list[Ranked]:
+        """The likeliest classes."""
+        probabilities = self._calibrated(decided_logits(scores))
+        logs = self._log_probabilities(scores)
+        order = np.argsort(-logs, axis=1, kind="stable")[:, :most]
+        found = []
+        for row, columns in enumerate(order):
+            kept = columns[logs[row, columns] >= least]
+            n_decided = 1 if self.exclusive else int((probabilities[row] >= self.threshold).sum())
+            found.append(Ranked([self.labels[column] for column in kept.tolist()], logs[row, kept], n_decided))
+        return found
+
+    def gold_logs(self, examples: Sequence[Example], scores: ScoresT) -> FloatsT:
+        """The log-probability of each doc's class, or of its least probable one; NaN if not all classes are known."""
+        logs = self._log_probabilities(scores)
+        result = np.full(len(logs), np.nan)
+        if self.exclusive:
+            gold, rows = self._gold_indices(examples)
+            result[rows] = logs[rows, gold[rows]]
+            return result
+        values = self._known_gold(examples)
+        known = ~np.isnan(values).any(axis=1)
+        result[known] = np.where(values > 0, logs, 0.0).min(axis=1, initial=0.0)[known]
+        return result
 
     def targets(self, doc: Doc, scores: ScoresT, annotations: Floats2d) -> list[Target]:
         """The class of the doc, or those that reach the threshold, the most probable ones first. If none does, the most
@@ -458,6 +507,41 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
 
     def _probabilities(self, scores: Floats2d) -> Floats2d:
         return softmax(scores) if self.exclusive else sigmoid(scores)
+
+    @property
+    def _unit(self) -> str:
+        return "docs" if self.exclusive else "classes"
+
+    @property
+    def _temperature(self) -> float:
+        return temperature_of(self.model, self._unit)
+
+    def _calibrated(self, logits: ArrayT) -> FloatsT:
+        """The probabilities at the head's temperature, in numpy and double precision, (n_docs, n_labels)."""
+        if self.exclusive:
+            return calibrated_softmax(logits, self._temperature)
+        decided = to_numpy(sigmoid(logits)).astype("d") >= self.threshold
+        return calibrated_sigmoid(logits, decided, self._temperature, self.threshold)
+
+    def _log_probabilities(self, scores: ScoresT) -> FloatsT:
+        """The logs of the probabilities at the head's temperature, (n_docs, n_labels)."""
+        logits: FloatsT = to_numpy(decided_logits(scores)).astype("d")
+        if self.exclusive:
+            logs: FloatsT = log_softmax(logits / self._temperature)
+            return logs
+        below: FloatsT = -softplus(-calibrated_odds(logits, self._temperature, self.threshold))
+        return below
+
+    def _gold_indices(self, examples: Sequence[Example]) -> tuple[IntsT, IntsT]:
+        """The index of each doc's class, (n_docs,), and the docs that have exactly one."""
+        index = {label: column for column, label in enumerate(self.labels)}
+        gold = np.array([-1 if name is None else index[name] for name in self.gold_classes(examples)], dtype="int64")
+        return gold, np.flatnonzero(gold >= 0)
+
+    def _known_gold(self, examples: Sequence[Example]) -> FloatsT:
+        """The values of `cats`, (n_docs, n_labels), NaN where a key is absent."""
+        rows = [[cats.get(key, np.nan) for key in self.keys] for cats in (cats_of(eg, self.name) for eg in examples)]
+        return np.array(rows, dtype="d").reshape(len(examples), len(self.keys))
 
     def _gold_cats(self) -> GoldCats:
         keys, owns_all_keys = frozenset(self.keys), self.model.attrs["owns_all_keys"]

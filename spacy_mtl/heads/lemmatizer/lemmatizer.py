@@ -13,21 +13,25 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
-from thinc.util import to_numpy
+from thinc.util import get_array_module, to_numpy
 
 from ...gold import batch_values, token_values
+from ...layers.calibrated import calibrated_softmax
 from ...layers.conditioned_linear import conditioned_linear, grow_conditioned
 from ...layers.dropout import dropout
-from ...layers.softmax import softmax
+from ...layers.label_evidence import LabelEvidence, token_evidence
+from ...layers.log_odds import log_odds_at
 from ...layers.token_losses import least_certain, token_loss, token_teacher_loss
 from ...metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
-from ...protocols.arrays import ArrayT, IntsT
+from ...protocols.arrays import ArrayT, FloatsT, IntsT
 from ...protocols.decisions import Decisions, RowT
 from ...protocols.head import HeadInput, HeadModelT
+from ...protocols.head_calibration import temperature_of
+from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ...protocols.head_prediction import TokenLabels
 from ..bases.model_labels import ModelLabels
 from ..bases.scored_by_verdicts import ScoredByVerdicts
-from .edit_tree_labels import EditTreeLabels, find_labels, pair_of
+from .edit_tree_labels import ARROW, EditTreeLabels, find_labels, pair_of
 
 # what gold lemmas are counted as that no label makes
 OTHER = "other"
@@ -110,10 +114,12 @@ class Lemmas:
 
     names (list[str]): The different lemmas.
     places (IntsT): The index of each token's lemma, (n_tokens,), -1 where no tree fits.
+    trees (IntsT): The index of the label that made it, (n_tokens,), -1 where no tree fits.
     """
 
     names: list[str]
     places: IntsT
+    trees: IntsT
 
 
 class Lemmatizer(ScoredByVerdicts, ModelLabels):
@@ -206,7 +212,7 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
         table: ArrayT = to_numpy(scores)
         forms, form_of = _forms(docs)
         names: dict[str, int] = {}
-        places = np.full(len(table), -1)
+        places, trees = np.full((2, len(table)), -1)
         waiting = np.arange(len(table))
         candidates = table.argmax(axis=1)[:, None] if table.size else np.zeros((len(table), 0), dtype="int64")
         for rank in range(min(self.top_k, table.shape[1])):
@@ -218,9 +224,11 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
             made = [self._trees.apply(pair % table.shape[1], forms[pair // table.shape[1]]) for pair in pairs.tolist()]
             found = [-1 if lemma is None else names.setdefault(lemma, len(names)) for lemma in made]
             places[waiting] = np.array(found, dtype="int64")[which]
+            trees[waiting] = np.where(places[waiting] < 0, -1, candidates[:, rank])
             missing = places[waiting] < 0
+            trees[waiting[~missing]] = candidates[~missing, rank]
             waiting, candidates = waiting[missing], candidates[missing]
-        return Lemmas(list(names), places)
+        return Lemmas(list(names), places, trees)
 
     def set_annotations(self, docs: Sequence[Doc], annotations: Lemmas) -> None:
         """Write the lemmas. Those that are already set stay, unless `overwrite` is set."""
@@ -245,6 +253,30 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
     def prediction(self, doc: Doc) -> TokenLabels:
         """The lemma of each token."""
         return TokenLabels.read(doc, LEMMA)
+
+    def targets(self, doc: Doc, scores: Floats2d, annotations: Lemmas) -> list[Target]:
+        """The edit tree of each token that one fits, as in "was → be[3]", in the order of the text."""
+        columns = annotations.trees.tolist()
+        return [self._target(place, column) for place, column in enumerate(columns) if column >= 0]
+
+    def find_target(self, name: TargetName, doc: Doc, scores: Floats2d, annotations: Lemmas) -> Target:
+        """Any edit tree at any token, whether it fits the form or not: under its name, or as any pair of form and lemma
+        that it makes.
+        """
+        form, arrow, lemma = name.label.partition(ARROW)
+        known = self._label_of(form, lemma) if form and arrow and lemma else None
+        column = check_label(name if known is None else name._replace(label=known), self.labels, self.name)
+        (place,) = check_place(name, doc, self.name, example=TargetName(name.label, (0,)))
+        return self._target(place, column)
+
+    def _target(self, place: int, column: int) -> Target:
+        """The log-odds of a token's edit tree."""
+
+        def measure(scores: Floats2d) -> tuple[float, Floats2d]:
+            value, gradient = log_odds_at(scores, place, column)
+            return value, get_array_module(scores).asarray(gradient, dtype="f")
+
+        return Target(TargetName(self.labels[column], (place,)), "log-odds", (place,), measure)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts:
         """Compare the predicted lemmas with the gold ones. The score is `acc` over the annotated tokens."""
@@ -275,7 +307,23 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
 
     def confidence(self, docs: Sequence[Doc], scores: Floats2d) -> NDArray[np.float64]:
         """Get the probability of the likeliest tree at the least certain token; 1 for a doc without tokens."""
-        return least_certain(softmax(to_numpy(scores).astype("d")).max(axis=1, initial=0.0), docs)
+        return least_certain(
+            calibrated_softmax(scores, temperature_of(self.model, "tokens")).max(axis=1, initial=0.0), docs
+        )
+
+    def token_probabilities(self, docs: Sequence[Doc], scores: Floats2d, annotations: Lemmas) -> FloatsT:
+        """Get the probability of the tree of each token's lemma, (n_tokens,); NaN where no tree fits."""
+        probabilities = calibrated_softmax(scores, temperature_of(self.model, "tokens"))
+        own = probabilities[np.arange(len(probabilities)), annotations.trees]
+        return np.where(annotations.trees < 0, np.nan, own)
+
+    def evidence(self, examples: Sequence[Example], scores: Floats2d) -> list[LabelEvidence]:
+        """The tree of each token that has gold. Probabilities are written where a tree fits."""
+        docs = [eg.predicted for eg in examples]
+        has_gold = np.concatenate(batch_values(examples, "LEMMA", LEMMA)) != 0
+        trees = self.decode(docs, scores).trees
+        lengths = np.array([len(doc) for doc in docs])
+        return [token_evidence(scores, self._gold(examples), has_gold, trees, lengths)]
 
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether all tokens have the same lemma in both docs."""

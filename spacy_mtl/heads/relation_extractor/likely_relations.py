@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...layers.calibrated import calibrated_sigmoid, calibrated_softmax
 from ...layers.softmax import sigmoid, softmax
 from ...protocols.arrays import BoolsT, FloatsT
 
@@ -23,6 +24,19 @@ def likely_labels(logits: FloatsT, allowed: BoolsT, *, exclusive: bool, threshol
     probabilities = softmax(np.where(np.hstack([none, allowed]), logits, -np.inf))
     best = probabilities.argmax(axis=1) if len(logits) else np.zeros(0, dtype="int64")
     return probabilities[:, 1:], best[:, None] == np.arange(1, allowed.shape[1] + 1)
+
+
+def calibrated_labels(
+    logits: FloatsT, allowed: BoolsT, *, exclusive: bool, threshold: float, temperature: float
+) -> FloatsT:
+    """Compute the probability of each label at a temperature, (n_rows, n_labels). Arguments as those of
+    `likely_labels`, which decides without a temperature.
+    """
+    if not exclusive:
+        reached = (sigmoid(logits) * allowed >= threshold) & allowed
+        return calibrated_sigmoid(logits, reached, temperature, threshold) * allowed
+    none = np.ones((len(logits), 1), dtype=bool)
+    return calibrated_softmax(np.where(np.hstack([none, allowed]), logits, -np.inf), temperature)[:, 1:]
 
 
 def only_in_text_order(holds: BoolsT, columns: Sequence[int]) -> BoolsT:

@@ -23,6 +23,7 @@ from ...gold_relations import (
     labels_of,
     read_relations,
 )
+from ...layers.label_evidence import LabelEvidence, OddsEvidence
 from ...layers.linear import grow_output
 from ...layers.log_odds import log_odds
 from ...layers.old_labels import old_scores, with_new_labels
@@ -30,6 +31,7 @@ from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
 from ...protocols.found_annotation import FindsSpans, FoundSpans, RanksTypes
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ...protocols.head_prediction import LabelledPairs
 from ...relation import RELATIONS, UNKNOWN, relations
@@ -42,9 +44,10 @@ from .decoded_relations import FoundRelations
 from .entity_source import gold_spans, mixed, spans_of
 from .gold_faults import find_fault, warn_of_lost
 from .gold_rows import gold_rows
-from .likely_relations import certainty_of, likely_labels, only_in_text_order
+from .likely_relations import calibrated_labels, certainty_of, likely_labels, only_in_text_order
 from .lookup_table import grown_table
 from .pair_network import RelationScores, n_outputs, pair_network
+from .relation_evidence import relation_evidence
 from .relation_losses import average_directions, gold_losses, probabilities_of, teacher_losses
 from .type_constraints import TypeConstraints, TypesT
 
@@ -463,6 +466,29 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         np.minimum.at(least, np.repeat(scores.pairs.entities.docs[scores.pairs.first], 2), sure)
         return least
 
+    def evidence(self, examples: Sequence[Example], scores: RelationScores) -> list[LabelEvidence | OddsEvidence]:
+        """The labels of candidate pairs in annotated docs. Probabilities are written for those that are found."""
+        pairs = scores.pairs
+        known = set(self.labels) | {UNKNOWN}
+        relations_of = (aligned_relations(eg, self.key, self.entities_key) for eg in examples)
+        gold = gold_rows(
+            [own if own is None else [relation for relation in own if relation.label in known] for own in relations_of],
+            pairs,
+            self.labels,
+            self.symmetric,
+        )
+        logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
+        found = relation_evidence(
+            gold,
+            logits,
+            self._allowed(pairs),
+            self._decided(scores)[1],
+            np.repeat(pairs.entities.docs[pairs.first], 2),
+            exclusive=self.exclusive,
+            threshold=self.threshold,
+        )
+        return [found]
+
     def with_threshold(self, threshold: float) -> "RelationExtractor":
         """Copy the head with another threshold, which counts where relations with a lower probability were not written
         before. The copy shares the network.
@@ -542,15 +568,27 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         return [self.labels.index(label) for label in self.symmetric]
 
     def _decided(self, scores: RelationScores, *, in_text_order: bool = True) -> tuple[NDArray[np.float64], BoolsT]:
-        """The probability of each label of each directed pair, and whether it is found, (2 * n_pairs, n_labels) each.
+        """The probability of each label of each directed pair at the head's temperature, and whether it is found,
+        (2 * n_pairs, n_labels) each.
 
         in_text_order (bool): Find symmetric labels in the order of the text only.
         """
         probabilities, holds = self._likely(scores)
+        kept = np.ones((len(holds), 1), dtype=bool)
         if scores.pairs.prior is not None:
             chosen = self._chosen(scores.pairs, probabilities)
-            rows = chosen[scores.pairs.heads] & chosen[scores.pairs.tails]
-            probabilities, holds = probabilities * rows[:, None], holds & rows[:, None]
+            kept = (chosen[scores.pairs.heads] & chosen[scores.pairs.tails])[:, None]
+        temperature = temperature_of(self.model, "relations")
+        if temperature != 1.0:
+            logits: ArrayT = self._mutual(to_numpy(scores.logits).astype("d"))
+            probabilities = calibrated_labels(
+                logits,
+                self._allowed(scores.pairs),
+                exclusive=self.exclusive,
+                threshold=self.threshold,
+                temperature=temperature,
+            )
+        probabilities, holds = probabilities * kept, holds & kept
         return probabilities, only_in_text_order(holds, self._symmetric_columns()) if in_text_order else holds
 
     def _likely(self, scores: RelationScores) -> tuple[NDArray[np.float64], BoolsT]:

@@ -14,7 +14,9 @@ from thinc.util import get_array_module, to_numpy
 
 from ...crf.spans import Spans, add_strings
 from ...gold import snippet
+from ...layers.calibrated import calibrated_sigmoid
 from ...layers.class_losses import binary_cross_entropy
+from ...layers.label_evidence import OddsEvidence
 from ...layers.old_labels import old_scores, with_new_labels
 from ...layers.softmax import sigmoid, softplus
 from ...metrics.span_group_metrics import judge_span_groups
@@ -22,6 +24,7 @@ from ...metrics.span_metrics import SpanVerdicts, main_score_of_spans
 from ...protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
 from ...protocols.found_annotation import FindsSpans, FoundSpans
 from ...protocols.head import Head, HeadModelT
+from ...protocols.head_calibration import temperature_of
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ...protocols.head_prediction import LabelledSpans
 from ..bases.model_labels import ModelLabels
@@ -213,12 +216,14 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
         (name,) = self.depends_on
         spans = self._finder.found_spans(found[name])
         rows = [np.stack([to_numpy(spans.docs), to_numpy(spans.starts), to_numpy(spans.ends)], axis=1).astype("int64")]
+        self.check_gold(examples or ())
         return Candidates.of([*rows, self._gold(examples or ())[0]])
 
     def get_loss(self, examples: Sequence[Example], scores: SpanScores) -> tuple[float, SpanScores | None]:
         """Binary cross-entropy of all labels of the suggested spans, in docs that are annotated."""
         if not any(self.has_gold(eg) for eg in examples):
             return 0.0, None
+        self.check_gold(examples)
         target, weights = self._target(examples, scores.spans)
         xp = get_array_module(scores.logits)
         gold, factors = xp.asarray(target), xp.asarray(weights)[:, None]
@@ -302,6 +307,16 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
         np.minimum.at(confidences, scores.spans.docs, least)
         return confidences
 
+    def evidence(self, examples: Sequence[Example], scores: SpanScores) -> list[OddsEvidence]:
+        """The labels of suggested spans in annotated docs. Probabilities are written for those that are predicted."""
+        target, weights = self._target(examples, scores.spans)
+        _, is_kept = self._decided(scores)
+        rows = np.flatnonzero(weights)
+        logits: FloatsT = to_numpy(scores.logits)[rows]
+        owners = np.repeat(scores.spans.docs[rows], logits.shape[1])
+        gold = target[rows].reshape(-1) > 0
+        return [OddsEvidence("spans", owners, logits.reshape(-1), gold, is_kept[rows].reshape(-1), self.threshold)]
+
     def same_annotation(self, one: Doc, other: Doc) -> bool:
         """Check whether both docs have the same spans."""
         mine, theirs = ({(s.start, s.end, s.label_) for s in self._group(doc)} for doc in (one, other))
@@ -322,7 +337,6 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
         columns = {label: column for column, label in enumerate(self.labels)}
         rows = []
         for index, eg in enumerate(examples):
-            self._check_labels(eg.reference)
             group = list(self._group(eg.reference))
             aligned = eg.get_aligned_spans_y2x(group, allow_overlap=True) if group else ()
             rows += [(index, span.start, span.end, columns.get(span.label_, -1)) for span in aligned]
@@ -366,14 +380,18 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
             )
 
     def _decided(self, scores: SpanScores) -> tuple[FloatsT, BoolsT]:
-        """The probabilities, and which labels are predicted, (n_spans, n_labels) each."""
+        """The probabilities at the head's temperature, and which labels are predicted, (n_spans, n_labels) each."""
         probabilities: FloatsT = sigmoid(to_numpy(scores.logits).astype("d"))
-        is_kept: BoolsT = probabilities >= self.threshold
+        reached: BoolsT = probabilities >= self.threshold
+        is_kept = reached.copy()
         if self.max_positive is not None and self.max_positive < len(self.labels):
             order = (-probabilities).argsort(axis=1, kind="stable")
             np.put_along_axis(is_kept, order[:, self.max_positive :], False, axis=1)
         if not self.allow_overlap:
             _drop_overlaps(is_kept, np.where(is_kept, probabilities, 0.0).max(axis=1, initial=0.0), scores.spans)
+        temperature = temperature_of(self.model, "spans")
+        if temperature != 1.0:
+            probabilities = calibrated_sigmoid(scores.logits, reached, temperature, self.threshold)
         return probabilities, is_kept
 
 

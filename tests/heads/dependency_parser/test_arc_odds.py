@@ -35,6 +35,22 @@ def test_gradient_is_that_of_finite_differences():
     assert_finite_differences(odds, scores)
 
 
+def test_the_only_word_of_a_sentence_has_its_label_open():
+    """There is no other head; if the root has one label too, the logit stands for what is certain."""
+    scores = random_scores()
+    alone = np.array([2])
+    odds = ArcOdds(alone, 0, 0, 2, np.zeros(0, int))
+    value, _ = odds.measure(scores)
+    labels, _ = score_labels(scores, alone, np.array([-1]))
+    p = softmax(labels)[0, 2]
+    assert value == pytest.approx(np.log(p / (1 - p)), abs=1e-9)
+    assert_finite_differences(odds, scores)
+    certain = ArcOdds(alone, 0, 0, 2, np.array([0, 1]))
+    arcs, _ = score_arcs(scores, Bucket(np.zeros(1, int), alone[None], np.array([1])))
+    assert certain.measure(scores)[0] == pytest.approx(arcs[0, 0, 0])
+    assert_finite_differences(certain, scores)
+
+
 @pytest.mark.parametrize(("one", "other"), [(0.3, -1.2), (50.0, 60.0), (-50.0, 3.0)])
 def test_odds_of_both_stay_exact(one, other):
     p, q = 1 / (1 + np.exp(-one)), 1 / (1 + np.exp(-other))
