@@ -344,16 +344,16 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
             return
         annotations.write_groups(docs, self.spans_key, label_ids)
 
+    def prediction(self, doc: Doc) -> LabelledSpans:
+        """The entities, or the spans of its group with their probabilities."""
+        return LabelledSpans.of_ents(doc) if self.spans_key is None else LabelledSpans.of_group(doc, self.spans_key)
+
     def token_values(self, docs: Sequence[Doc], annotations: Spans) -> TokenValues | None:
         """The entities of each token; None for a span group."""
         if self.spans_key is not None:
             return None
         values = ent_values(docs, annotations, add_strings(docs, self.labels))
         return TokenValues(tuple(ENT_ATTRS), values, ENT_IOB)
-
-    def prediction(self, doc: Doc) -> LabelledSpans:
-        """The entities, or the spans of its group with their probabilities."""
-        return LabelledSpans.of_ents(doc) if self.spans_key is None else LabelledSpans.of_group(doc, self.spans_key)
 
     def targets(self, doc: Doc, scores: CRFScores, annotations: Spans) -> list[Target]:
         """The entities that were found, as in "artist[2:4]": label, first token and the one after the last."""

@@ -268,6 +268,12 @@ class Tagger(ScoredByVerdicts, ModelLabels):
                 new = np.where(old == 0, new, old)
             doc.from_array(attr_id, new)
 
+    def prediction(self, doc: Doc) -> TokenLabels:
+        """The value of each token; for `sent_start` S where a sentence starts, and I elsewhere."""
+        if self.attr == "sent_start":
+            return TokenLabels(["S" if value == 1 else "I" for value in doc.to_array(SENT_START).tolist()])
+        return TokenLabels.read(doc, ATTR_IDS[self.attr])
+
     def token_values(self, docs: Sequence[Doc], annotations: NDArray[np.int64]) -> TokenValues | None:
         """The values of the attribute. None for sentence starts that do not replace those of the doc: every doc has
         one.
@@ -277,12 +283,6 @@ class Tagger(ScoredByVerdicts, ModelLabels):
         attr_id = ATTR_IDS[self.attr]
         values = self._stored_annotations(docs, annotations)
         return TokenValues((attr_id,), values[None], None if self.overwrite else attr_id)
-
-    def prediction(self, doc: Doc) -> TokenLabels:
-        """The value of each token; for `sent_start` S where a sentence starts, and I elsewhere."""
-        if self.attr == "sent_start":
-            return TokenLabels(["S" if value == 1 else "I" for value in doc.to_array(SENT_START).tolist()])
-        return TokenLabels.read(doc, ATTR_IDS[self.attr])
 
     def targets(self, doc: Doc, scores: Floats2d, annotations: NDArray[np.int64]) -> list[Target]:
         """The value of each token, as in "NOUN[3]", in the order of the text."""

@@ -641,6 +641,52 @@ def test_decisions_of_gold_as_prediction_are_all_right(pipe, examples):
     assert set(found.names) <= {str(label) for label in head.labels}
 
 
+def test_predictions_can_be_shown(pipe, nlp):
+    """All heads that write something say what they wrote, as JSON that survives a round trip."""
+    head = pipe.heads["task"]
+    assert isinstance(head, ShowsPrediction) == bool(head.writes)
+    if not head.writes:
+        return
+    for words in ("play some jazz in New York".split(), ["stop"], [" ", "\n"], []):
+        doc = Doc(nlp.vocab, words=words)
+        doc.spans["entities"] = [Span(doc, i, i + 1, "PER") for i in range(min(2, len(doc)))]
+        found = head.prediction(pipe(doc)).as_dict()
+        assert json.loads(json.dumps(found, allow_nan=False)) == found
+        assert found["form"] in FORMS
+        labels = found.get("labels", [])
+        assert len(labels) in (0, len(doc))
+        rows = found.get("spans", []) + [row[part] for row in found.get("pairs", []) for part in ("head", "tail")]
+        assert all(0 <= row["start"] < row["end"] <= len(doc) for row in rows)
+
+
+def test_what_is_shown_of_gold_is_gold(pipe, examples):
+    """The labels that are shown of a gold doc are those that the head would learn from it."""
+    head = pipe.heads["task"]
+    if not isinstance(head, ShowsPrediction) or getattr(head, "spans_key", "sc") != "sc":
+        pytest.skip("the head writes nothing")
+    for eg in examples:
+        doc = eg.reference
+        found = head.prediction(doc).as_dict()
+        if found["form"] == "classes":
+            shown = {label for label, score in found["scores"].items() if score > 0}
+            assert set(found["predicted"]) == shown
+        elif found["form"] == "numbers":
+            assert found["values"] == doc._.numbers
+        elif found["form"] == "tree":
+            assert found["heads"] == [token.head.i for token in doc]
+            assert found["labels"] == [token.dep_ for token in doc]
+        elif found["form"] == "pairs":
+            shown = {(row["label"], row["head"]["start"], row["tail"]["end"]) for row in found["pairs"]}
+            assert shown == {(one.label, one.head.start, one.tail.end) for one in relations(doc)}
+        elif found["form"] == "spans" and head.gold_attributes != ("doc.ents",):
+            shown = {(row["label"], row["start"], row["end"]) for row in found["spans"]}
+            assert shown == {(span.label_, span.start, span.end) for span in doc.spans["sc"]}
+        elif found["form"] == "tokens" and head.gold_attributes == ("token.lemma",):
+            assert found["labels"] == [token.lemma_ for token in doc]
+        elif found["form"] == "tokens" and head.gold_attributes != ("token.sent_start",):
+            assert set(found["labels"]) - {""} <= set(head.labels)
+
+
 def with_random_weights(pipe):
     """Move all weights of the head, so that it decides for many things, and is sure of some."""
     rng = np.random.default_rng(1)
@@ -716,49 +762,3 @@ def test_evidence_passes_over_missing_gold(pipe, examples, without_gold):
     assert not any(len(part.losses(2.0)) for part in head.evidence([without_gold], alone))
     if isinstance(head, RanksOutcomes):
         assert np.isnan(head.gold_logs(mixed, scores)).tolist() == [False, True, False]
-
-
-def test_predictions_can_be_shown(pipe, nlp):
-    """All heads that write something say what they wrote, as JSON that survives a round trip."""
-    head = pipe.heads["task"]
-    assert isinstance(head, ShowsPrediction) == bool(head.writes)
-    if not head.writes:
-        return
-    for words in ("play some jazz in New York".split(), ["stop"], [" ", "\n"], []):
-        doc = Doc(nlp.vocab, words=words)
-        doc.spans["entities"] = [Span(doc, i, i + 1, "PER") for i in range(min(2, len(doc)))]
-        found = head.prediction(pipe(doc)).as_dict()
-        assert json.loads(json.dumps(found, allow_nan=False)) == found
-        assert found["form"] in FORMS
-        labels = found.get("labels", [])
-        assert len(labels) in (0, len(doc))
-        rows = found.get("spans", []) + [row[part] for row in found.get("pairs", []) for part in ("head", "tail")]
-        assert all(0 <= row["start"] < row["end"] <= len(doc) for row in rows)
-
-
-def test_what_is_shown_of_gold_is_gold(pipe, examples):
-    """The labels that are shown of a gold doc are those that the head would learn from it."""
-    head = pipe.heads["task"]
-    if not isinstance(head, ShowsPrediction) or getattr(head, "spans_key", "sc") != "sc":
-        pytest.skip("the head writes nothing")
-    for eg in examples:
-        doc = eg.reference
-        found = head.prediction(doc).as_dict()
-        if found["form"] == "classes":
-            shown = {label for label, score in found["scores"].items() if score > 0}
-            assert set(found["predicted"]) == shown
-        elif found["form"] == "numbers":
-            assert found["values"] == doc._.numbers
-        elif found["form"] == "tree":
-            assert found["heads"] == [token.head.i for token in doc]
-            assert found["labels"] == [token.dep_ for token in doc]
-        elif found["form"] == "pairs":
-            shown = {(row["label"], row["head"]["start"], row["tail"]["end"]) for row in found["pairs"]}
-            assert shown == {(one.label, one.head.start, one.tail.end) for one in relations(doc)}
-        elif found["form"] == "spans" and head.gold_attributes != ("doc.ents",):
-            shown = {(row["label"], row["start"], row["end"]) for row in found["spans"]}
-            assert shown == {(span.label_, span.start, span.end) for span in doc.spans["sc"]}
-        elif found["form"] == "tokens" and head.gold_attributes == ("token.lemma",):
-            assert found["labels"] == [token.lemma_ for token in doc]
-        elif found["form"] == "tokens" and head.gold_attributes != ("token.sent_start",):
-            assert set(found["labels"]) - {""} <= set(head.labels)

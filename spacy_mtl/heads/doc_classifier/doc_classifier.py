@@ -403,6 +403,13 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         decided = probabilities >= self.threshold
         return np.where(decided, probabilities, 1.0 - probabilities).min(axis=1)
 
+    def prediction(self, doc: Doc) -> Classes:
+        """The class of the doc, or those that reach the threshold, and the probabilities of all."""
+        cats = doc.cats
+        scores = {label: cats[key] for key, label in zip(self.keys, self.labels, strict=True) if key in cats}
+        order = sorted(scores, key=lambda label: -scores[label])
+        return Classes(scores, order[:1] if self.exclusive else [one for one in order if scores[one] >= self.threshold])
+
     def evidence(self, examples: Sequence[Example], scores: ScoresT) -> list[LabelEvidence] | list[OddsEvidence]:
         """The class of each doc with exactly one gold class, or each annotated class of each doc."""
         logits: ArrayT = to_numpy(decided_logits(scores))
@@ -445,13 +452,6 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         known = ~np.isnan(values).any(axis=1)
         result[known] = np.where(values > 0, logs, 0.0).min(axis=1, initial=0.0)[known]
         return result
-
-    def prediction(self, doc: Doc) -> Classes:
-        """The class of the doc, or those that reach the threshold, and the probabilities of all."""
-        cats = doc.cats
-        scores = {label: cats[key] for key, label in zip(self.keys, self.labels, strict=True) if key in cats}
-        order = sorted(scores, key=lambda label: -scores[label])
-        return Classes(scores, order[:1] if self.exclusive else [one for one in order if scores[one] >= self.threshold])
 
     def targets(self, doc: Doc, scores: ScoresT, annotations: Floats2d) -> list[Target]:
         """The class of the doc, or those that reach the threshold, the most probable ones first. If none does, the most

@@ -250,6 +250,10 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
                 new = np.where(old == 0, new, old)
             doc.from_array(LEMMA, new)
 
+    def prediction(self, doc: Doc) -> TokenLabels:
+        """The lemma of each token."""
+        return TokenLabels.read(doc, LEMMA)
+
     def targets(self, doc: Doc, scores: Floats2d, annotations: Lemmas) -> list[Target]:
         """The edit tree of each token that one fits, as in "was → be[3]", in the order of the text."""
         columns = annotations.trees.tolist()
@@ -273,10 +277,6 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
             return value, get_array_module(scores).asarray(gradient, dtype="f")
 
         return Target(TargetName(self.labels[column], (place,)), "log-odds", (place,), measure)
-
-    def prediction(self, doc: Doc) -> TokenLabels:
-        """The lemma of each token."""
-        return TokenLabels.read(doc, LEMMA)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts:
         """Compare the predicted lemmas with the gold ones. The score is `acc` over the annotated tokens."""

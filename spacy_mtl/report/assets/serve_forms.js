@@ -172,7 +172,8 @@ const drawTokens = (columns, doc, body) => {
     for (const { found, view } of columns) {
       const label = found.labels[place];
       const cell = make("td", "", undefined, row);
-      if (label) makeChoice("button", "cell", `${label}[${place}]`, view, cell).textContent = label;
+      // by its place alone: what a head calls its target may be more than what it writes
+      if (label) makeChoice("button", "cell", `[${place}]`, view, cell).textContent = label;
     }
   });
 };
