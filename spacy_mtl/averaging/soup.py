@@ -8,6 +8,7 @@ from spacy.language import Language
 from spacy.training import Example
 from spacy.util import load_model
 
+from ..protocols.head_calibration import ATTR as CALIBRATION
 from ..readers.corpus import Corpus
 from ..whole_folder import check_writable, write_whole
 from .mean_weights import check_same, write_mean
@@ -96,6 +97,7 @@ def mean(path: str, pipelines: Sequence[Language]) -> Language:
     """
     nlp = load(path)
     nlp.meta["performance"] = {}
+    nlp.meta.get("spacy_mtl", {}).pop(CALIBRATION, None)
     write_mean(nlp, pipelines)
     return nlp
 

@@ -14,7 +14,7 @@ from ..pipeline.scoring import verdicts_of
 from ..protocols.arrays import FloatsT
 from ..protocols.head import Head
 from ..protocols.head_calibration import ATTR, Evidence, GivesEvidence, RanksOutcomes, SetRule
-from ..protocols.head_confidence import Confident
+from ..protocols.head_confidence import Confident, Thresholded
 from .calibration_settings import CalibrationSettings
 from .conformal import conformal_limit, needed_docs, truth_scores
 from .fit_temperature import fit_temperature
@@ -131,7 +131,7 @@ def calibrate(
         result = Calibrated(skipped=skipped)
         temperatures = fit_all(nlp, component, fit, able, result)
         for key in temperatures:
-            heads[key].model.attrs[ATTR] = {"temperatures": temperatures[key]}
+            heads[key].model.attrs[ATTR] = {"temperatures": temperatures[key], **threshold_of(heads[key])}
         held = HeldOut.of(nlp, component, rest, {key: able[key] for key in temperatures})
         n_fit = {key: sum(head.has_gold(eg) for eg in fit) for key, head in able.items()}
         for key, fitted in temperatures.items():
@@ -141,7 +141,7 @@ def calibrate(
                 drop_calibrations({key: heads[key]})
             else:
                 result.heads[key] = found
-                heads[key].model.attrs[ATTR] = found.saved()
+                heads[key].model.attrs[ATTR] = found.saved() | threshold_of(heads[key])
         if not result.heads:
             raise ValueError(f"component {component!r}: no head can be calibrated: {result.skipped}")
     except BaseException:
@@ -152,6 +152,11 @@ def calibrate(
         raise
     show(nlp, component, result)
     return result
+
+
+def threshold_of(head: Head) -> dict[str, float]:
+    """The threshold that temperatures and sets are fitted with, which a user may change later."""
+    return {"threshold": head.threshold} if isinstance(head, Thresholded) else {}
 
 
 def able_heads(

@@ -1,7 +1,7 @@
 """Heads that find gold in corpora: each preset is asked what it can offer for each corpus."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..protocols.head import Head
@@ -135,14 +135,26 @@ def give_names(found: Sequence[Proposal]) -> None:
         one.head.name = one.plan.name
 
 
+def renamed_by_case(labels: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Find labels whose only difference from a known one is their case. Labels that both corpora have are themselves,
+    and so are those of which a corpus has several that differ in nothing else, such as the tags N and n.
+    """
+    forms = [Counter(label.casefold() for label in own) for own in (labels, known)]
+    same = {label.casefold(): label for label in known}
+    return {
+        label: same[label.casefold()]
+        for label in sorted(set(labels) - set(known))
+        if all(counts[label.casefold()] == 1 for counts in forms)
+    }
+
+
 def find_label_maps(found: Sequence[Proposal]) -> dict[str, dict[str, str]]:
     """Rename labels that differ from those of an earlier corpus in their case alone. RETURNS: New names by corpus."""
     maps: dict[str, dict[str, str]] = {}
     for one in found:
-        known: dict[str, str] = {}
+        known: set[str] = set()
         for corpus, labels in one.labels.items():
             if isinstance(one.head, RenamesLabels):
-                changed = {label: known[label.casefold()] for label in sorted(labels) if label.casefold() in known}
-                maps.setdefault(corpus, {}).update({old: new for old, new in changed.items() if old != new})
-            known = {label.casefold(): label for label in labels} | known
+                maps.setdefault(corpus, {}).update(renamed_by_case(labels, known))
+            known |= set(labels)
     return {corpus: changed for corpus, changed in maps.items() if changed}

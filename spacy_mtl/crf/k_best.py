@@ -55,10 +55,11 @@ def likely_paths(scores: CRFScores, *, least: float, most: int) -> list[LikelyPa
         steps.append((prefixes, tags))
         is_last = lengths[owners] == step + 1
         ends = np.flatnonzero(is_last)
-        table, logs = _follow_back(steps, ends), (sums + near.ends[tags] - log_partition[owners])[ends]
-        for doc in np.unique(owners[ends]).tolist():
-            own = owners[ends] == doc
-            found[doc] = LikelyPaths(table[own], logs[own])
+        if len(ends):
+            table, logs = _follow_back(steps, ends), (sums + near.ends[tags] - log_partition[owners])[ends]
+            for doc in np.unique(owners[ends]).tolist():
+                own = owners[ends] == doc
+                found[doc] = LikelyPaths(table[own], logs[own])
         steps[-1] = prefixes[~is_last], tags[~is_last]
         owners, sums, before = owners[~is_last], sums[~is_last], near.transitions[tags[~is_last]]
     return found

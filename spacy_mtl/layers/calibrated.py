@@ -21,7 +21,8 @@ def calibrated_softmax(logits: ArrayT, temperature: float) -> FloatsT:
 
 
 def calibrated_odds(logits: ArrayT, temperature: float, threshold: float) -> FloatsT:
-    """Divide log-odds by a temperature, as seen from the threshold, so that what reaches the threshold still does.
+    """Divide log-odds by a temperature, as seen from the threshold that the temperature was fitted with, so that what
+    reaches that threshold still does.
 
     With a threshold of 0.5 these are plain quotients. With 0.8, whose log-odds are 1.39, log-odds of 3.39 become 2.39
     at a temperature of 2.
@@ -31,12 +32,16 @@ def calibrated_odds(logits: ArrayT, temperature: float, threshold: float) -> Flo
     return odds
 
 
-def calibrated_sigmoid(logits: ArrayT, decided: BoolsT, temperature: float, threshold: float) -> FloatsT:
+def calibrated_sigmoid(
+    logits: ArrayT, decided: BoolsT, temperature: float, threshold: float, *, fitted_with: float
+) -> FloatsT:
     """Compute the probabilities of independent labels at a temperature, (n, n_labels).
 
-    decided (BoolsT): The labels that reach the threshold without a temperature; rounding does not change that.
+    decided (BoolsT): The labels that reach the threshold without a temperature; neither rounding nor another threshold
+        than that of the fit changes that.
+    threshold (float): The threshold that the head has. fitted_with (float): That which the temperature was fitted with.
     """
-    probabilities = sigmoid(calibrated_odds(logits, temperature, threshold))
+    probabilities = sigmoid(calibrated_odds(logits, temperature, fitted_with))
     below = np.nextafter(threshold, 0.0)
     return np.asarray(np.where(decided, np.maximum(probabilities, threshold), np.minimum(probabilities, below)))
 

@@ -49,6 +49,18 @@ def make_adam_v1(
     )
 
 
+class Views(dict[tuple[str, KeyT], tuple[ArrayT, TensorT]]):
+    """Arrays that thinc keeps, each with a tensor that shares its memory. A copy or a pickle is empty: its tensors would
+    have memory of their own.
+    """
+
+    def __deepcopy__(self, memo: Any) -> "Views":
+        return Views()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Views, ()
+
+
 class Adam(Optimizer):
     """thinc's optimizer. If torch can be imported, its fused kernel updates arrays in main memory. thinc updates all
     others.
@@ -56,7 +68,7 @@ class Adam(Optimizer):
 
     def __init__(self, learn_rate: FloatOrSeq, **settings: Any) -> None:
         super().__init__(learn_rate, **settings)
-        self._tensors: dict[tuple[str, KeyT], tuple[ArrayT, TensorT]] = {}
+        self._tensors = Views()
 
     def __call__(self, key: KeyT, weights: ArrayT, gradient: ArrayT, *, lr_scale: float = 1.0) -> tuple[ArrayT, ArrayT]:
         """Update the weights in place and set the gradient to zero. RETURNS: Both."""
@@ -86,7 +98,8 @@ class Adam(Optimizer):
         can_fuse = hasattr(torch, "_fused_adamw_") and self.b1 > 0.0 and self.b2 > 0.0
         if not can_fuse or not all(_is_plain(param) for param in params.values()):
             for key, param in params.items():
-                self(key, torch2xp(param.data), torch2xp(param.grad))
+                # Not `self(...)`: a subclass has applied the settings of the parameter already.
+                Adam.__call__(self, key, torch2xp(param.data), torch2xp(param.grad))
             return
         by_age: dict[int, list[KeyT]] = {}
         for key in params:

@@ -40,7 +40,10 @@ class DocConfidence:
             places = list(zip(rated.starts.tolist(), rated.ends.tolist(), strict=True))
             scores = rated.probabilities.tolist()
             for doc, start, end in zip(docs, edges, edges[1:], strict=False):
-                write_span_scores(doc, places[start:end], scores[start:end])
+                # An entity that the doc had before stays, in place of one that was found.
+                written = {(ent.start, ent.end) for ent in doc.ents}
+                kept = [row for row in range(start, end) if places[row] in written]
+                write_span_scores(doc, [places[row] for row in kept], [scores[row] for row in kept])
         if self.tokens:
             end = 0
             for doc in docs:

@@ -43,7 +43,7 @@ from .parameter_counts import count_by_part, describe_counts
 from .pending_gradients import PendingGradients
 from .prediction import annotate_with, run_to_predict
 from .rehearsal import compare_with_teacher
-from .run_order import connect_heads, run_order
+from .run_order import connect_heads, run_order, seen_by
 from .run_to_score import run_from_gold, run_silent_heads
 from .saved_component import SavedComponent
 from .saving import Parts
@@ -201,7 +201,7 @@ class Multitask(TrainablePipe):
         is_new = grown.add_label(label)
         if is_new:
             self.progress.forget(head)
-            drop_calibrations({head: self.heads[head]})
+            self._forget_calibrations(seen_by(self.heads, self.pairs, head))
         return is_new
 
     def add_head(
@@ -415,7 +415,8 @@ class Multitask(TrainablePipe):
         skipped: momentum and weight decay would move it even if its gradient is zero.
         """
         self.progress.end_step()
-        self._forget_calibrations()
+        if self._pending:
+            self._forget_calibrations(self.heads)
         self.progress.restart_averages(self.heads, getattr(sgd, "averages", None))
         self._pending.apply(sgd, self.in_order(), self.encoder, self._weighing, frozen=self.progress.done("head"))
 
@@ -468,7 +469,7 @@ class Multitask(TrainablePipe):
         )
         logger.info("component '%s': %s", self.name, describe_counts(self.parameter_counts))
         self._readout.reset()
-        self._forget_calibrations()
+        self._forget_calibrations(self.heads)
         self._forgetting = None if old is None or nlp is None else Forgetting(old, nlp.meta, self.name)
         if nlp is not None:
             self._weighing.prepare(self.encoder, nlp)
@@ -542,12 +543,12 @@ class Multitask(TrainablePipe):
         if self.keep_scores:
             register_scores()
 
-    def _forget_calibrations(self) -> None:
-        """Remove calibrations, which are those of other weights."""
-        dropped = drop_calibrations(self.heads)
+    def _forget_calibrations(self, changed: Iterable[str]) -> None:
+        """Remove the calibrations of heads that change, or that see one that changes: they are those of others."""
+        dropped = drop_calibrations({key: self.heads[key] for key in changed})
         if dropped:
             logger.warning(
-                "component '%s': the heads %s learn, so their calibration goes; calibrate the trained pipeline again",
+                "component '%s': the heads %s change, so their calibration goes; calibrate the pipeline again",
                 self.name,
                 dropped,
             )

@@ -22,6 +22,10 @@ class PendingGradients:
         self._heads: set[str] = set()
         self._is_shared = False
 
+    def __bool__(self) -> bool:
+        """Whether anything would be moved."""
+        return bool(self._heads)
+
     def add(self, heads: Set[str], *, is_shared: bool) -> None:
         """Note what has received a gradient.
 

@@ -83,6 +83,11 @@ def needed_heads(heads: Mapping[str, Head], pairs: Mapping[str, str], names: Ite
     return reach(names, needs)
 
 
+def seen_by(heads: Mapping[str, Head], pairs: Mapping[str, str], name: str) -> set[str]:
+    """Get this head and all heads whose scores or decisions change with it."""
+    return {key for key in heads if name in needed_heads(heads, pairs, [key])}
+
+
 def trained_heads(heads: Mapping[str, Head], names: Iterable[str]) -> set[str]:
     """Get these heads and all heads that they are conditioned on, directly or not: their losses reach all of these."""
     return reach(names, lambda key: conditions_of(heads[key]))

@@ -133,6 +133,11 @@ def temperature_of(model: Model[Any, Any], unit: str) -> float:
     return float(calibration_of(model).get("temperatures", {}).get(unit, 1.0))
 
 
+def threshold_of_fit(model: Model[Any, Any], threshold: float) -> float:
+    """Get the threshold with which a head's temperatures and sets were fitted; `threshold` if it has no calibration."""
+    return float(calibration_of(model).get("threshold", threshold))
+
+
 def set_rule_of(model: Model[Any, Any]) -> SetRule | None:
     """Get the rule for prediction sets; None if the head gives none."""
     found = calibration_of(model).get("sets")

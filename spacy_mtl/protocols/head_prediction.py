@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 # label, first token and end (exclusive)
 SpanRowT = tuple[str, int, int]
@@ -90,8 +90,10 @@ class LabelledSpans:
 
     @classmethod
     def of_ents(cls, doc: Doc) -> "LabelledSpans":
-        """Read `doc.ents`."""
-        return cls([(ent.label_, ent.start, ent.end) for ent in doc.ents])
+        """Read `doc.ents`, and `ent._.score` where the pipeline keeps it."""
+        scores = [ent._.score for ent in doc.ents] if Span.has_extension("score") else []
+        known = scores if scores and all(isinstance(score, float) for score in scores) else None
+        return cls([(ent.label_, ent.start, ent.end) for ent in doc.ents], known)
 
     @classmethod
     def of_group(cls, doc: Doc, key: str) -> "LabelledSpans":

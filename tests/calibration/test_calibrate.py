@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import spacy
 from pipelines import TEXTS, heads_config, make_nlp
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_mtl.calibration.calibrate import calibrate
@@ -14,6 +14,7 @@ from spacy_mtl.calibration.calibration_settings import CalibrationSettings
 from spacy_mtl.calibration.selective import thresholds_of
 from spacy_mtl.crf.k_best import likely_paths
 from spacy_mtl.crf.linear_chain import constrain
+from spacy_mtl.layers.calibrated import calibrated_sigmoid, log_odds_of
 from spacy_mtl.protocols.head_calibration import ATTR, calibration_of, set_rule_of
 
 HEADS = heads_config(
@@ -186,15 +187,29 @@ def test_training_on_removes_it(calibrated, caplog):
     train_on(nlp, noisy_docs(nlp), steps=1)
     heads = nlp.get_pipe("multitask").heads
     assert not any(calibration_of(head.model) for head in heads.values())
-    assert "calibrate the trained pipeline again" in caplog.text
+    assert "calibrate the pipeline again" in caplog.text
     assert nlp("play Anna")._.mtl_sets == {}
 
 
-def test_a_new_label_removes_it_from_its_head(calibrated):
+def test_a_batch_without_gold_keeps_it(calibrated):
+    nlp = spacy.util.load_model_from_config(calibrated.config, auto_fill=True).from_bytes(calibrated.to_bytes())
+    doc = nlp.make_doc("play Anna")
+    train_on(nlp, [Example(doc, doc.copy())], steps=1)
+    assert all(calibration_of(head.model) for head in nlp.get_pipe("multitask").heads.values())
+
+
+def test_an_entity_that_stays_from_before_gets_no_score_of_another(calibrated):
+    doc = calibrated.make_doc("play Anna")
+    doc.set_ents([Span(doc, 0, 2, "OTHER")])
+    (ent,) = calibrated(doc).ents
+    assert (ent.label_, ent._.score) == ("OTHER", None)
+
+
+def test_a_new_label_removes_it_from_its_head_and_those_that_see_it(calibrated):
     nlp = spacy.util.load_model_from_config(calibrated.config, auto_fill=True).from_bytes(calibrated.to_bytes())
     pipe = nlp.get_pipe("multitask")
     pipe.add_label("stop", head="intent")
-    assert [key for key, head in pipe.heads.items() if calibration_of(head.model)] == ["topics", "slots", "pos"]
+    assert [key for key, head in pipe.heads.items() if calibration_of(head.model)] == ["topics", "pos"]
 
 
 def test_an_uncalibrated_pipeline_is_loaded_over_a_calibrated_one(raw, calibrated):
@@ -274,3 +289,15 @@ def test_thresholds_for_a_risk(calibrated):
     assert found.keys() <= {"intent", "topics", "slots", "pos"}
     assert all(0 <= value <= 1 for value in found.values())
     assert thresholds_of(calibrated, 0.0) == {}
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.8])
+def test_another_threshold_changes_decisions_and_no_probability_beyond_them(threshold):
+    """The temperature is that of the threshold it was fitted with, so the odds of labels stay where they were."""
+    logits, decided = np.linspace(-4, 4, 9)[:, None], np.linspace(-4, 4, 9)[:, None] >= log_odds_of(threshold)
+    own = calibrated_sigmoid(logits, logits >= 0, 3.0, 0.5, fitted_with=0.5)
+    found = calibrated_sigmoid(logits, decided, 3.0, threshold, fitted_with=0.5)
+    assert ((found >= threshold) == decided).all()
+    free = (own >= threshold) == decided
+    assert free.any()
+    assert np.allclose(found[free], own[free])

@@ -213,6 +213,12 @@ def test_the_same_labels_in_another_case_are_one_head_with_a_label_map():
     assert not warnings
 
 
+def test_labels_that_differ_in_their_case_alone_stay_apart():
+    """Some tag sets have N and n."""
+    found, _ = propose_heads([corpus("a", ["N", "n", "V"]), corpus("b", ["N", "n", "v"])])
+    assert find_label_maps(found) == {"b": {"v": "V"}}
+
+
 def test_other_labels_are_a_head_of_their_own():
     found, warnings = propose_heads([corpus("a", ["X", "Y"]), corpus("b", ["Z"]), corpus("c", ["x", "y"])])
     assert [(one.plan.name, one.corpora, one.plan.options) for one in found] == [

@@ -1,5 +1,7 @@
 """spacy_mtl.Adam.v1 takes the same steps as thinc's Adam."""
 
+import copy
+
 import numpy as np
 import pytest
 import spacy
@@ -9,6 +11,7 @@ from thinc.api import registry, warmup_linear
 
 from spacy_mtl.optimizers import adam as adam_module
 from spacy_mtl.optimizers.adam import make_adam_v1
+from spacy_mtl.optimizers.grouped import make_optimizer_v1
 
 SETTINGS = [
     {},
@@ -65,3 +68,37 @@ def test_an_array_that_is_not_contiguous_is_updated_too():
         result, _ = optimizer((1, "W"), array, np.full((4, 6), 0.5, dtype="f"))
         array[...] = result
     assert_allclose(weights, expected)
+
+
+def test_a_copied_optimizer_moves_its_own_moments():
+    torch = pytest.importorskip("torch")
+    ours = make_adam_v1(0.01, use_averages=True)
+    theirs = make_adam_v1(0.01, use_averages=True)
+    weights = {id(one): np.ones((3, 4), dtype="f") for one in (ours, theirs)}
+
+    def step(optimizer, array):
+        param = torch.from_numpy(array)
+        param.grad = torch.full((3, 4), 0.5)
+        optimizer.step_together({(1, "W"): param})
+
+    step(ours, weights[id(ours)])
+    copied = copy.deepcopy(ours)
+    step(theirs, weights[id(theirs)])
+    step(theirs, weights[id(theirs)])
+    step(copied, weights[id(ours)])
+    assert_allclose(copied.averages[(1, "W")], theirs.averages[(1, "W")])
+    assert_allclose(copied.mom1[(1, "W")], theirs.mom1[(1, "W")])
+
+
+@pytest.mark.parametrize("settings", [{}, {"beta1": 0.0, "beta2": 0.0}], ids=str)
+def test_the_factor_of_a_group_counts_once(settings):
+    torch = pytest.importorskip("torch")
+    group = {"all": {"pattern": "W", "learn_rate_factor": 0.1}}
+    one_by_one, together = (make_optimizer_v1(0.05, group, **settings) for _ in range(2))
+    expected = np.ones((3, 4), dtype="f")
+    one_by_one((1, "W"), expected, np.full((3, 4), 0.1, dtype="f"))
+    found = np.ones((3, 4), dtype="f")
+    param = torch.from_numpy(found)
+    param.grad = torch.full((3, 4), 0.1)
+    together.step_together({(1, "W"): param})
+    assert_allclose(found, expected)

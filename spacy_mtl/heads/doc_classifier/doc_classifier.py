@@ -38,7 +38,7 @@ from ...layers.target_losses import class_target_loss, class_targets
 from ...metrics.class_metrics import SCORE_NAMES, SCORE_TABLES, ClassVerdicts, main_score_of_classes
 from ...protocols.arrays import ArrayT, BoolsT, FloatsT, IntsT, ScoresT
 from ...protocols.head import Head, HeadModelT
-from ...protocols.head_calibration import Ranked, temperature_of
+from ...protocols.head_calibration import Ranked, temperature_of, threshold_of_fit
 from ...protocols.head_explanation import Target, TargetName, check_label
 from ...protocols.head_gold import ClaimsCats
 from ...protocols.head_prediction import Classes
@@ -521,7 +521,8 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         if self.exclusive:
             return calibrated_softmax(logits, self._temperature)
         decided = to_numpy(sigmoid(logits)).astype("d") >= self.threshold
-        return calibrated_sigmoid(logits, decided, self._temperature, self.threshold)
+        fitted_with = threshold_of_fit(self.model, self.threshold)
+        return calibrated_sigmoid(logits, decided, self._temperature, self.threshold, fitted_with=fitted_with)
 
     def _log_probabilities(self, scores: ScoresT) -> FloatsT:
         """The logs of the probabilities at the head's temperature, (n_docs, n_labels)."""
@@ -529,7 +530,8 @@ class DocClassifier(DecidedByVerdicts, ModelLabels):
         if self.exclusive:
             logs: FloatsT = log_softmax(logits / self._temperature)
             return logs
-        below: FloatsT = -softplus(-calibrated_odds(logits, self._temperature, self.threshold))
+        fitted_with = threshold_of_fit(self.model, self.threshold)
+        below: FloatsT = -softplus(-calibrated_odds(logits, self._temperature, fitted_with))
         return below
 
     def _gold_indices(self, examples: Sequence[Example]) -> tuple[IntsT, IntsT]:

@@ -27,14 +27,16 @@ def likely_labels(logits: FloatsT, allowed: BoolsT, *, exclusive: bool, threshol
 
 
 def calibrated_labels(
-    logits: FloatsT, allowed: BoolsT, *, exclusive: bool, threshold: float, temperature: float
+    logits: FloatsT, allowed: BoolsT, *, exclusive: bool, threshold: float, temperature: float, fitted_with: float
 ) -> FloatsT:
     """Compute the probability of each label at a temperature, (n_rows, n_labels). Arguments as those of
     `likely_labels`, which decides without a temperature.
+
+    fitted_with (float): The threshold that the temperature was fitted with.
     """
     if not exclusive:
         reached = (sigmoid(logits) * allowed >= threshold) & allowed
-        return calibrated_sigmoid(logits, reached, temperature, threshold) * allowed
+        return calibrated_sigmoid(logits, reached, temperature, threshold, fitted_with=fitted_with) * allowed
     none = np.ones((len(logits), 1), dtype=bool)
     return calibrated_softmax(np.where(np.hstack([none, allowed]), logits, -np.inf), temperature)[:, 1:]
 

@@ -31,7 +31,7 @@ from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
 from ...protocols.found_annotation import FindsSpans, FoundSpans, RanksTypes
 from ...protocols.head import Head, HeadModelT
-from ...protocols.head_calibration import temperature_of
+from ...protocols.head_calibration import temperature_of, threshold_of_fit
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ...protocols.head_prediction import LabelledPairs
 from ...relation import RELATIONS, UNKNOWN, relations
@@ -587,6 +587,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
                 exclusive=self.exclusive,
                 threshold=self.threshold,
                 temperature=temperature,
+                fitted_with=threshold_of_fit(self.model, self.threshold),
             )
         probabilities, holds = probabilities * kept, holds & kept
         return probabilities, only_in_text_order(holds, self._symmetric_columns()) if in_text_order else holds

@@ -24,7 +24,7 @@ from ...metrics.span_metrics import SpanVerdicts, main_score_of_spans
 from ...protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
 from ...protocols.found_annotation import FindsSpans, FoundSpans
 from ...protocols.head import Head, HeadModelT
-from ...protocols.head_calibration import temperature_of
+from ...protocols.head_calibration import temperature_of, threshold_of_fit
 from ...protocols.head_explanation import Target, TargetName, check_label, check_place
 from ...protocols.head_prediction import LabelledSpans
 from ..bases.model_labels import ModelLabels
@@ -391,7 +391,10 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
             _drop_overlaps(is_kept, np.where(is_kept, probabilities, 0.0).max(axis=1, initial=0.0), scores.spans)
         temperature = temperature_of(self.model, "spans")
         if temperature != 1.0:
-            probabilities = calibrated_sigmoid(scores.logits, reached, temperature, self.threshold)
+            fitted_with = threshold_of_fit(self.model, self.threshold)
+            probabilities = calibrated_sigmoid(
+                scores.logits, reached, temperature, self.threshold, fitted_with=fitted_with
+            )
         return probabilities, is_kept
 
 
