@@ -50,8 +50,8 @@ def make_adam_v1(
 
 
 class Views(dict[tuple[str, KeyT], tuple[ArrayT, TensorT]]):
-    """Arrays that thinc keeps, each with a tensor that shares its memory. A copy or a pickle is empty: its tensors would
-    have memory of their own.
+    """Arrays that thinc keeps, each with a tensor on the same memory. A copy or a pickle is empty, since its tensors
+    would have memory of their own.
     """
 
     def __deepcopy__(self, memo: Any) -> "Views":
