@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import spacy_mtl
+from spacy_mtl.protocols.head_preset import HeadPreset
 
 ROOT = Path(__file__).parents[1]
 IMPORTED = Path(spacy_mtl.__file__).parent
@@ -23,8 +24,9 @@ SETUP.read(ROOT / "setup.cfg", encoding="utf8")
 
 def module_files(package: Path) -> dict[str, bytes]:
     """Contents of the files that belong in the wheel, by path below the package."""
-    report = [*(package / "report" / "assets").iterdir(), *(package / "report" / "templates").iterdir()]
-    files = [*package.rglob("*.py"), *report, package / "py.typed"]
+    folders = [package / "report" / "assets", package / "report" / "templates", package / "config_writer" / "templates"]
+    others = [file for folder in folders for file in folder.iterdir()]
+    files = [*package.rglob("*.py"), *others, package / "py.typed"]
     return {file.relative_to(package).as_posix(): file.read_bytes() for file in files}
 
 
@@ -59,7 +61,8 @@ def test_entry_points(group: str) -> None:
     declared = dict(line.split(" = ") for line in SETUP["options.entry_points"][group].strip().splitlines())
     installed = {point.name: point for point in metadata.distribution("spacy-mtl").entry_points if point.group == group}
     assert {name: point.value for name, point in installed.items()} == declared, "run make setup: setup.cfg has changed"
-    assert all(callable(point.load()) for point in installed.values())
+    loaded = [point.load() for point in installed.values()]
+    assert all(callable(one) or isinstance(one, HeadPreset) for one in loaded)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from .request import Request
 from .score_choice import check_scores, choose_scores
 from .sections import MULTITASK, compose
 
+MAX_STEPS = "${training.max_steps}"
+
 
 @dataclass(frozen=True)
 class Written:
@@ -71,7 +73,17 @@ def fill(composed: CommentedConfig) -> Config:
     filled = nlp.config.interpolate()
     registry.resolve(filled["training"], schema=ConfigSchemaTraining)
     registry.fill({"corpora": filled["corpora"]})
-    return nlp.config
+    config = nlp.config
+    # `spacy debug data` reads this section without the variables that stand for its own settings.
+    config["training"]["optimizer"] = with_number(config["training"]["optimizer"], filled["training"]["max_steps"])
+    return config
+
+
+def with_number(settings: Any, max_steps: int) -> Any:
+    """Replace `${training.max_steps}` by the number."""
+    if isinstance(settings, dict):
+        return {key: with_number(value, max_steps) for key, value in settings.items()}
+    return max_steps if settings == MAX_STEPS else settings
 
 
 def check_setting(config: Config, name: str) -> None:

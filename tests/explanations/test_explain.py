@@ -15,6 +15,7 @@ from spacy.vectors import Vectors
 import spacy_mtl
 from spacy_mtl.encoders.hash_embed_cnn.piece_vectors import FILE, PieceVectors
 from spacy_mtl.encoders.hash_embed_cnn.wordpiece import WordPiece, WordPieceSettings
+from spacy_mtl.explanations import explain as explain_module
 from spacy_mtl.explanations import integrated_gradients as ig
 from spacy_mtl.explanations.doc_network import DocNetwork
 from spacy_mtl.explanations.explain import choose_target, make_network
@@ -376,7 +377,8 @@ def test_white_space_and_blocked_tokens():
 
 def test_a_line_that_is_too_rough_is_warned_of(monkeypatch, caplog):
     monkeypatch.setattr(ig, "MAX_POINTS", 9)
-    monkeypatch.setattr(ig, "TOLERANCE", 1e-9)
+    for module in (ig, explain_module):
+        monkeypatch.setattr(module, "TOLERANCE", 1e-9)
     spacy.util.logger.propagate = True
     found = spacy_mtl.explain(cnn(), TEXT, head="slots")
     assert found.n_passes == 9

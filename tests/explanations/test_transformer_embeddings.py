@@ -97,7 +97,7 @@ def test_a_transformer_that_takes_no_embeddings_is_explained_by_occlusion(folder
     monkeypatch.setattr(
         transformer,
         "forward",
-        lambda input_ids, attention_mask: forward(input_ids=input_ids, attention_mask=attention_mask),
+        lambda input_ids, **others: forward(input_ids=input_ids, **others),
     )
     with pytest.raises(ValueError, match=r'does not offer; use method = "occlusion"'):
         spacy_mtl.explain(nlp, TEXT, head="intent")

@@ -225,7 +225,7 @@ def test_one_pipeline_has_scores_labels_confusions_and_errors(evil, tmp_path):
     result = run("report", evil / "model", evil / "data.spacy", "--output", tmp_path / "out.html")
     assert result.exit_code == 0, result.output
     found = re.findall(r'<section id="([\w-]+)"', (tmp_path / "out.html").read_text(encoding="utf8"))
-    assert found == ["scores", "balance", "labels", "confusions", "errors"]
+    assert found == ["scores", "balance", "labels", "confusions", "explanations", "errors"]
 
 
 def test_several_files_are_corpora(evil, tmp_path):

@@ -6,7 +6,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
 from spacy_mtl.config_writer.config_plan import HeadPlan
-from spacy_mtl.heads.presets import doc_classes, entities, numbers_of_docs, span_groups, token_values, trees
+from spacy_mtl.heads.presets import doc_classes, entities, numbers_of_docs, span_groups, token_labels, trees
 from spacy_mtl.heads.presets.class_groups import find_class_groups
 from spacy_mtl.protocols.head_preset import Links
 
@@ -92,12 +92,12 @@ def test_numbers_in_the_extension_attribute():
 
 def test_a_parser_rules_out_sentence_starts():
     starts = {"sent_starts": [True, False, True]}
-    assert [offer.name for offer in token_values.senter.offers([doc(**starts)])] == ["sents"]
-    assert token_values.senter.offers([doc(sent_starts=[True, False, False])]) == []
+    assert [offer.name for offer in token_labels.senter.offers([doc(**starts)])] == ["sents"]
+    assert token_labels.senter.offers([doc(sent_starts=[True, False, False])]) == []
     tree = doc(heads=[0, 0, 2], deps=["ROOT", "obj", "ROOT"])
-    assert token_values.senter.offers([tree, doc(**starts)]) == []
+    assert token_labels.senter.offers([tree, doc(**starts)]) == []
     assert [offer.name for offer in trees.parser.offers([tree])] == ["parser"]
-    senter = HeadPlan("s", "senter", token_values.senter).make()
+    senter = HeadPlan("s", "senter", token_labels.senter).make()
     assert trees.parser.links([tree], {"s": senter}, pretrained=False).settings == {"sents": "s"}
     assert trees.parser.links([tree], {}, pretrained=False) == Links()
 
