@@ -90,7 +90,13 @@ def train_two_steps(text):
     return nlp, rows
 
 
-@pytest.mark.parametrize("name", HEADS)
+# the others take two minutes
+QUICK = ("snips", "ewt")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in HEADS]
+)
 def test_a_real_corpus_trains_at_once(name, small):
     written = from_folder(small(name), lang="zh" if name == "gsdsimp" else "en")
     assert {head.name: head.kind for head in written.plan.heads} == HEADS[name]
