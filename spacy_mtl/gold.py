@@ -86,11 +86,8 @@ def stored_values(doc: Doc, attr_id: int) -> ValuesT:
 
 def is_same_tokenization(example: Example) -> bool:
     """Whether the predicted doc has the same tokens as the gold one, so that no alignment is needed."""
-    return _has_words(example.predicted, cast(ValuesT, example.reference.to_array(ORTH)))
-
-
-def _has_words(predicted: Doc, words: ValuesT) -> bool:
-    return len(predicted) == len(words) and np.array_equal(predicted.to_array(ORTH), words)
+    predicted, gold = example.predicted, example.reference
+    return len(predicted) == len(gold) and np.array_equal(predicted.to_array(ORTH), gold.to_array(ORTH))
 
 
 def is_annotated(doc: Doc, attr_id: int) -> bool:

@@ -13,14 +13,14 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
-from thinc.util import get_array_module, to_numpy
+from thinc.util import to_numpy
 
 from ..gold import batch_values, look_up, snippet, stored_values, token_values
 from ..layers.calibrated import calibrated_softmax
 from ..layers.dropout import dropout
 from ..layers.label_evidence import LabelEvidence, token_evidence
 from ..layers.linear import linear
-from ..layers.log_odds import log_odds_at
+from ..layers.log_odds import token_target
 from ..layers.softmax import backprop_softmax, softmax
 from ..layers.target_losses import token_target_loss, token_targets
 from ..layers.token_losses import least_certain, token_loss, token_teacher_loss
@@ -286,22 +286,13 @@ class Tagger(ScoredByVerdicts, ModelLabels):
 
     def targets(self, doc: Doc, scores: Floats2d, annotations: NDArray[np.int64]) -> list[Target]:
         """The value of each token, as in "NOUN[3]", in the order of the text."""
-        return [self._target(place, column) for place, column in enumerate(annotations.tolist())]
+        return [token_target(self.labels, place, column) for place, column in enumerate(annotations.tolist())]
 
     def find_target(self, name: TargetName, doc: Doc, scores: Floats2d, annotations: NDArray[np.int64]) -> Target:
         """Any value of any token."""
         column = check_label(name, self.labels, self.name)
         (place,) = check_place(name, doc, self.name, example=TargetName(name.label, (0,)))
-        return self._target(place, column)
-
-    def _target(self, place: int, column: int) -> Target:
-        """The log-odds of a token's value."""
-
-        def measure(scores: Floats2d) -> tuple[float, Floats2d]:
-            value, gradient = log_odds_at(scores, place, column)
-            return value, get_array_module(scores).asarray(gradient, dtype="f")
-
-        return Target(TargetName(self.labels[column], (place,)), "log-odds", (place,), measure)
+        return token_target(self.labels, place, column)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts | SentenceVerdicts:
         """Compare the predicted values with the gold ones: of tokens, or of whole sentences.

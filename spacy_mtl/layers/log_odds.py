@@ -1,9 +1,13 @@
 """The log-odds of one class among exclusive ones, for heads that explain themselves."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from thinc.util import to_numpy
+from thinc.types import Floats2d
+from thinc.util import get_array_module, to_numpy
 
 from ..protocols.arrays import ArrayT, FloatsT
+from ..protocols.head_explanation import Target, TargetName
 from .softmax import softmax
 
 
@@ -32,3 +36,13 @@ def log_odds_at(logits: ArrayT, place: int, column: int) -> tuple[float, FloatsT
     gradient = np.zeros(logits.shape)
     gradient[place] = own
     return value, gradient
+
+
+def token_target(labels: Sequence[str], place: int, column: int) -> Target:
+    """Build the target of a head whose scores are the logits of each token: the log-odds of a label of one token."""
+
+    def measure(scores: Floats2d) -> tuple[float, Floats2d]:
+        value, gradient = log_odds_at(scores, place, column)
+        return value, get_array_module(scores).asarray(gradient, dtype="f")
+
+    return Target(TargetName(labels[column], (place,)), "log-odds", (place,), measure)

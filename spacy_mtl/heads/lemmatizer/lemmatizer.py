@@ -13,14 +13,14 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
-from thinc.util import get_array_module, to_numpy
+from thinc.util import to_numpy
 
 from ...gold import batch_values, token_values
 from ...layers.calibrated import calibrated_softmax
 from ...layers.conditioned_linear import conditioned_linear, grow_conditioned
 from ...layers.dropout import dropout
 from ...layers.label_evidence import LabelEvidence, token_evidence
-from ...layers.log_odds import log_odds_at
+from ...layers.log_odds import token_target
 from ...layers.token_losses import least_certain, token_loss, token_teacher_loss
 from ...metrics.token_metrics import TokenVerdicts, judge_tokens, main_score_of_tokens
 from ...protocols.arrays import ArrayT, FloatsT, IntsT
@@ -257,7 +257,7 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
     def targets(self, doc: Doc, scores: Floats2d, annotations: Lemmas) -> list[Target]:
         """The edit tree of each token that one fits, as in "was → be[3]", in the order of the text."""
         columns = annotations.trees.tolist()
-        return [self._target(place, column) for place, column in enumerate(columns) if column >= 0]
+        return [token_target(self.labels, place, column) for place, column in enumerate(columns) if column >= 0]
 
     def find_target(self, name: TargetName, doc: Doc, scores: Floats2d, annotations: Lemmas) -> Target:
         """Any edit tree at any token, whether it fits the form or not: under its name, or as any pair of form and lemma
@@ -267,16 +267,7 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
         known = self._label_of(form, lemma) if form and arrow and lemma else None
         column = check_label(name if known is None else name._replace(label=known), self.labels, self.name)
         (place,) = check_place(name, doc, self.name, example=TargetName(name.label, (0,)))
-        return self._target(place, column)
-
-    def _target(self, place: int, column: int) -> Target:
-        """The log-odds of a token's edit tree."""
-
-        def measure(scores: Floats2d) -> tuple[float, Floats2d]:
-            value, gradient = log_odds_at(scores, place, column)
-            return value, get_array_module(scores).asarray(gradient, dtype="f")
-
-        return Target(TargetName(self.labels[column], (place,)), "log-odds", (place,), measure)
+        return token_target(self.labels, place, column)
 
     def verdicts(self, examples: Sequence[Example]) -> TokenVerdicts:
         """Compare the predicted lemmas with the gold ones. The score is `acc` over the annotated tokens."""
