@@ -46,10 +46,7 @@ def finish_layers(layers: Sequence[Model[Any, Any]], sgd: Any) -> None:
     layers (Sequence[Model]): Networks, all on one device.
     sgd (Optimizer): `spacy_mtl.Adam.v1` takes all parameters at once; any other one is called for each.
     """
-    if not (has_torch and hasattr(sgd, "step_together")):
-        for layer in layers:
-            Model.finish_update(layer, sgd)
-        return
+    together = has_torch and hasattr(sgd, "step_together")
     # A node that two of the networks share takes one step.
     nodes = {node.id: node for layer in layers for node in layer.walk()}.values()
     for node in nodes:
@@ -61,7 +58,7 @@ def finish_layers(layers: Sequence[Model[Any, Any]], sgd: Any) -> None:
             if not node.has_grad(name):
                 continue
             weights, gradient = node.get_param(name), node.get_grad(name)
-            if can_share(node, weights, gradient):
+            if together and can_share(node, weights, gradient):
                 params[node.id, name] = share_parameter(weights, gradient)
             else:
                 node.set_param(name, sgd((node.id, name), weights, gradient)[0])
