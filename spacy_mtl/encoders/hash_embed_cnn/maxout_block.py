@@ -1,9 +1,10 @@
 """Maxout, layer norm and dropout of a layer, which follow its linear products, and the layer's weights."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 from thinc.api import Model
+from thinc.util import get_array_module
 
 from ...protocols.arrays import ArrayT
 from .kernels import Kernels, ModelArrayT
@@ -30,6 +31,13 @@ class Block(NamedTuple):
     def dropout_rate(self) -> float:
         """The probability with which training sets an output to 0."""
         return float(self.dropout.attrs["dropout_rate"]) if self.dropout.attrs["is_enabled"] else 0.0
+
+
+class NormBackpropT(Protocol):
+    """The backprop of `begin_maxout_norm`."""
+
+    def __call__(self, dH: ArrayT, out: ArrayT | None = None) -> tuple[ArrayT, ArrayT, ArrayT]:
+        """Return the gradients of the products (n, pieces * n_out), the gain and the shift."""
 
 
 class BlockWeights(NamedTuple):
@@ -75,12 +83,48 @@ def weight_grads(block: Block, d_weights: BlockWeights, *, winograd: bool, kerne
     """
     d_taps, d_bias, d_gain, d_shift = map(kernels.unshare, d_weights)
     if winograd:
-        d_taps = backprop_winograd_taps(d_taps)
+        d_taps = get_array_module(d_taps).stack(backprop_winograd_taps(d_taps))
     n_out, pieces = block.maxout.get_dim("nO"), block.maxout.get_dim("nP")
     n_taps, width = d_taps.shape[:2]
     dW = d_taps.reshape(n_taps, width, pieces, n_out).transpose(3, 2, 0, 1).reshape(n_out, pieces, n_taps * width)
     db = block.maxout.ops.as_contig(d_bias.reshape(pieces, n_out).T)
     return [(block.maxout, "W", dW), (block.maxout, "b", db), (block.norm, "G", d_gain), (block.norm, "b", d_shift)]
+
+
+def flat_weight_grads(
+    block: Block, d_taps: Sequence[ArrayT], d_bias: ArrayT, d_norms: Sequence[tuple[ArrayT, ArrayT]], kernels: Kernels
+) -> ArrayT:
+    """Lay out m gradients of all parameters as rows, (m, n_params), in the order and the shapes of `weight_grads`.
+
+    d_taps (Sequence[Floats2d]): The gradients of each tap, (m * pieces * n_out, width).
+    d_bias (Floats1d): The gradients of the bias, (m * pieces * n_out,).
+    d_norms (Sequence): For each of the m, the gradients of gain and shift, (n_out,).
+    """
+    W: Any = block.maxout.get_param("W")
+    n_out, pieces, n_in = W.shape
+    m, width = len(d_norms), n_in // len(d_taps)
+    n_maxout = pieces * n_out
+    flat = kernels.empty(m, n_maxout * (n_in + 1) + 2 * n_out)
+    dW = flat[:, : n_maxout * n_in].reshape(m, n_out, pieces, len(d_taps), width)
+    for tap, d_tap in enumerate(d_taps):
+        dW[:, :, :, tap] = d_tap.reshape(m, pieces, n_out, width).swapaxes(1, 2)
+    db = flat[:, n_maxout * n_in : n_maxout * (n_in + 1)].reshape(m, n_out, pieces)
+    db[:] = d_bias.reshape(m, pieces, n_out).swapaxes(1, 2)
+    for row, (d_gain, d_shift) in zip(flat, d_norms, strict=True):
+        row[-2 * n_out : -n_out] = d_gain
+        row[-n_out:] = d_shift
+    return flat
+
+
+def split_weight_grads(block: Block, flat: ModelArrayT) -> GradsT:
+    """View a row of `flat_weight_grads` as the gradients of the nodes' parameters."""
+    grads: GradsT = []
+    start = 0
+    for node, name in ((block.maxout, "W"), (block.maxout, "b"), (block.norm, "G"), (block.norm, "b")):
+        param: Any = node.get_param(name)
+        grads.append((node, name, flat[start : start + param.size].reshape(param.shape)))
+        start += param.size
+    return grads
 
 
 def maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> ArrayT:
@@ -89,21 +133,21 @@ def maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> ArrayT
     return kernels.layer_norm(best, weights.gain, weights.shift)[0]
 
 
-def begin_maxout_norm(
-    Y: ArrayT, weights: BlockWeights, *, kernels: Kernels
-) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]]:
+def begin_maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> tuple[ArrayT, NormBackpropT]:
     """Apply maxout and layer norm in training.
 
     Y (Floats2d): The products, which are overwritten, (n, pieces * n_out).
-    RETURNS: The result (n, n_out), and backprop to the gradients of the products, the gain and the shift.
+    RETURNS: The result (n, n_out), and backprop to the gradients of the products, the gain and the shift. The first is
+        written to `out` (n, pieces, n_out), if given.
     """
     pieces = Y.reshape(len(Y), -1, len(weights.gain))
     best = kernels.maxout(pieces)
     won = kernels.winners(pieces, best)
     H, saved = kernels.layer_norm(best, weights.gain, weights.shift)
 
-    def backprop(dH: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
+    def backprop(dH: ArrayT, out: ArrayT | None = None) -> tuple[ArrayT, ArrayT, ArrayT]:
         d_best, d_gain, d_shift = kernels.backprop_layer_norm(dH, saved, weights.gain)
-        return (won * d_best[:, None]).reshape(len(dH), -1), d_gain, d_shift
+        d_pieces = kernels.xp.multiply(won, d_best[:, None], out=out)
+        return d_pieces.reshape(len(dH), -1), d_gain, d_shift
 
     return H, backprop

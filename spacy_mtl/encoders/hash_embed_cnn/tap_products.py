@@ -5,7 +5,7 @@ windows; Winograd's algorithm, with fewer products, for windows of three; and lo
 once for each word.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +17,18 @@ from .kernels import Kernels
 
 
 class ProductsBackprop(NamedTuple):
-    """The backprop of products, in two parts that can be had alone.
+    """The backprop of products, in parts that can be had alone.
 
     to_input (Callable): Gradient of the products -> gradient of the input.
     to_weights (Callable): Gradient of the products -> gradients of the taps and the bias.
+    to_each (Callable): Several gradients of the products, side by side as (n, m * n_out) -> all their gradients of each
+        tap, transposed and as they are before `winograd_taps`, n_taps times (m * n_out, width), and of the bias,
+        (m * n_out,).
     """
 
     to_input: Callable[[ArrayT], ArrayT]
     to_weights: Callable[[ArrayT], tuple[ArrayT, ArrayT]]
+    to_each: Callable[[ArrayT], tuple[Sequence[ArrayT], ArrayT]]
 
 
 def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackprop]:
@@ -44,8 +48,11 @@ def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) 
     def to_weights(dY: ArrayT) -> tuple[ArrayT, ArrayT]:
         return (windows.T @ dY).reshape(taps.shape), dY.sum(0)
 
+    def to_each(dY: ArrayT) -> tuple[Sequence[ArrayT], ArrayT]:
+        return (dY.T @ windows).reshape(-1, *taps.shape[:2]).swapaxes(0, 1), dY.sum(0)
+
     Y = kernels.affine(windows, W, bias, out=kernels.empty(len(X), n_out))
-    return Y, ProductsBackprop(to_input, to_weights)
+    return Y, ProductsBackprop(to_input, to_weights, to_each)
 
 
 def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackprop]:
@@ -75,7 +82,7 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
     kernels.add_product(Y[1], V[3], taps[3])
 
     def of_products(dY: ArrayT) -> tuple[ArrayT, ...]:
-        d0, d3 = dY.reshape(2, n, n_out)
+        d0, d3 = dY.reshape(2, n, -1)
         return d0, d0 + d3, d0 - d3, d3
 
     def to_weights(dY: ArrayT) -> tuple[ArrayT, ArrayT]:
@@ -83,6 +90,10 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
         for v, d, du in zip(V, D, d_taps, strict=True):
             xp.matmul(v.T, d, out=du)
         return d_taps, D[1].sum(0)
+
+    def to_each(dY: ArrayT) -> tuple[Sequence[ArrayT], ArrayT]:
+        D = of_products(dY)
+        return backprop_winograd_taps([d.T @ v for v, d in zip(V, D, strict=True)]), D[1].sum(0)
 
     def to_input(dY: ArrayT) -> ArrayT:
         dX = kernels.empty(4, n, width)
@@ -95,7 +106,7 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
         dX[1] = first
         return dX
 
-    return Y.reshape(2 * n, n_out), ProductsBackprop(to_input, to_weights)
+    return Y.reshape(2 * n, n_out), ProductsBackprop(to_input, to_weights, to_each)
 
 
 def word_products(X: ArrayT, taps: ArrayT) -> ArrayT:
@@ -124,7 +135,7 @@ def winograd_taps(taps: Floats3d) -> Floats3d:
     return get_array_module(taps).stack([taps[0], outer + middle, outer - middle, taps[2]])
 
 
-def backprop_winograd_taps(dU: Floats3d) -> Floats3d:
-    """Convert the gradient of the four matrices to that of the three taps, (4, width, n_out) -> (3, width, n_out)."""
+def backprop_winograd_taps(dU: Sequence[ArrayT]) -> list[ArrayT]:
+    """Convert the gradients of the four matrices to those of the three taps, all of one shape."""
     outer, middle = (dU[1] + dU[2]) * 0.5, (dU[1] - dU[2]) * 0.5
-    return get_array_module(dU).stack([dU[0] + outer, middle, dU[3] + outer])
+    return [dU[0] + outer, middle, dU[3] + outer]
