@@ -39,7 +39,7 @@ class LastLayer:
         d_tokvecs (Floats2d): Gradient of the token vectors, (n_tokens, width).
         d_params (Floats1d): Gradient of the last layer's parameters, in the order of `backprop`, (n_params,).
         """
-        self._known = d_tokvecs, d_params
+        self._known = d_tokvecs.copy(), d_params
 
     def finish(self, d_tokvecs: Floats2d) -> Floats1d | None:
         """Forget all, since the whole backward pass runs now. Called by the encoder.
