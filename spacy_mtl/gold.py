@@ -50,7 +50,8 @@ def count_values(examples: Sequence[Example], attr: str, attr_id: int) -> int:
     """
     total = 0
     for eg, is_same in zip(examples, same_tokens(examples), strict=True):
-        found = np.count_nonzero(stored_values(eg.reference, attr_id))
+        # numpy's own integers would make float64 of what they are multiplied with
+        found = int(np.count_nonzero(stored_values(eg.reference, attr_id)))
         if found and (is_same or token_values(eg, attr, attr_id, is_same=False).any()):
             total += found
     return total

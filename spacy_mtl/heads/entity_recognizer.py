@@ -166,7 +166,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
 
     def count_units(self, examples: Sequence[Example]) -> int:
         """Count the tokens whose entity is set."""
-        return sum(np.count_nonzero(eg.reference.to_array(ENT_IOB) != MISSING) for eg in examples)
+        return sum(int(np.count_nonzero(eg.reference.to_array(ENT_IOB) != MISSING)) for eg in examples)
 
     def absent_labels(self, doc: Doc) -> set[str] | None:
         """Every type that the doc has no entity of, if the entities of all tokens are set."""

@@ -160,7 +160,7 @@ class DependencyParser(DecidedByVerdicts, ModelLabels):
 
     def count_units(self, examples: Sequence[Example]) -> int:
         """Count the tokens with a label."""
-        return sum(np.count_nonzero(eg.reference.to_array(DEP)) for eg in examples)
+        return sum(int(np.count_nonzero(eg.reference.to_array(DEP))) for eg in examples)
 
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
         """Rename labels. A token whose label is dropped has no gold in the target."""
