@@ -1,6 +1,5 @@
 """Maxout, layer norm and dropout of a layer, which follow its linear products, and the layer's weights."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from thinc.api import Model
@@ -83,7 +82,9 @@ def weight_grads(block: Block, d_weights: BlockWeights, *, winograd: bool, kerne
     """
     d_taps, d_bias, d_gain, d_shift = map(kernels.unshare, d_weights)
     if winograd:
-        d_taps = get_array_module(d_taps).stack(backprop_winograd_taps(d_taps))
+        xp = get_array_module(d_taps)
+        d_matrices, d_taps = d_taps, xp.empty((3, *d_taps.shape[1:]), dtype="float32")
+        backprop_winograd_taps(d_matrices, d_taps, xp)
     n_out, pieces = block.maxout.get_dim("nO"), block.maxout.get_dim("nP")
     n_taps, width = d_taps.shape[:2]
     dW = d_taps.reshape(n_taps, width, pieces, n_out).transpose(3, 2, 0, 1).reshape(n_out, pieces, n_taps * width)
@@ -91,33 +92,38 @@ def weight_grads(block: Block, d_weights: BlockWeights, *, winograd: bool, kerne
     return [(block.maxout, "W", dW), (block.maxout, "b", db), (block.norm, "G", d_gain), (block.norm, "b", d_shift)]
 
 
-def flat_weight_grads(
-    block: Block, d_taps: Sequence[ArrayT], d_bias: ArrayT, d_norms: Sequence[tuple[ArrayT, ArrayT]], kernels: Kernels
-) -> ArrayT:
-    """Lay out m gradients of all parameters as rows, (m, n_params), in the order and the shapes of `weight_grads`.
+class FlatGrads(NamedTuple):
+    """Places for m gradients of all parameters, as rows of one array in the order and the shapes of `weight_grads`.
 
-    d_taps (Sequence[Floats2d]): The gradients of each tap, (m * pieces * n_out, width).
-    d_bias (Floats1d): The gradients of the bias, (m * pieces * n_out,).
-    d_norms (Sequence): For each of the m, the gradients of gain and shift, (n_out,).
+    rows (Floats2d): The array, (m, n_params). All others are views of it.
+    taps (Floats5d): The gradients of each tap, (m, n_taps, pieces, n_out, width).
+    bias (Floats3d): Those of the bias, (m, pieces, n_out).
+    gain (Floats2d): Those of the gain, (m, n_out).
+    shift (Floats2d): Those of the shift, (m, n_out).
     """
+
+    rows: ArrayT
+    taps: ArrayT
+    bias: ArrayT
+    gain: ArrayT
+    shift: ArrayT
+
+
+def empty_flat_grads(block: Block, m: int, n_taps: int, kernels: Kernels) -> FlatGrads:
+    """Allocate places for m gradients of the block's parameters."""
     W: Any = block.maxout.get_param("W")
     n_out, pieces, n_in = W.shape
-    m, width = len(d_norms), n_in // len(d_taps)
-    n_maxout = pieces * n_out
-    flat = kernels.empty(m, n_maxout * (n_in + 1) + 2 * n_out)
-    dW = flat[:, : n_maxout * n_in].reshape(m, n_out, pieces, len(d_taps), width)
-    for tap, d_tap in enumerate(d_taps):
-        dW[:, :, :, tap] = d_tap.reshape(m, pieces, n_out, width).swapaxes(1, 2)
-    db = flat[:, n_maxout * n_in : n_maxout * (n_in + 1)].reshape(m, n_out, pieces)
-    db[:] = d_bias.reshape(m, pieces, n_out).swapaxes(1, 2)
-    for row, (d_gain, d_shift) in zip(flat, d_norms, strict=True):
-        row[-2 * n_out : -n_out] = d_gain
-        row[-n_out:] = d_shift
-    return flat
+    n_bias = W.size + n_out * pieces
+    rows = kernels.empty(m, n_bias + 2 * n_out)
+    taps = rows[:, : W.size].reshape(m, n_out, pieces, n_taps, n_in // n_taps)
+    bias = rows[:, W.size : n_bias].reshape(m, n_out, pieces)
+    # from the order of W and b to that of the products
+    taps, bias = taps.swapaxes(1, 3), bias.swapaxes(1, 2)
+    return FlatGrads(rows, taps, bias, rows[:, n_bias : n_bias + n_out], rows[:, n_bias + n_out :])
 
 
 def split_weight_grads(block: Block, flat: ModelArrayT) -> GradsT:
-    """View a row of `flat_weight_grads` as the gradients of the nodes' parameters."""
+    """View a row of `FlatGrads` as the gradients of the nodes' parameters."""
     grads: GradsT = []
     start = 0
     for node, name in ((block.maxout, "W"), (block.maxout, "b"), (block.norm, "G"), (block.norm, "b")):

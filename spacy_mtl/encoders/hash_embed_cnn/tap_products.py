@@ -5,8 +5,8 @@ windows; Winograd's algorithm, with fewer products, for windows of three; and lo
 once for each word.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from thinc.types import Floats3d
@@ -21,14 +21,15 @@ class ProductsBackprop(NamedTuple):
 
     to_input (Callable): Gradient of the products -> gradient of the input.
     to_weights (Callable): Gradient of the products -> gradients of the taps and the bias.
-    to_each (Callable): Several gradients of the products, side by side as (n, m * n_out) -> all their gradients of each
-        tap, transposed and as they are before `winograd_taps`, n_taps times (m * n_out, width), and of the bias,
-        (m * n_out,).
+    to_each (Callable): Like `to_weights` for m gradients of the products, which may all be views of one array that is
+        filled again for each of them. The gradients of the taps, as they are before `winograd_taps`, are written to
+        the second argument, (m, n_taps, ..., width), those of the bias to the third one, (m, ...). "..." are one or
+        more axes for n_out.
     """
 
     to_input: Callable[[ArrayT], ArrayT]
     to_weights: Callable[[ArrayT], tuple[ArrayT, ArrayT]]
-    to_each: Callable[[ArrayT], tuple[Sequence[ArrayT], ArrayT]]
+    to_each: Callable[[Iterable[ArrayT], ArrayT, ArrayT], None]
 
 
 def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackprop]:
@@ -48,8 +49,11 @@ def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) 
     def to_weights(dY: ArrayT) -> tuple[ArrayT, ArrayT]:
         return (windows.T @ dY).reshape(taps.shape), dY.sum(0)
 
-    def to_each(dY: ArrayT) -> tuple[Sequence[ArrayT], ArrayT]:
-        return (dY.T @ windows).reshape(-1, *taps.shape[:2]).swapaxes(0, 1), dY.sum(0)
+    def to_each(d_products: Iterable[ArrayT], d_taps: ArrayT, d_bias: ArrayT) -> None:
+        for dY, own_taps, own_bias in zip(d_products, d_taps, d_bias, strict=True):
+            tap_last = (*own_bias.shape, len(taps), taps.shape[1])
+            own_taps[:] = kernels.xp.moveaxis((dY.T @ windows).reshape(tap_last), -2, 0)
+            own_bias[:] = dY.sum(0).reshape(own_bias.shape)
 
     Y = kernels.affine(windows, W, bias, out=kernels.empty(len(X), n_out))
     return Y, ProductsBackprop(to_input, to_weights, to_each)
@@ -82,7 +86,7 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
     kernels.add_product(Y[1], V[3], taps[3])
 
     def of_products(dY: ArrayT) -> tuple[ArrayT, ...]:
-        d0, d3 = dY.reshape(2, n, -1)
+        d0, d3 = dY.reshape(2, n, n_out)
         return d0, d0 + d3, d0 - d3, d3
 
     def to_weights(dY: ArrayT) -> tuple[ArrayT, ArrayT]:
@@ -91,9 +95,17 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
             xp.matmul(v.T, d, out=du)
         return d_taps, D[1].sum(0)
 
-    def to_each(dY: ArrayT) -> tuple[Sequence[ArrayT], ArrayT]:
-        D = of_products(dY)
-        return backprop_winograd_taps([d.T @ v for v, d in zip(V, D, strict=True)]), D[1].sum(0)
+    def to_each(d_products: Iterable[ArrayT], d_taps: ArrayT, d_bias: ArrayT) -> None:
+        # Arrays that are used again for each gradient stay in the processor's cache.
+        both, dU = kernels.empty(2, n, n_out), kernels.empty(4, *d_bias.shape[1:], width)
+        for dY, own_taps, own_bias in zip(d_products, d_taps, d_bias, strict=True):
+            d0, d3 = dY.reshape(2, n, n_out)
+            xp.add(d0, d3, out=both[0])
+            xp.subtract(d0, d3, out=both[1])
+            for v, d, du in zip(V, (d0, *both, d3), dU, strict=True):
+                xp.matmul(d.T, v, out=du.reshape(n_out, width))
+            backprop_winograd_taps(dU, own_taps, xp)
+            own_bias[:] = both[0].sum(0).reshape(own_bias.shape)
 
     def to_input(dY: ArrayT) -> ArrayT:
         dX = kernels.empty(4, n, width)
@@ -135,7 +147,13 @@ def winograd_taps(taps: Floats3d) -> Floats3d:
     return get_array_module(taps).stack([taps[0], outer + middle, outer - middle, taps[2]])
 
 
-def backprop_winograd_taps(dU: Sequence[ArrayT]) -> list[ArrayT]:
-    """Convert the gradients of the four matrices to those of the three taps, all of one shape."""
-    outer, middle = (dU[1] + dU[2]) * 0.5, (dU[1] - dU[2]) * 0.5
-    return [dU[0] + outer, middle, dU[3] + outer]
+def backprop_winograd_taps(dU: ArrayT, out: ArrayT, xp: Any) -> None:
+    """Convert the gradients of the four matrices to those of the three taps, which are written to `out`.
+
+    xp (module): The library of the arrays.
+    """
+    outer = (dU[1] + dU[2]) * 0.5
+    xp.add(dU[0], outer, out=out[0])
+    xp.subtract(dU[1], dU[2], out=out[1])
+    out[1] *= 0.5
+    xp.add(dU[3], outer, out=out[2])

@@ -1,6 +1,6 @@
 """A stack of residual convolutions over the tokens of each doc: the function of spaCy's `MaxoutWindowEncoder`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ...protocols.arrays import ArrayT
@@ -11,7 +11,7 @@ from .maxout_block import (
     GradsT,
     NodeT,
     begin_maxout_norm,
-    flat_weight_grads,
+    empty_flat_grads,
     maxout_norm,
     weight_grads,
 )
@@ -45,7 +45,7 @@ class EncoderBackprop(NamedTuple):
     to_all (Callable): Gradient of the vectors (n_tokens, width), and whether the last layer's parameters need theirs ->
         gradients of the input and of the parameters.
     to_last (Callable): m gradients of the vectors -> for each of them those of the last layer's parameters,
-        (m, n_params), in the order of `flat_weight_grads`.
+        (m, n_params), in the order of `FlatGrads`.
     """
 
     to_all: Callable[[ArrayT, bool], tuple[ArrayT, GradsT]]
@@ -205,11 +205,16 @@ def _begin_layer(
         return weight_grads(block, d_weights, winograd=encoder.winograd, kernels=kernels)
 
     def to_each(dH: Sequence[ArrayT]) -> ArrayT:
-        n, n_out = H.shape
-        # side by side, so that the input is multiplied once with all of them
-        dY = kernels.empty(n, len(dH), Y.shape[1] // n_out, n_out)
-        d_norms = [to_products(one, dY[:, i])[1:] for i, one in enumerate(dH)]
-        return flat_weight_grads(block, *backprop_products.to_each(dY.reshape(n, -1)), d_norms, kernels)
+        grads = empty_flat_grads(block, len(dH), encoder.n_taps, kernels)
+        out = kernels.empty(len(H), *grads.bias.shape[1:])
+
+        def d_products() -> Iterator[ArrayT]:
+            for one, d_gain, d_shift in zip(dH, grads.gain, grads.shift, strict=True):
+                dY, d_gain[:], d_shift[:] = to_products(one, out)
+                yield dY
+
+        backprop_products.to_each(d_products(), grads.taps, grads.bias)
+        return grads.rows
 
     def to_input(dH: ArrayT, d_products: DProductsT) -> ArrayT:
         dD = backprop_products.to_input(d_products[0])
