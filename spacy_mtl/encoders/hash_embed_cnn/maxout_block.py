@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple, Protocol
 
 from thinc.api import Model
-from thinc.util import get_array_module
 
 from ...protocols.arrays import ArrayT
 from .kernels import Kernels, ModelArrayT
@@ -82,9 +81,7 @@ def weight_grads(block: Block, d_weights: BlockWeights, *, winograd: bool, kerne
     """
     d_taps, d_bias, d_gain, d_shift = map(kernels.unshare, d_weights)
     if winograd:
-        xp = get_array_module(d_taps)
-        d_matrices, d_taps = d_taps, xp.empty((3, *d_taps.shape[1:]), dtype="float32")
-        backprop_winograd_taps(d_matrices, d_taps, xp)
+        d_taps = backprop_winograd_taps(d_taps)
     n_out, pieces = block.maxout.get_dim("nO"), block.maxout.get_dim("nP")
     n_taps, width = d_taps.shape[:2]
     dW = d_taps.reshape(n_taps, width, pieces, n_out).transpose(3, 2, 0, 1).reshape(n_out, pieces, n_taps * width)

@@ -6,7 +6,7 @@ once for each word.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from thinc.types import Floats3d
@@ -98,13 +98,18 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
     def to_each(d_products: Iterable[ArrayT], d_taps: ArrayT, d_bias: ArrayT) -> None:
         # Arrays that are used again for each gradient stay in the processor's cache.
         both, dU = kernels.empty(2, n, n_out), kernels.empty(4, *d_bias.shape[1:], width)
+        # with the factor that `backprop_winograd_taps` has
+        halved = (V[0], V[1] * 0.5, V[2] * 0.5, V[3])
         for dY, own_taps, own_bias in zip(d_products, d_taps, d_bias, strict=True):
             d0, d3 = dY.reshape(2, n, n_out)
             xp.add(d0, d3, out=both[0])
             xp.subtract(d0, d3, out=both[1])
-            for v, d, du in zip(V, (d0, *both, d3), dU, strict=True):
+            for v, d, du in zip(halved, (d0, *both, d3), dU, strict=True):
                 xp.matmul(d.T, v, out=du.reshape(n_out, width))
-            backprop_winograd_taps(dU, own_taps, xp)
+            outer = dU[1] + dU[2]
+            xp.add(dU[0], outer, out=own_taps[0])
+            xp.subtract(dU[1], dU[2], out=own_taps[1])
+            xp.add(dU[3], outer, out=own_taps[2])
             own_bias[:] = both[0].sum(0).reshape(own_bias.shape)
 
     def to_input(dY: ArrayT) -> ArrayT:
@@ -147,13 +152,7 @@ def winograd_taps(taps: Floats3d) -> Floats3d:
     return get_array_module(taps).stack([taps[0], outer + middle, outer - middle, taps[2]])
 
 
-def backprop_winograd_taps(dU: ArrayT, out: ArrayT, xp: Any) -> None:
-    """Convert the gradients of the four matrices to those of the three taps, which are written to `out`.
-
-    xp (module): The library of the arrays.
-    """
-    outer = (dU[1] + dU[2]) * 0.5
-    xp.add(dU[0], outer, out=out[0])
-    xp.subtract(dU[1], dU[2], out=out[1])
-    out[1] *= 0.5
-    xp.add(dU[3], outer, out=out[2])
+def backprop_winograd_taps(dU: Floats3d) -> Floats3d:
+    """Convert the gradient of the four matrices to that of the three taps, (4, width, n_out) -> (3, width, n_out)."""
+    outer, middle = (dU[1] + dU[2]) * 0.5, (dU[1] - dU[2]) * 0.5
+    return get_array_module(dU).stack([dU[0] + outer, middle, dU[3] + outer])
