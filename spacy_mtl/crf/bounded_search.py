@@ -18,7 +18,7 @@ from .seen_types import Costs
 from .tag_scheme import TagScheme
 
 # number of beginnings, at a token, that are kept for each search
-WIDTH = 16
+WIDTH = 8
 # nats by which regrets may differ with the order of sums
 ROUNDING = 1e-6
 
@@ -90,11 +90,15 @@ class Searches:
         bounds (Floats1d): Lowered to the least regret of paths that are dropped for want of room, (n_searches,).
         RETURNS: The longer paths, and for each the index of the one that it extends.
         """
-        losses = arriving.max(axis=1, keepdims=True) - arriving + paths.due.take(self.column, axis=1)
+        top = arriving.max(axis=1)
         room = self.limits.take(paths.search) - paths.regret + ROUNDING
-        places = np.flatnonzero(losses <= room[:, None])
+        # The costs only matter for tags that lose little, which are few.
+        places = np.flatnonzero(arriving >= (top - room).astype(arriving.dtype)[:, None])
         before, tags = np.divmod(places, len(self.column))
-        regrets = paths.regret.take(before) + losses.reshape(-1).take(places)
+        regrets = paths.regret.take(before) + paths.due[before, self.column.take(tags)]
+        regrets += top.take(before) - arriving.reshape(-1).take(places)
+        possible = np.flatnonzero(regrets <= self.limits.take(paths.search.take(before)) + ROUNDING)
+        before, tags, regrets = before.take(possible), tags.take(possible), regrets.take(possible)
         kept = _least(paths.search.take(before), regrets, bounds, self.width)
         before, tags, regrets = before.take(kept), tags.take(kept), regrets.take(kept)
         old = paths.select(before)

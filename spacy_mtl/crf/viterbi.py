@@ -146,22 +146,23 @@ def make_lattice(scores: CRFScores) -> Lattice:
 
 def _find_arrive(n_sequences: int, transitions: Floats32T) -> ArriveT:
     """Choose the function for a step. It gets the scores less the maximum of the row."""
-    if n_sequences * transitions.size > FEW_PAIRS:
-        return partial(_arrive_from_some, transitions=order_transitions(transitions))
-    if 2 * n_sequences < len(transitions):
-        return partial(_arrive_one_by_one, transitions=np.ascontiguousarray(transitions))
-    return partial(_arrive_side_by_side, transitions=np.ascontiguousarray(transitions)[:, :, None])
+    all_pairs = partial(_arrive_from_all, transitions=np.ascontiguousarray(transitions))
+    if n_sequences * transitions.size <= FEW_PAIRS:
+        return all_pairs
+    some_pairs = partial(_arrive_from_some, transitions=order_transitions(transitions))
+    few = FEW_PAIRS // len(transitions)
+    # Only the longest sequences are left at the end.
+    return lambda before, top: (all_pairs if before.size <= few else some_pairs)(before, top)
 
 
-def _arrive_one_by_one(before: Floats32T, top: IntsT, transitions: Floats32T) -> Floats32T:
-    arriving: Floats32T = (before[:, :, None] + transitions).max(axis=1)
-    return arriving
-
-
-def _arrive_side_by_side(before: Floats32T, top: IntsT, transitions: Floats32T) -> Floats32T:
-    # Sequences come last, so that numpy takes the maximum of many of them at once.
+def _arrive_from_all(before: Floats32T, top: IntsT, transitions: Floats32T) -> Floats32T:
+    # numpy takes a maximum quickly if the last axis is long.
+    arriving: Floats32T
+    if 2 * len(before) < len(transitions):
+        arriving = (before[:, :, None] + transitions).max(axis=1)
+        return arriving
     by_tag = np.ascontiguousarray(before.T)[:, None]
-    arriving: Floats32T = (by_tag + transitions).max(axis=0)
+    arriving = (by_tag + transitions[:, :, None]).max(axis=0)
     return arriving.T
 
 
