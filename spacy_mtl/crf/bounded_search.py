@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..layers.ragged_rows import first_rows
-from ..protocols.arrays import FloatsT, IntsT
+from ..protocols.arrays import ArrayT, FloatsT, IntsT
 from .linear_chain import CRFScores
 from .seen_types import Costs
 from .tag_scheme import TagScheme
@@ -56,7 +56,13 @@ class Paths(NamedTuple):
 
     def select(self, paths: IntsT) -> "Paths":
         """Select paths, of which one may occur several times."""
-        return Paths(*(array.take(paths, axis=0) for array in self))
+        return Paths(
+            self.search.take(paths),
+            self.tag.take(paths),
+            self.row.take(paths),
+            self.regret.take(paths),
+            self.due.take(paths, axis=0),
+        )
 
 
 @dataclass(frozen=True)
@@ -74,15 +80,15 @@ class Searches:
     width (int): Number of paths of a search that are kept at a token.
     """
 
-    best: FloatsT
-    into: FloatsT
+    best: ArrayT
+    into: ArrayT
     column: IntsT
     pairs: FloatsT
     firsts: IntsT
     limits: FloatsT
     width: int
 
-    def extend(self, paths: Paths, arriving: FloatsT, bounds: FloatsT) -> tuple[Paths, IntsT]:
+    def extend(self, paths: Paths, arriving: ArrayT, bounds: FloatsT) -> tuple[Paths, IntsT]:
         """Extend paths by the token before, and keep those with least regret.
 
         arriving (Floats2d): The best score of the doc up to each tag of that token, and of the step from it to the
@@ -108,7 +114,7 @@ class Searches:
 
 def search_tags(
     scores: CRFScores,
-    best: FloatsT,
+    best: ArrayT,
     scheme: TagScheme,
     costs: Costs,
     *,

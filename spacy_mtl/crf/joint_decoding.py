@@ -30,7 +30,7 @@ from .linear_chain import CRFScores
 from .path_probability import path_log_scores
 from .seen_types import Costs
 from .tag_scheme import TagScheme
-from .viterbi import Lattice, make_lattice, viterbi
+from .viterbi import make_lattice, viterbi
 
 # tokens in a batch of docs that are decoded again, copies for several classes included
 MAX_TOKENS = 2**13
@@ -84,7 +84,7 @@ def costs_of(tags: IntsT, lengths: IntsT, classes: IntsT, scheme: TagScheme, cos
     starts, _, labels = scheme.spans(tags)
     docs = row_owners(lengths).take(starts)
     of_docs = classes.take(docs)
-    total = np.bincount(docs, weights=costs.types[of_docs, labels], minlength=len(lengths))
+    total: FloatsT = np.bincount(docs, weights=costs.types[of_docs, labels], minlength=len(lengths)).astype("d")
     # Entity i with i + 1, then with i + 2 and so on, as long as any two are of one doc.
     for distance in range(1, len(docs)):
         first = np.flatnonzero(docs[:-distance] == docs[distance:])
@@ -96,7 +96,7 @@ def costs_of(tags: IntsT, lengths: IntsT, classes: IntsT, scheme: TagScheme, cos
 
 
 def _decide(
-    scores: CRFScores, best: FloatsT, log_classes: FloatsT, found: FloatsT, scheme: TagScheme, costs: Costs
+    scores: CRFScores, best: ArrayT, log_classes: FloatsT, found: FloatsT, scheme: TagScheme, costs: Costs
 ) -> tuple[FloatsT, IntsT]:
     """Decode docs once for each class that can still win.
 

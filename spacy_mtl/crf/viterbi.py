@@ -189,15 +189,11 @@ def _improve(arriving: Floats32T, before: Floats32T, others: IntsT, transitions:
     candidates += before.reshape(-1).take(others)[:, None]
     is_first = np.ones(len(rows), dtype=bool)
     np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
-    improved = rows[is_first]
-    found = np.maximum(arriving[improved], candidates[is_first])
-    arriving[improved] = found
-    if len(improved) < len(rows):
-        # Few sequences have a second such tag, and numpy is slow at groups.
-        rows, candidates = rows[~is_first], candidates[~is_first]
-        first = np.flatnonzero(np.diff(rows, prepend=-1))
-        improved = rows[first]
-        arriving[improved] = np.maximum(arriving[improved], np.maximum.reduceat(candidates, first, axis=0))
+    first = np.flatnonzero(is_first)
+    if len(first) < len(rows):
+        candidates = np.maximum.reduceat(candidates, first, axis=0)
+    improved = rows.take(first)
+    arriving[improved] = np.maximum(arriving.take(improved, axis=0), candidates)
 
 
 def follow_back(packing: Packing, best: Floats32T, transitions: Floats32T, last_tags: IntsT) -> IntsT:
