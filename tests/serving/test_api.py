@@ -181,7 +181,7 @@ def test_two_pipelines_are_chosen_by_name(nlp, served):
         (b'{"texts": "a"}', 422, "texts: Input should be a valid array"),
         (b'{"texts": ["a", 1]}', 422, "texts.1: Input should be a valid string"),
         (b'{"texts": ["a"], "lang": "en"}', 422, "lang: Extra inputs are not permitted"),
-        (b'{"texts": ["a \\ud800"]}', 400, "surrogate"),
+        (b'{"texts": ["a \\ud800"]}', 400, "hex escape"),
         (b'{"texts": ["a"], "model": "b"}', 422, "there is no pipeline 'b'"),
         (bytes(range(256)), 400, ""),
         (b"\xff\xfe{\x00}\x00", 400, "the body is not JSON"),  # UTF-16
