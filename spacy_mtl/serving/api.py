@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from .. import __version__
+from ..explanations.cannot_explain import CannotExplain
 from ..explanations.explain import METHODS
 from .api_models import ExplainRequest, ParseRequest
 from .deadline import Deadline
@@ -95,11 +96,13 @@ class Api:
         `docs` has an object for each text, with its `tokens` (places are in characters) and `heads`. What a head found
         has a `form`: `classes` (probabilities of all, and those that apply), `tokens` (a label for each token), `spans`
         and `pairs` (of token indices; `end` is exclusive), `tree` (the index of each token's head, and the label of the
-        arc) or `numbers`.
+        arc) or `numbers`. `confidence` is how sure the head is of all that it found in the text. `set` has the
+        `outcomes` that are likely enough: for a share of texts of `coverage`, the truth is among them, unless
+        `complete` is false. If `answered` is false, the text should go to a person.
         """
         own = self._choose(wanted.model)
         self._check_texts(wanted.texts)
-        items = [TextToRead(text, wanted.confidence) for text in wanted.texts]
+        items = [TextToRead(text, wanted.confidence, wanted.sets) for text in wanted.texts]
         with self._in_time():
             found = await own.reads.submit(items, [len(text) for text in wanted.texts])
         return b'{"model":%s,"docs":[%s]}' % (encode(own.pipeline.name), b",".join(found))
@@ -120,7 +123,7 @@ class Api:
         try:
             with self._in_time():
                 (found,) = await own.explains.submit([item], [len(wanted.text)])
-        except ValueError as error:
+        except CannotExplain as error:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
         return encode({"model": own.pipeline.name, **found})
 

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 EXAMPLES = ["play some jazz by miles davis", "what is the weather in Berlin?"]
 
 
@@ -14,8 +13,12 @@ class ParseRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     texts: Annotated[list[str], Field(description="The texts", examples=[EXAMPLES])]
     model: Annotated[str | None, Field(description="Name of the pipeline; null for the first one")] = None
-    confidence: Annotated[
-        bool, Field(description="Also compute how sure each head is of each text, which takes a second pass")
+    confidence: Annotated[bool, Field(description="Also give how sure each head is of each text, as `confidence`")] = (
+        False
+    )
+    sets: Annotated[
+        bool,
+        Field(description="Also give prediction sets, as `set`, of heads that were calibrated with a coverage"),
     ] = False
 
 

@@ -139,4 +139,3 @@ class Answer:
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await self({"type": "http.response.start", "status": int(refusal.status), "headers": pairs})
         await self({"type": "http.response.body", "body": body})
-

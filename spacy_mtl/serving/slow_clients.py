@@ -1,4 +1,4 @@
-"""Connections as uvicorn has them, with two differences: they are closed if the head of a request takes too long, and an
+"""Connections as uvicorn has them, but for two things: they are closed if the head of a request takes too long, and an
 answer is sent in one piece.
 """
 
