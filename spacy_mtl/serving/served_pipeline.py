@@ -107,7 +107,7 @@ class ServedPipeline:
             name: {
                 "explains": isinstance(one.head, Explains),
                 "labels": list(one.head.labels) if isinstance(one.head, HasLabels) else [],
-                "coverage": None if (rule := set_rule_of(one.head.model)) is None else rule.coverage,
+                "coverage": coverage_of(one.head),
             }
             for name, one in self.heads.items()
         }
@@ -192,6 +192,12 @@ def find_heads(nlp: Language) -> dict[str, ServedHead]:
     ]
     keys = [one.key for one in found]
     return {one.key if keys.count(one.key) == 1 else f"{one.component}/{one.key}": one for one in found}
+
+
+def coverage_of(head: Any) -> float | None:
+    """The coverage of a head's prediction sets; None if it gives none."""
+    rule = set_rule_of(head.model)
+    return None if rule is None else rule.coverage
 
 
 def by_doc(told: ToldT) -> dict[int, OfDoc]:

@@ -24,7 +24,7 @@ class WholeAnswers(h11.Connection):
         super().__init__(h11.SERVER, DEFAULT_MAX_INCOMPLETE_EVENT_SIZE)
         self._head = b""
 
-    def send(self, event: h11.Event) -> bytes | None:
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]
         """Convert an event to bytes for the client."""
         data = super().send(event)
         if isinstance(event, h11.Response):
