@@ -34,7 +34,11 @@ def main() -> None:
             times[with_sets].append(1e6 * (time.process_time() - start) / len(texts))
     without, both = (statistics.median(times[key]) for key in (False, True))
     msg.table(
-        [("without sets", f"{without:.0f} µs"), ("with sets", f"{both:.0f} µs"), ("share", f"{both / without - 1:+.0%}")],
+        [
+            ("without sets", f"{without:.0f} µs"),
+            ("with sets", f"{both:.0f} µs"),
+            ("share", f"{both / without - 1:+.0%}"),
+        ],
         header=("CPU time of a text", ""),
         divider=True,
     )

@@ -151,8 +151,9 @@ class ServedPipeline:
             for doc, one in zip(docs, texts, strict=True):
                 shown = {name: own.head.prediction(doc).as_dict() for name, own in self.heads.items()}
                 for name, own in self.heads.items() if one.wants_more else ():
-                    if own.component in beside:
-                        shown[name] |= beside[own.component][id(doc)].of(own.key, one)
+                    # a later component may have put another doc in its place
+                    found = beside.get(own.component, {}).get(id(doc))
+                    shown[name] |= {} if found is None else found.of(own.key, one)
                 yield encode({"text": doc.text, "tokens": tokens_of(doc), "heads": shown})
 
     @contextmanager
