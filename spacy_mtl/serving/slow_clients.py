@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import h11
-from uvicorn.protocols.http.h11_impl import DEFAULT_MAX_INCOMPLETE_EVENT_SIZE, H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 ANSWER = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n"
@@ -15,13 +15,17 @@ ANSWER = (
 BODY = b'{"status": 408, "error": "Request Timeout", "message": "the head of the request was not complete in time"}'
 
 
+# Bytes of the head of a request, as uvicorn has it.
+MAX_HEAD = 65_536
+
+
 class WholeAnswers(h11.Connection):
     """Keeps the head of an answer until the first part of its body: one call of the system instead of two, after each
     of which the thread waits for the one of the pipelines.
     """
 
     def __init__(self) -> None:
-        super().__init__(h11.SERVER, DEFAULT_MAX_INCOMPLETE_EVENT_SIZE)
+        super().__init__(h11.SERVER, MAX_HEAD)
         self._head = b""
 
     def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]

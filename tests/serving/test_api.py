@@ -394,7 +394,7 @@ def test_a_failure_of_an_explanation_shows_nothing(caplog):
     assert answer.status_code == 500
     assert "swordfish" not in answer.text
     assert "swordfish" in caplog.text
-    assert post(served, "/api/explain", {"text": "play", "head": "intent"}).status_code == 200
+    assert post(served, "/api/explain", {"text": "play", "head": "intent", "method": "occlusion"}).status_code == 200
 
 
 def test_a_deadline_that_is_over_leaves_the_task_as_it_was():
