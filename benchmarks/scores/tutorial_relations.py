@@ -181,16 +181,16 @@ class TutorialRelations(TrainablePipe):
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Score the relations as the RelationExtractor does: strict, by boundaries, and with gold entities."""
         batch = list(examples)
-        from_gold = [self._from_gold(eg) for eg in batch]
-        verdicts = judge_relations(batch, from_gold, key=RELATIONS, spans_key=None, symmetric=())
+        verdicts = judge_relations(batch, self._from_gold(batch), key=RELATIONS, spans_key=None, symmetric=())
         return {f"{RELATIONS}_{name}": value for name, value in verdicts.scores().items()}
 
-    def _from_gold(self, example: Example) -> Sequence[GoldRelation] | None:
-        """What is found between the gold entities."""
-        doc = example.predicted.copy()
-        doc.set_ents([Span(doc, ent.start, ent.end, label=ent.label_) for ent in example.reference.ents])
-        self.set_annotations([doc], self.predict([doc]))
-        return read_relations(doc, RELATIONS, None)
+    def _from_gold(self, examples: Sequence[Example]) -> list[list[GoldRelation] | None]:
+        """What is found between the gold entities of each doc."""
+        docs = [eg.predicted.copy() for eg in examples]
+        for doc, eg in zip(docs, examples, strict=True):
+            doc.set_ents([Span(doc, ent.start, ent.end, label=ent.label_) for ent in eg.reference.ents])
+        self.set_annotations(docs, self.predict(docs))
+        return [read_relations(doc, RELATIONS, None) for doc in docs]
 
     def _candidates(self, docs: Sequence[Doc], gold: Iterable[Doc]) -> Candidates:
         return find_candidates(docs, gold, self.cfg["max_length"])

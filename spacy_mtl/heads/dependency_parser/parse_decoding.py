@@ -145,12 +145,15 @@ class ParseDecoder:
         """Find the best label of each word, given its head."""
         labels = np.full(len(self.heads), SPACE)
         words = np.flatnonzero(~is_space)
+        has_root_label = self.root_label is not None and len(self.scores.label_weights) > 1
+        if has_root_label:
+            at_root = self.heads[words] == words
+            labels[words[at_root]] = self.root_label
+            words = words[~at_root]
         heads = self.heads[words]
-        at_root = heads == words
-        logits: FloatsT = to_numpy(score_labels(self.scores, words, np.where(at_root, -1, heads))[0])
-        if self.root_label is not None and logits.shape[1] > 1:
-            logits[~at_root, self.root_label] = -np.inf
-            logits[at_root] = np.where(np.arange(logits.shape[1]) == self.root_label, 0.0, -np.inf)
+        logits: FloatsT = to_numpy(score_labels(self.scores, words, np.where(heads == words, -1, heads))[0])
+        if has_root_label:
+            logits[:, self.root_label] = -np.inf
         labels[words] = logits.argmax(axis=1) if len(words) else SPACE
         if self.with_probabilities:
             table = log_softmax(logits.astype("d") / self.temperature)
