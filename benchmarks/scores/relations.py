@@ -1,19 +1,25 @@
-"""Relations with their entities: one encoder for both heads, or an encoder each; CrossRE's domains together or alone.
+"""Relations with their entities: one encoder for both heads, an encoder each, or spaCy's tutorial; CrossRE's domains
+together or alone.
 
-    python benchmarks/scores/relations.py --systems joint separate
+    python benchmarks/scores/relations.py --systems joint separate tutorial
     python benchmarks/scores/relations.py --domains music --systems joint alone
 
 The config is `configs/relations.cfg`, and its data folders `crossre_DOMAIN`. `joint` learns all domains together,
 `alone` each domain with a pipeline of its own, and `separate` has all domains and two components with an encoder each:
-the extractor relates what the recognizer before it has found. Chosen on dev and scored on the test set of each domain,
-on gold tokens: entities, relations strict, by boundaries and with gold entities.
+the extractor relates what the recognizer before it has found. `tutorial` has all domains, and on one encoder of the
+same size spaCy's `ner` and an extractor like that of spaCy's tutorial `rel_component` (`tutorial_relations.py`; config
+`benchmarks/configs/tutorial_relations.cfg`). Chosen on dev and scored on the test set of each domain, on gold tokens:
+entities, relations strict, by boundaries and with gold entities. Gold relations whose entities were not found are
+missed.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from functools import partial
+from pathlib import Path
 
+import tutorial_relations
 from one_config import evaluate
 from runs import Run, load_config, run_all, set_steps, table
 from score_options import DATA, ROOT, SEEDS, make_parser
@@ -21,8 +27,11 @@ from spacy.language import Language
 from thinc.api import Config
 
 DOMAINS = ["ai", "literature", "music", "politics", "science"]
-JOINT, ALONE, SEPARATE = "joint", "alone", "separate"
-SYSTEMS = [JOINT, ALONE, SEPARATE]
+JOINT, ALONE, SEPARATE, TUTORIAL = "joint", "alone", "separate", "tutorial"
+SYSTEMS = [JOINT, ALONE, SEPARATE, TUTORIAL]
+OURS, NATIVE = ROOT / "configs" / "relations.cfg", ROOT / "benchmarks" / "configs" / "tutorial_relations.cfg"
+# the file that registers what the config of the tutorial names
+CODE = Path(tutorial_relations.__file__)
 SCORES = ("ents_f", "relations_f", "relations_macro_f", "relations_boundaries_f", "relations_gold_entities_f")
 
 
@@ -43,16 +52,17 @@ def plan(args: argparse.Namespace) -> Iterator[Run]:
     for seed in args.seeds:
         for system in args.systems:
             for domains in [[domain] for domain in args.domains] if system == ALONE else [args.domains]:
-                config = make_config(args, domains, seed)
+                config = make_config(args, NATIVE if system == TUTORIAL else OURS, domains, seed)
                 if system == SEPARATE:
                     config = separate(config)
                 key = {"system": system, "domains": " ".join(domains), "seed": seed, "steps": args.steps}
-                yield Run(key, set_steps(config, args.steps), partial(scores_by_domain, args, domains))
+                code = CODE if system == TUTORIAL else None
+                yield Run(key, set_steps(config, args.steps), partial(scores_by_domain, args, domains), code)
 
 
-def make_config(args: argparse.Namespace, domains: Sequence[str], seed: int) -> Config:
-    """The config on these domains, in proportion to their sizes."""
-    config = load_config(ROOT / "configs" / "relations.cfg", {"system.seed": seed, "training.max_epochs": -1})
+def make_config(args: argparse.Namespace, path: Path, domains: Sequence[str], seed: int) -> Config:
+    """A config on these domains, in proportion to their sizes."""
+    config = load_config(path, {"system.seed": seed, "training.max_epochs": -1})
     for split in ("train", "dev"):
         plain = config["corpora"][split]
         paths = {domain: str(args.data / f"crossre_{domain}" / f"{split}.spacy") for domain in domains}

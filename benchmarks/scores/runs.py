@@ -32,11 +32,13 @@ class Run(NamedTuple):
     key (dict[str, Any]): What tells it from the others, such as system and seed.
     config (Config): A complete training config.
     evaluate (Callable): The trained pipeline -> scores by name, in per cent.
+    code (Path | None): Python file with functions that the config registers.
     """
 
     key: RowT
     config: Config
     evaluate: Callable[[Language], dict[str, float]]
+    code: Path | None = None
 
     @property
     def name(self) -> str:
@@ -51,10 +53,15 @@ def run_all(runs: Iterable[Run], output: Path, *, jobs: int = 1, use_gpu: int = 
     RETURNS: The rows, in the order of the runs.
     """
     wanted = list(runs)
-    folders = train_all([(run.name, int(run.key["seed"]), run.config) for run in wanted], output, jobs, use_gpu)
+    folders: dict[int, RunFolder] = {}
+    for code in dict.fromkeys(run.code for run in wanted):
+        own = {index: run for index, run in enumerate(wanted) if run.code == code}
+        configs = [(run.name, int(run.key["seed"]), run.config) for run in own.values()]
+        folders |= zip(own, train_all(configs, output, jobs, use_gpu, code=code), strict=True)
     known = {row["run"]: row for row in read_rows(output)}
     rows = []
-    for run, folder in zip(wanted, folders, strict=True):
+    for index, run in enumerate(wanted):
+        folder = folders[index]
         row = known.get(folder.path.name)
         if row is None:
             row = {"run": folder.path.name} | run.key | run.evaluate(spacy.load(folder.model))
@@ -72,13 +79,21 @@ def read_rows(output: Path) -> list[RowT]:
 
 
 def train_all(
-    configs: Sequence[tuple[str, int, Config]], output: Path, jobs: int = 1, use_gpu: int = -1
+    configs: Sequence[tuple[str, int, Config]],
+    output: Path,
+    jobs: int = 1,
+    use_gpu: int = -1,
+    *,
+    code: Path | None = None,
 ) -> list[RunFolder]:
-    """Train configs, each with a name and its seed, in folders under `output/runs`. Stops the program if one fails."""
+    """Train configs, each with a name and its seed, in folders under `output/runs`. Stops the program if one fails.
+
+    code (Path | None): Python file with functions that the configs register.
+    """
     (output / "runs").mkdir(parents=True, exist_ok=True)
     with claim(output / "runs", MARKER) as inherited:
-        engine = make_local_engine(EngineSettings(jobs, use_gpu, inherited=inherited))
-        runs = [experiments.Run(name, (), seed, config.interpolate()) for name, seed, config in configs]
+        engine = make_local_engine(EngineSettings(jobs, use_gpu, code, inherited))
+        runs = [experiments.Run(name, (), seed, config.interpolate(), code) for name, seed, config in configs]
         folders = [RunFolder(run, output / "runs" / run.name) for run in runs]
         finish_runs(engine, folders, jobs=jobs)
     failed = [folder for folder in folders if not folder.is_finished]

@@ -14,13 +14,17 @@ from multi import write
 from pipelines import make_examples, make_nlp
 from scipy.stats import spearmanr
 from spacy.tokens import Doc, DocBin
+from spacy.training import Example
 from spacy.util import load_model_from_config
+from thinc.api import Adam
 from toy import make_docs
 
 from spacy_mtl.affinity.estimate import Affinity, write_affinity
 from spacy_mtl.affinity.grouping import Grouping
 from spacy_mtl.balance.readout_sums import ReadoutSums
 from spacy_mtl.comparison.result import Comparison, Difference, HeadSummary, RunSummary, write_comparison
+from spacy_mtl.gold import unannotated
+from spacy_mtl.relation import Relation, relations, set_relations
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPEED, SCORES = BENCHMARKS / "speed", BENCHMARKS / "scores"
@@ -385,26 +389,103 @@ def printed(name, *arguments):
     return done.stdout
 
 
-def test_relations_are_trained_jointly_alone_and_separately(benchmark_module, tmp_path):
+def test_relations_are_trained_jointly_alone_separately_and_as_in_the_tutorial(benchmark_module, tmp_path):
     relations = benchmark_module("relations")
-    args = SimpleNamespace(
-        data=tmp_path, seeds=[3], steps=80, systems=["joint", "alone", "separate"], domains=["ai", "music"]
-    )
+    systems = ["joint", "alone", "separate", "tutorial"]
+    args = SimpleNamespace(data=tmp_path, seeds=[3], steps=80, systems=systems, domains=["ai", "music"])
     runs = list(relations.plan(args))
     assert [(run.key["system"], run.key["domains"]) for run in runs] == [
         ("joint", "ai music"),
         ("alone", "ai"),
         ("alone", "music"),
         ("separate", "ai music"),
+        ("tutorial", "ai music"),
     ]
-    assert len({run.name for run in runs}) == 4
+    assert len({run.name for run in runs}) == 5
     for run in runs:
         nlp = load_model_from_config(run.config, auto_fill=True)
         pipes = [pipe for _, pipe in nlp.pipeline if hasattr(pipe, "heads")]
-        assert [name for pipe in pipes for name in sorted(pipe.heads)] == ["ents", "relations"]
-        assert len(pipes) == (2 if run.key["system"] == "separate" else 1)
+        found = [name for pipe in pipes for name in sorted(pipe.heads)]
+        assert found == ([] if run.key["system"] == "tutorial" else ["ents", "relations"])
+        assert len(pipes) == {"separate": 2, "tutorial": 0}.get(run.key["system"], 1)
+        assert (run.code is not None) == (run.key["system"] == "tutorial")
         assert sorted(run.config["corpora"]["train"]["corpora"]) == run.key["domains"].split()
         assert run.config["training"]["max_steps"] == 80
+
+
+def related_docs(nlp):
+    """Two people and an employer in each doc, of whom the first works for it, and a doc without entities."""
+    docs = []
+    for one, other, firm in (("Anna", "Bert", "Acme"), ("Clara", "Dora", "Siemens")):
+        doc = Doc(nlp.vocab, words=[one, "of", firm, "met", other], ents=["B-PER", "O", "B-ORG", "O", "B-PER"])
+        set_relations(doc, [Relation(doc[0:1], doc[2:3], "works_for")], with_scores=False)
+        docs.append(doc)
+    lone = Doc(nlp.vocab, words=["nobody", "came"], ents=["O", "O"])
+    set_relations(lone, [])
+    return [*docs, lone]
+
+
+@pytest.fixture
+def tutorial(benchmark_module):
+    """A small pipeline of the tutorial's kind that has learned the docs by heart, and their examples."""
+    benchmark_module("tutorial_relations")
+    config = spacy.util.load_config(BENCHMARKS / "configs" / "tutorial_relations.cfg", interpolate=False)
+    config["components"]["tok2vec"]["model"].update(width=32, depth=2, embed_size=200)
+    nlp = load_model_from_config(config, auto_fill=True)
+    docs = related_docs(nlp)
+    examples = [Example(unannotated(doc, nlp.vocab), doc) for doc in docs]
+    nlp.initialize(lambda: examples)
+    optimizer = Adam(0.01)
+    for _ in range(60):
+        losses = nlp.update(examples, sgd=optimizer, drop=0.0)
+    assert losses["relations"] < 0.01
+    return nlp, docs
+
+
+def test_the_tutorial_pairs_entities_that_are_near_enough(benchmark_module):
+    script, nlp = benchmark_module("tutorial_relations"), spacy.blank("en")
+    docs = related_docs(nlp)
+    for max_length in (1, 2, 100):
+        found = script.find_candidates(docs, docs, max_length)
+        pairs = [(found.entities[head], found.entities[tail]) for head, tail in found.pairs]
+        assert pairs == [
+            (head, tail)
+            for doc in docs
+            for head in doc.ents
+            for tail in doc.ents
+            if head != tail and abs(head.start - tail.start) <= max_length
+        ]
+        assert list(found.starts) == [0, 2, 4, 5, 7, 9]
+
+
+def test_the_tutorial_learns_relations_and_is_loaded_again(tutorial, tmp_path):
+    nlp, docs = tutorial
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    for pipeline in (nlp, loaded):
+        scores = pipeline.evaluate([Example(unannotated(doc, nlp.vocab), doc) for doc in docs])
+        for name in ("ents_f", "relations_f", "relations_macro_f", "relations_gold_entities_f"):
+            assert scores[name] == 1.0
+    found = [
+        str(relation) for doc in loaded.pipe(unannotated(doc, nlp.vocab) for doc in docs) for relation in relations(doc)
+    ]
+    assert found == ["Anna -[works_for]-> Acme", "Clara -[works_for]-> Siemens"]
+
+
+def test_the_tutorial_misses_relations_whose_entities_it_has_not_found(tutorial):
+    nlp, docs = tutorial
+    examples = [Example(unannotated(doc, nlp.vocab), doc) for doc in docs]
+    with nlp.select_pipes(disable="ner"):
+        scores = nlp.evaluate(examples)
+    assert scores["relations_f"] == scores["relations_r"] == 0.0
+    assert scores["relations_gold_entities_f"] == 1.0
+
+
+def test_the_tutorials_recognizer_learns_from_docs_without_pairs(tutorial):
+    nlp, docs = tutorial
+    before = nlp.get_pipe("tok2vec").model.to_bytes()
+    nlp.update([Example(unannotated(docs[-1], nlp.vocab), docs[-1])], sgd=Adam(0.01))
+    assert nlp.get_pipe("tok2vec").model.to_bytes() != before
 
 
 def test_configs_from_data_are_compared_by_the_scores_that_they_share(benchmark_module, tmp_path):

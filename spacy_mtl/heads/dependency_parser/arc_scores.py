@@ -97,10 +97,11 @@ def score_arcs(scores: ArcScores, bucket: Bucket) -> tuple[ArrayT, Callable[[Arr
     xp = get_array_module(scores.heads)
     tokens = xp.asarray(bucket.tokens)
     n_pieces, size = bucket.tokens.shape
-    dependents, heads = scores.dependents[tokens], scores.heads[tokens]
-    arcs = xp.empty((n_pieces, size, size + 1), dtype=heads.dtype)
-    arcs[:, :, 0] = dependents @ scores.root
-    arcs[:, :, 1:] = xp.matmul(dependents, heads.transpose(0, 2, 1))
+    dependents = scores.dependents[tokens]
+    with_root = xp.empty((n_pieces, size + 1, dependents.shape[2]), dtype=dependents.dtype)
+    with_root[:, 0], with_root[:, 1:] = scores.root, scores.heads[tokens]
+    heads = with_root[:, 1:]
+    arcs = xp.matmul(dependents, with_root.transpose(0, 2, 1))
     places = xp.arange(size)
     steps = xp.asarray(_distance_indices(size))
     by_distance = scores.distances[tokens].reshape(n_pieces, -1)
@@ -108,7 +109,7 @@ def score_arcs(scores: ArcScores, bucket: Bucket) -> tuple[ArrayT, Callable[[Arr
     arcs[:, places, places + 1] = -xp.inf
     inside = xp.asarray(bucket.inside)
     if not bucket.inside.all():
-        arcs[:, :, 1:] = xp.where(inside[:, None, :], arcs[:, :, 1:], -xp.inf)
+        xp.copyto(arcs[:, :, 1:], -xp.inf, where=~inside[:, None, :])
 
     def backprop(d_arcs: ArrayT, gradient: ArcScores) -> None:
         rows = tokens[inside]

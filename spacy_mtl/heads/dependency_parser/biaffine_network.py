@@ -56,7 +56,7 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[ArcScores,
     dropped, bp_dropped = drop(X.tokvecs.dataXd, is_train)
     states, bp_states = _run(context, dropped, X.tokvecs.lengths, is_train)
     linears, bp_hidden = hidden([dropped, *X.conditions, *states], is_train)
-    rectified: ArrayT = get_array_module(linears).maximum(linears, 0.0)
+    rectified: ArrayT = get_array_module(linears).maximum(linears, 0.0, out=linears)
     units, bp_units = hidden_drop(rectified, is_train)
     edges = (arc_width, 2 * arc_width, 2 * arc_width + label_width)
     outputs, bp_outputs = output(units[:, : edges[0]], is_train)

@@ -1,4 +1,4 @@
-"""From scores to trees: the best head of each word where these form a tree, else the best tree."""
+"""From scores to trees and labels, for the docs of a batch."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,8 @@ from ...layers.ragged_rows import first_rows, row_ranges
 from ...layers.softmax import log_softmax
 from ...protocols.arrays import BoolsT, FloatsT, IntsT
 from .arc_scores import ArcScores, score_arcs, score_labels
-from .projective_tree import best_projective_tree, is_projective
+from .batched_trees import best_trees
+from .projective_tree import best_projective_trees
 from .sentence_pieces import (
     Bucket,
     DocTokens,
@@ -20,7 +21,7 @@ from .sentence_pieces import (
     joined_starts,
     read_tokens,
 )
-from .spanning_tree import ROOT, are_trees, best_tree
+from .spanning_tree import ROOT
 
 # label of white space that is attached to a word
 SPACE = -1
@@ -126,13 +127,8 @@ class ParseDecoder:
     def _solve(self, bucket: Bucket, *, single_root: bool) -> IntsT:
         """Find the column of the head of each word, (n_pieces, n_words)."""
         arcs: FloatsT = to_numpy(score_arcs(self.scores, bucket)[0])
-        columns = arcs.argmax(axis=2)
-        good = are_trees(columns, bucket.lengths, single_root=single_root)
-        best = best_projective_tree if self.projective else best_tree
-        for row, length in enumerate(bucket.lengths.tolist()):
-            if not good[row] or (self.projective and not is_projective(columns[row, :length])):
-                own = arcs[row, :length, : length + 1].astype("d")
-                columns[row, :length] = best(own, single_root=single_root)
+        solve = best_projective_trees if self.projective else best_trees
+        columns = solve(arcs, bucket.lengths, single_root=single_root)
         if self.with_probabilities:
             inside = bucket.inside
             table = log_softmax(arcs[inside].astype("d") / self.temperature)
@@ -149,12 +145,15 @@ class ParseDecoder:
         """Find the best label of each word, given its head."""
         labels = np.full(len(self.heads), SPACE)
         words = np.flatnonzero(~is_space)
+        has_root_label = self.root_label is not None and len(self.scores.label_weights) > 1
+        if has_root_label:
+            at_root = self.heads[words] == words
+            labels[words[at_root]] = self.root_label
+            words = words[~at_root]
         heads = self.heads[words]
-        at_root = heads == words
-        logits: FloatsT = to_numpy(score_labels(self.scores, words, np.where(at_root, -1, heads))[0])
-        if self.root_label is not None and logits.shape[1] > 1:
-            logits[~at_root, self.root_label] = -np.inf
-            logits[at_root] = np.where(np.arange(logits.shape[1]) == self.root_label, 0.0, -np.inf)
+        logits: FloatsT = to_numpy(score_labels(self.scores, words, np.where(heads == words, -1, heads))[0])
+        if has_root_label:
+            logits[:, self.root_label] = -np.inf
         labels[words] = logits.argmax(axis=1) if len(words) else SPACE
         if self.with_probabilities:
             table = log_softmax(logits.astype("d") / self.temperature)

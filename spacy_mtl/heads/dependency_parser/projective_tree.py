@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...protocols.arrays import FloatsT, IntsT
-from .spanning_tree import ROOT
+from .spanning_tree import ROOT, are_trees
 
 LEFT, RIGHT = 0, 1
 
@@ -28,6 +28,22 @@ class Chart:
     complete: FloatsT
     complete_split: IntsT
     incomplete_split: IntsT
+
+
+def best_projective_trees(scores: FloatsT, lengths: IntsT, *, single_root: bool = True) -> IntsT:
+    """Find the best projective tree of each sentence. Where the best heads form one, it is that.
+
+    scores (FloatsT): (n_sentences, n_words, n_words + 1), minus infinity behind a sentence's end.
+    lengths (IntsT): Number of words of each sentence, (n_sentences,).
+    RETURNS (IntsT): The column of each word's head, (n_sentences, n_words).
+    """
+    columns = scores.argmax(axis=2)
+    good = are_trees(columns, lengths, single_root=single_root)
+    for row, length in enumerate(lengths.tolist()):
+        if not good[row] or not is_projective(columns[row, :length]):
+            own = scores[row, :length, : length + 1].astype("d")
+            columns[row, :length] = best_projective_tree(own, single_root=single_root)
+    return columns
 
 
 def best_projective_tree(scores: FloatsT, *, single_root: bool = True) -> IntsT:

@@ -235,15 +235,7 @@ def _context(
     model: HeadModelT, cues: ArrayT, ranges: list[tuple[IntsT, IntsT]], is_train: bool
 ) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
     """RETURNS: What the contexts add to both directions of each pair, (n_pairs, 2 * width), and backprop to cues."""
-    width = cues.shape[1]
-    pooled = [range_max(cues, starts, ends, is_train=is_train) for starts, ends in ranges]
-    Y, bp_Y = model.get_ref("context")(get_array_module(cues).hstack([part for part, _ in pooled]), is_train)
-
-    def backprop(dY: ArrayT) -> ArrayT:
-        d_pooled = bp_Y(dY)
-        d_cues = cues * 0
-        for index, (_, bp_part) in enumerate(pooled):
-            d_cues += bp_part(d_pooled[:, index * width : (index + 1) * width])
-        return d_cues
-
-    return Y, backprop
+    starts, ends = (np.stack(edges, axis=1).reshape(-1) for edges in zip(*ranges, strict=True))
+    pooled, bp_pooled = range_max(cues, starts, ends, is_train=is_train)
+    Y, bp_Y = model.get_ref("context")(pooled.reshape(-1, len(ranges) * cues.shape[1]), is_train)
+    return Y, lambda dY: bp_pooled(bp_Y(dY).reshape(pooled.shape))

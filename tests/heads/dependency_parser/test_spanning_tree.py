@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from spacy_mtl.heads.dependency_parser.batched_trees import best_trees
 from spacy_mtl.heads.dependency_parser.projective_tree import best_projective_tree, is_projective
 from spacy_mtl.heads.dependency_parser.spanning_tree import ROOT, are_trees, best_tree, is_tree
 
@@ -97,6 +98,41 @@ def test_best_tree_equals_brute_force(n_words, kind, single_root):
         assert is_tree(columns, single_root=single_root)
         assert reaches_root(columns)
         assert total(scores, columns) == pytest.approx(best_score(scores, single_root=single_root), rel=1e-12)
+
+
+def padded_scores(rng, kind, sizes):
+    """Scores of sentences of these lengths, and minus infinity behind their ends."""
+    batch = np.full((len(sizes), max(sizes), max(sizes) + 1), -np.inf)
+    batch[:, :, ROOT] = rng.normal(size=batch.shape[:2])
+    for row, n_words in enumerate(sizes):
+        batch[row, :n_words, : n_words + 1] = draw_scores(rng, n_words, kind)
+    return batch
+
+
+@pytest.mark.parametrize("dtype", ["d", "f"])
+@pytest.mark.parametrize("single_root", [True, False])
+@pytest.mark.parametrize("kind", ["normal", "ties", "equal", "large", "root"])
+def test_best_trees_of_a_batch_equal_brute_force(kind, single_root, dtype):
+    rng = np.random.default_rng(0)
+    sizes = [*rng.integers(1, 7, size=300), 7]
+    batch = padded_scores(rng, kind, sizes).astype(dtype)
+    for size, scores, columns in zip(
+        sizes, batch, best_trees(batch, np.array(sizes), single_root=single_root), strict=True
+    ):
+        scores, columns = scores[:size, : size + 1].astype("d"), columns[:size]
+        assert is_tree(columns, single_root=single_root)
+        assert total(scores, columns) == pytest.approx(best_score(scores, single_root=single_root), rel=1e-12)
+
+
+@pytest.mark.parametrize("single_root", [True, False])
+def test_trees_of_a_batch_of_long_sentences_are_those_of_each_alone(single_root):
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(20, 60, size=60)
+    batch = padded_scores(rng, "normal", sizes)
+    found = best_trees(batch, sizes, single_root=single_root)
+    for size, scores, columns in zip(sizes, batch, found, strict=True):
+        alone = best_tree(scores[:size, : size + 1], single_root=single_root)
+        assert columns[:size].tolist() == alone.tolist()
 
 
 @pytest.mark.parametrize("kind", ["normal", "ties", "equal", "large", "root"])
