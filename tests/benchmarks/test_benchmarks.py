@@ -64,6 +64,13 @@ def test_runs_take_turns_and_preparation_is_not_timed(alternate):
     assert {name: len(times) for name, times in seconds.items()} == {"a": 2, "b": 2}
 
 
+def test_the_cost_of_a_head_is_what_a_round_takes_longer_with_it(alternate, monkeypatch):
+    head_cost = importlib.import_module("head_cost")
+    assert head_cost.cost_of([3.0, 2.0, 5.0], [2.0, 2.0, 4.0]) == {"median": 0.25, "least": 0.0, "greatest": 0.5}
+    nlp = make_nlp()
+    assert head_cost.encoder_of(nlp) == [name for name in nlp.pipe_names if name != "multitask"]
+
+
 @pytest.mark.parametrize(("now", "code"), [(7.9, 1), (8.1, 0), (12.0, 0), (None, 1)])
 def test_guard(tmp_path, now, code):
     def write(name, ratio):
