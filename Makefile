@@ -14,6 +14,10 @@ ifneq ($(shell command -v pyenv),)
 export PYENV_VERSION := $(shell pyenv version-name):$(shell pyenv versions --bare --skip-aliases | paste -sd : -)
 endif
 
+# Tests run in as many processes as there are cores. With several threads each, torch's threads would wait for each
+# other most of the time.
+test test-all: export OMP_NUM_THREADS ?= 1
+
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt

@@ -44,6 +44,19 @@ def batch_values(examples: Sequence[Example], attr: str, attr_id: int) -> list[V
     return [token_values(eg, attr, attr_id, is_same=is_same) for eg, is_same in zip(examples, same, strict=True)]
 
 
+def count_values(examples: Sequence[Example], attr: str, attr_id: int) -> int:
+    """Count the gold tokens that have a value. Docs in which none of them is aligned one to one with a predicted token
+    are left out. Arguments as those of `token_values`.
+    """
+    total = 0
+    for eg, is_same in zip(examples, same_tokens(examples), strict=True):
+        # numpy's own integers would make float64 of what they are multiplied with
+        found = int(np.count_nonzero(stored_values(eg.reference, attr_id)))
+        if found and (is_same or token_values(eg, attr, attr_id, is_same=False).any()):
+            total += found
+    return total
+
+
 def token_values(example: Example, attr: str, attr_id: int, *, is_same: bool | None = None) -> ValuesT:
     """Return the gold value of each predicted token as spaCy stores it, (n_tokens,).
 

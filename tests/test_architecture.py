@@ -80,7 +80,7 @@ ALLOWED = {
         "network",
     },
     "explanations": {*SHARED, "threads", "network", "pipeline", "report"},
-    "serving": {*SHARED, "__init__", "explanations", "pipeline", "report"},
+    "serving": {*SHARED, "__init__", "prediction_set", "explanations", "pipeline", "report"},
     "training": {*SHARED, "optimizers", "pipeline"},
     "experiments": {*SHARED, "arrays_file", "optimizers", "pipeline", "readers", "training"},
     "comparison": {*SHARED, "pipeline", "readers", "experiments"},

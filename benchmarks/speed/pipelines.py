@@ -2,6 +2,7 @@
 
     python benchmarks/speed/pipelines.py snips
     python benchmarks/speed/pipelines.py ewt
+    python benchmarks/speed/pipelines.py ud
 
 Both configs are trained for some steps first (or taken from `--output`, if they are there). Then four systems run in
 turn on the same docs in one process: spaCy's joint pipeline; one spaCy pipeline a task; ours with spaCy's encoder;
@@ -44,7 +45,10 @@ from spacy_mtl.onnx.export import export_pipeline
 CONFIGS = {
     "snips": (ROOT / "configs" / "cpu.cfg", ROOT / "benchmarks" / "configs" / "native_joint.cfg"),
     "ewt": (ROOT / "configs" / "tagging.cfg", ROOT / "benchmarks" / "configs" / "native_tagging.cfg"),
+    "ud": (ROOT / "configs" / "ud.cfg", ROOT / "benchmarks" / "configs" / "native_ud.cfg"),
 }
+# the folder of the corpus, where it has another name
+CORPORA = {"ud": "ewt"}
 NATIVE, SEPARATE, SLOW, OURS = "spaCy, joint", "spaCy, one pipeline a task", "ours, spaCy's encoder", "ours"
 EXPORTED = "ours, ONNX encoder"
 BATCH_WORDS = 500
@@ -68,7 +72,7 @@ def main() -> None:
     parser.add_argument("--child", choices=["speed", "footprint"], help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    args.data = args.data or DATA / args.task
+    args.data = args.data or DATA / CORPORA.get(args.task, args.task)
     if args.child == "speed":
         print(json.dumps(measure_speed(args)))
     elif args.child == "footprint":

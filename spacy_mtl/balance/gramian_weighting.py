@@ -8,6 +8,7 @@ import numpy as np
 from thinc.api import Model
 from thinc.types import Floats2d
 
+from ..protocols.arrays import ArrayT
 from ..protocols.weighting import NeedsT, Step
 from .gramian import GramianT, PerLossT, gramian_of
 from .head_weights import HeadWeights
@@ -78,8 +79,8 @@ class GramianWeighting(ABC):
         return factors | {name: float(factor) for name, factor in zip(names, found, strict=True)}
 
 
-def weighted_sum(gradients: Mapping[str, Floats2d], factors: Mapping[str, float]) -> Floats2d:
-    """The sum of gradients, (n_tokens, width), in their own precision."""
+def weighted_sum(gradients: Mapping[str, ArrayT], factors: Mapping[str, float]) -> ArrayT:
+    """The weighted sum of gradients of one shape, in their own precision."""
     total, *others = [gradient * factors[name] for name, gradient in gradients.items()]
     for other in others:
         total += other

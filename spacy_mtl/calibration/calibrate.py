@@ -11,6 +11,7 @@ from spacy.training import Example
 from ..pipeline.doc_confidence import drop_calibrations, find_sets
 from ..pipeline.multitask import Multitask
 from ..pipeline.scoring import verdicts_of
+from ..pipeline.shown_calibration import show_calibrations
 from ..protocols.arrays import FloatsT
 from ..protocols.head import Head
 from ..protocols.head_calibration import ATTR, Evidence, GivesEvidence, RanksOutcomes, SetRule
@@ -19,8 +20,9 @@ from .calibration_settings import CalibrationSettings
 from .conformal import conformal_limit, needed_docs, truth_scores
 from .fit_temperature import fit_temperature
 from .gold_scores import Batch, scored_batches, split
+from .label_threshold import LabelThreshold
 from .measures import Measures, measure
-from .selective import RiskPoint, risk_curve
+from .selective import RiskPoint, least_confidence, risk_curve
 
 # by unit, one for each batch
 EvidenceT = dict[str, list[Evidence]]
@@ -62,7 +64,8 @@ class HeadCalibration:
     parts (dict[str, Part]): By what probabilities are given for, such as "tokens".
     n_fit, n_held_out (int): Number of docs with gold for temperatures and for the rest.
     rule (SetRule | None): The rule for prediction sets. sizes (SetSizes | None): What comes of it.
-    risk (list[RiskPoint]): The risk of the most certain docs.
+    risk (list[RiskPoint]): The risk of the most certain docs. threshold (LabelThreshold | None): What follows from it
+        for labels.
     notes (list[str]): What could not be done, and why.
     """
 
@@ -72,6 +75,7 @@ class HeadCalibration:
     rule: SetRule | None = None
     sizes: SetSizes | None = None
     risk: list[RiskPoint] = field(default_factory=list)
+    threshold: LabelThreshold | None = None
     notes: list[str] = field(default_factory=list)
 
     def saved(self) -> dict[str, Any]:
@@ -85,6 +89,8 @@ class HeadCalibration:
             "n_held_out": self.n_held_out,
             "risk": [asdict(point) for point in self.risk],
         }
+        if self.threshold is not None:
+            kept["labels"] = asdict(self.threshold)
         if self.rule is not None and self.sizes is not None:
             kept |= {"sets": asdict(self.rule), "sizes": asdict(self.sizes)}
         return kept
@@ -150,7 +156,7 @@ def calibrate(
             if old is not None:
                 heads[key].model.attrs[ATTR] = old
         raise
-    show(nlp, component, result)
+    show_calibrations(nlp.meta, component, heads)
     return result
 
 
@@ -254,6 +260,7 @@ class HeldOut:
         found = HeadCalibration(parts, n_fit, len(known))
         if key in self.confidences and len(known):
             found.risk = risk_curve(self.confidences[key][known], self.correct[key][known] > 0)
+            found.threshold = LabelThreshold(settings.risk, least_confidence(found.risk, settings.risk))
         if settings.coverage is not None and not isinstance(head, RanksOutcomes):
             found.notes.append(NO_SETS.format(type(head).__name__))
         elif settings.coverage is not None:
@@ -298,22 +305,3 @@ def sizes_of(sets: Sequence[Any]) -> SetSizes:
     columns = np.array([(one.size, one.answered, not one.size and not one.answered, not one.complete) for one in sets])
     mean_size, answered, empty, incomplete = columns.astype("d").mean(axis=0).tolist()
     return SetSizes(mean_size, answered, empty, incomplete)
-
-
-def show(nlp: Language, component: str, result: Calibrated) -> None:
-    """Put temperatures and measures into the pipeline's meta, which is JSON, without the curves."""
-    shown: dict[str, Any] = {}
-    for key, found in result.heads.items():
-        shown[key] = {unit: part_in_meta(part) for unit, part in found.parts.items()}
-        if found.rule is not None:
-            limit = found.rule.limit
-            shown[key]["sets"] = asdict(found.rule) | {"limit": limit if np.isfinite(limit) else None}
-    nlp.meta.setdefault("spacy_mtl", {}).setdefault(ATTR, {})[component] = shown
-
-
-def part_in_meta(part: Part) -> dict[str, Any]:
-    """A temperature and its measures, without the bins."""
-    sides = {"before": asdict(part.before), "after": asdict(part.after)}
-    for side in sides.values():
-        del side["bins"]
-    return {"temperature": part.temperature, **sides}

@@ -45,6 +45,12 @@ def calibrate_cli(
     scores: Annotated[
         bool | None, typer.Option("--scores/--no-scores", help="Keep ent._.score and token._.scores on docs")
     ] = None,
+    sets_on_docs: Annotated[
+        bool | None, typer.Option("--sets-on-docs/--no-sets-on-docs", help="Compute doc._.mtl_sets for each doc")
+    ] = None,
+    risk: Annotated[
+        float, typer.Option("--risk", help="Share of wrong docs to allow in the threshold for labels that is saved")
+    ] = 0.05,
     component: Annotated[
         str | None, typer.Option("--component", help="Component of the heads, if several have heads")
     ] = None,
@@ -64,6 +70,10 @@ def calibrate_cli(
     enough: for so large a share of docs like those of DATA, the truth is among them. Docs whose set is not exactly the
     annotation should go to a person.
 
+    --risk sets the share of wrong docs that the saved threshold for labels allows; "mtl distil --threshold calibrated"
+    and "mtl co-train --thresholds-of MODEL" use it. --no-sets-on-docs saves the time that sets take: programs and
+    "mtl serve" can still ask for them.
+
     Training the pipeline on removes the calibration.
 
     \b
@@ -75,13 +85,15 @@ def calibrate_cli(
     setup_gpu(gpu_id, silent=True)
     try:
         folder = output_folder(model, output, overwrite=overwrite, force=force)
-        settings = CalibrationSettings(coverage, sets, most, share, seed)
+        settings = CalibrationSettings(coverage, sets, most, share, seed, risk)
         nlp: Any = load_model(model)
         name = find_with_heads(nlp, component)
         others = None if held_out is None else read_examples(nlp, held_out)
         found = calibrate(nlp, name, read_examples(nlp, data), settings, held_out=others)
         if scores is not None:
             nlp.get_pipe(name).keep_scores = scores
+        if sets_on_docs is not None:
+            nlp.get_pipe(name).keep_sets = sets_on_docs
         write_whole(nlp, folder)
     except (ValueError, OSError) as error:
         msg.fail("Nothing was calibrated", str(error), exits=1)

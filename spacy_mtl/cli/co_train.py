@@ -11,6 +11,7 @@ from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show
 from spacy.util import load_config
 from wasabi import msg
 
+from ..calibration.label_threshold import confidences_for, saved_thresholds
 from ..cotraining.report import LABEL_HEADER, Report, Round, label_rows, percent, score_header, score_rows
 from ..cotraining.rounds import co_train
 from ..cotraining.settings import Settings
@@ -39,6 +40,10 @@ def co_train_cli(
             help="Confidence that both learners must reach, above 0 and at most 1; HEAD=N sets it for one head; "
             "repeatable [default: 0.95]",
         ),
+    ] = None,
+    thresholds_of: Annotated[
+        str | None,
+        typer.Option("--thresholds-of", help="Calibrated pipeline whose saved thresholds for labels the heads take"),
     ] = None,
     agreement: Annotated[
         Agreement,
@@ -71,7 +76,10 @@ def co_train_cli(
     to round-N/pseudo.spacy.
 
     The confidence of a head is the probability of the doc's class or of all its entities together; for tags, that of
-    the least certain token. Override config values as in "spacy train": --paths.train train.spacy
+    the least certain token. --thresholds-of takes the thresholds that "mtl calibrate" has saved with a pipeline of the
+    same heads, such as an earlier training on the gold; --threshold HEAD=N goes before.
+
+    Override config values as in "spacy train": --paths.train train.spacy
 
     \b
     Examples (each after: python -m spacy mtl co-train):
@@ -84,7 +92,7 @@ def co_train_cli(
     with show_validation_error(config_path):
         config = load_config(config_path, overrides=overrides, interpolate=False)
         try:
-            settings = make_settings(rounds, threshold or [], agreement.value, view or [], patience)
+            settings = make_settings(rounds, threshold or [], thresholds_of, agreement.value, view or [], patience)
             setup_gpu(use_gpu, silent=True)
             report = co_train(config, raw, output, settings, use_gpu=use_gpu, stdout=sys.stdout, on_round=print_round)
         except (ValueError, OSError) as error:
@@ -95,10 +103,13 @@ def co_train_cli(
 
 
 def make_settings(
-    rounds: int, thresholds: Sequence[str], agreement: Any, view: Sequence[str], patience: int
+    rounds: int, thresholds: Sequence[str], calibrated: str | None, agreement: Any, view: Sequence[str], patience: int
 ) -> Settings:
     """Parse the options. Raises a ValueError if one is malformed."""
     common, own = parse_thresholds(thresholds)
+    if calibrated is not None:
+        saved = saved_thresholds(calibrated)
+        own = confidences_for(calibrated, [(head, head) for head in saved if head not in own]) | own
     return Settings(rounds, common, own, agreement, parse_view(view), patience)
 
 

@@ -1,5 +1,6 @@
 """`python -m spacy mtl distil`: one small student from one or several trained pipelines."""
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show
 from spacy.util import load_config
 from wasabi import msg
 
+from ..calibration.label_threshold import confidences_for
 from ..distillation.distil import BEST, Carrying, distil
 from ..distillation.distil_report import (
     TAUGHT_HEADER,
@@ -19,6 +21,9 @@ from ..distillation.distil_report import (
 )
 from ..distillation.distil_settings import DistilSettings, TeacherName
 from .co_train import parse_thresholds
+
+# A value of `--threshold`.
+CALIBRATED = "calibrated"
 
 
 class Labels(str, Enum):
@@ -52,7 +57,9 @@ def distil_cli(
     threshold: Annotated[
         list[str] | None,
         typer.Option(
-            "--threshold", help="Least confidence of a label; HEAD=N sets it for one head; repeatable [default: 0]"
+            "--threshold",
+            help="Least confidence of a label; HEAD=N sets it for one head; calibrated takes what mtl calibrate has "
+            "saved with the teachers; repeatable [default: 0]",
         ),
     ] = None,
     temperature: Annotated[float, typer.Option("--temperature", help="Temperature of the soft targets")] = 1.0,
@@ -95,6 +102,7 @@ def distil_cli(
     \b
     Examples (each after: python -m spacy mtl distil):
       student.cfg --teacher intent=large --teacher slots=large --texts raw.txt --output out
+      student.cfg --teacher intent=calibrated --texts raw.txt --labels hard --threshold calibrated --output out
       student.cfg --teacher topic=A:textcat --teacher slots=B:ner --augmented 20000 --output out
     """
     overrides = parse_config_overrides(ctx.args)
@@ -103,13 +111,17 @@ def distil_cli(
         config = load_config(config_path, overrides=overrides, interpolate=False)
         try:
             setup_gpu(use_gpu, silent=True)
-            common, own = parse_thresholds(threshold or ())
+            given = [option for option in threshold or () if option != CALIBRATED]
+            common, own = parse_thresholds(given)
+            named = [TeacherName.parse(option) for option in teachers]
+            if len(given) < len(threshold or ()):
+                own = calibrated_thresholds([one for one in named if one.head not in own]) | own
             settings = DistilSettings(
-                [TeacherName.parse(option) for option in teachers],
+                named,
                 texts=texts or (),
                 augmented=augmented,
                 labels=labels.value,
-                threshold=common if any("=" not in option for option in threshold or ()) else 0.0,
+                threshold=common if any("=" not in option for option in given) else 0.0,
                 thresholds=own,
                 temperature=temperature,
                 top=top,
@@ -137,3 +149,12 @@ def print_report(report: DistilReport) -> None:
     msg.divider("Main scores on dev, in per cent")
     header = score_header(report)
     msg.table(score_rows(report), header=header, divider=True, aligns=("l", *["r"] * (len(header) - 1)))
+
+
+def calibrated_thresholds(teachers: Sequence[TeacherName]) -> dict[str, float]:
+    """Get the thresholds that are saved with the teachers, by the student's head. Raises a ValueError if one is not."""
+    return {
+        head: value
+        for one in teachers
+        for head, value in confidences_for(one.path, [(one.head, one.source or one.head)]).items()
+    }

@@ -29,7 +29,7 @@ def beam_search(scores: CRFScores, scheme: TagScheme, costs: Costs, classes: Int
     packing = pack(scores.lengths)
     emissions = scores.emissions[packing.rows].astype("d")
     classes, lengths = classes[packing.order], scores.lengths[packing.order]
-    begins = scheme.starts & (scheme.label >= 0)
+    begins = scheme.begins
     due = np.zeros((len(classes), 1, scheme.n_labels))
     values, arriving = np.zeros((len(classes), 1)), scores.starts[None, None]
     kept: list[tuple[IntsT, IntsT]] = []

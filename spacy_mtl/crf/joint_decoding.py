@@ -7,14 +7,15 @@ combinations. Joint decoding chooses the class c and the tags t with the greates
     log p(c) + score(t) - costs of the entities of t in a doc of class c.
 
 Where the best class and the best tags cost nothing together, they are the answer. Only the other docs, few once the
-model is trained, are decoded again: once for each class that can still win. The cost of a single entity is subtracted
-from the emissions, so Viterbi stays exact; beam search is needed only where pairs of entities have a cost.
+model is trained, are decoded again: once for each class that can still win, by a search for better tags than those that
+are known (`bounded_search.py`). Where it loses track, since too many tags are about as good, the doc is decoded by
+Viterbi, with the cost of single entities subtracted from the emissions, and by beam search if pairs of its entities
+have a cost.
 
 Global inference over the outputs of several classifiers: Roth and Yih 2004, "A Linear Programming Formulation for
 Global Inference in Natural Language Tasks", CoNLL.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -24,11 +25,12 @@ from ..layers.ragged_rows import first_rows, row_owners, row_ranges
 from ..layers.softmax import log_softmax
 from ..protocols.arrays import ArrayT, FloatsT, IntsT
 from .beam_search import beam_search
+from .bounded_search import search_tags
 from .linear_chain import CRFScores
 from .path_probability import path_log_scores
 from .seen_types import Costs
 from .tag_scheme import TagScheme
-from .viterbi import viterbi
+from .viterbi import make_lattice, viterbi
 
 # tokens in a batch of docs that are decoded again, copies for several classes included
 MAX_TOKENS = 2**13
@@ -52,8 +54,9 @@ def decode_jointly(scores: CRFScores, logits: ArrayT, scheme: TagScheme, costs: 
     3 nats. log 0.4 + 2 = 1.08 beats log 0.6 + 0 = -0.51 and log 0.6 + 2 - 3 = -1.51, so the doc is `play` with an
     artist, and its logits are [0, -1.59].
     """
-    tags = viterbi(scores)
-    found = costs_of(tags, scores.lengths, to_numpy(logits.argmax(axis=1)), scheme, costs)
+    lattice = make_lattice(scores)
+    tags = lattice.tags()
+    found = costs_of(tags, lattice.scores.lengths, to_numpy(logits.argmax(axis=1)), scheme, costs)
     doubtful = np.flatnonzero(found > 0)
     if not len(doubtful):
         return replace(scores, tags=tags), logits
@@ -61,11 +64,10 @@ def decode_jointly(scores: CRFScores, logits: ArrayT, scheme: TagScheme, costs: 
     log_classes = to_numpy(log_softmax(logits)).astype("d")
     of_tags = _costs_of_tags(scheme, costs)
     emissions, logits = scores.emissions.copy(), logits.copy()
-    for docs in _batches(doubtful, scores.lengths, log_classes.shape[1]):
-        rows = _rows(scores.lengths, docs)
-        near = scores.with_potentials(map(to_numpy, (scores.emissions[rows], *scores.potentials[1:])))
-        part = replace(near, lengths=scores.lengths[docs], tags=tags[rows])
-        joint, tags[rows] = _decide(part, log_classes[docs], found[docs], of_tags, scheme, costs)
+    for docs in _batches(doubtful, lattice.scores.lengths, log_classes.shape[1]):
+        rows = _rows(lattice.scores.lengths, docs)
+        part = replace(_take(lattice.scores, docs), tags=tags[rows])
+        joint, tags[rows] = _decide(part, lattice.best(rows), log_classes[docs], found[docs], scheme, costs)
         chosen = np.repeat(joint.argmax(axis=1), part.lengths)
         emissions[rows] -= xp.asarray(of_tags[chosen], dtype=emissions.dtype)
         logits[docs] = xp.asarray(joint - joint.max(axis=1, keepdims=True), dtype=logits.dtype)
@@ -79,59 +81,84 @@ def costs_of(tags: IntsT, lengths: IntsT, classes: IntsT, scheme: TagScheme, cos
     lengths (Ints1d): Number of tokens of each doc, (n_docs,).
     classes (Ints1d): The class of each doc, (n_docs,).
     """
-    return _by_class(costs.of_counts, _count_types(tags, lengths, scheme), classes)
+    starts, _, labels = scheme.spans(tags)
+    docs = row_owners(lengths).take(starts)
+    of_docs = classes.take(docs)
+    total: FloatsT = np.bincount(docs, weights=costs.types[of_docs, labels], minlength=len(lengths)).astype("d")
+    # Entity i with i + 1, then with i + 2 and so on, as long as any two are of one doc.
+    for distance in range(1, len(docs)):
+        first = np.flatnonzero(docs[:-distance] == docs[distance:])
+        if not len(first):
+            break
+        of_pairs = costs.pairs[of_docs[first], labels[first], labels[first + distance]]
+        total += np.bincount(docs[first], weights=of_pairs, minlength=len(lengths))
+    return total
 
 
 def _decide(
-    scores: CRFScores, log_classes: FloatsT, found: FloatsT, of_tags: FloatsT, scheme: TagScheme, costs: Costs
+    scores: CRFScores, best: ArrayT, log_classes: FloatsT, found: FloatsT, scheme: TagScheme, costs: Costs
 ) -> tuple[FloatsT, IntsT]:
     """Decode docs once for each class that can still win.
 
     scores (CRFScores): Constrained potentials, with the tags that are best without costs.
+    best (Floats2d): The best score up to each token and tag, from `Lattice.best`.
     log_classes (Floats2d): Log-probabilities of the classes, (n_docs, n_classes).
     found (Floats1d): Cost of these tags in the most probable class, (n_docs,).
-    of_tags (Floats2d): Cost of the entity that each tag begins, (n_classes, n_tags).
-    RETURNS: The log-score of each doc's best combination with each class, or an upper bound for classes that cannot
-        win, (n_docs, n_classes); and the tags of the best combination of all, (n_tokens,).
+    RETURNS: The log-score of each doc's best combination with each class, less that of its best tags, or an upper bound
+        for classes that cannot win, (n_docs, n_classes); and the tags of the best combination of all, (n_tokens,).
     """
     assert scores.tags is not None
-    # An upper bound for every class: its log-probability with the best tags at no cost.
-    joint = log_classes + path_log_scores(scores, scores.tags)[:, None]
     docs, classes = np.nonzero(log_classes >= log_classes.max(axis=1, keepdims=True) - found[:, None])
     copies = _take(scores, docs)
-    copies = replace(copies, emissions=copies.emissions - of_tags[np.repeat(classes, copies.lengths)])
-    tags = viterbi(copies)
-    bound = log_classes[docs, classes] + path_log_scores(copies, tags)
-    values = bound - _pair_costs_of(tags, copies.lengths, classes, scheme, costs)
-    open_ = np.flatnonzero((values < bound) & (bound > _best_by_doc(values, docs)[docs]))
+    known = scores.tags[_rows(scores.lengths, docs)]
+    limits = costs_of(known, copies.lengths, classes, scheme, costs)
+    result = search_tags(scores, best, scheme, costs, docs=docs, classes=classes, limits=limits)
+    regrets = np.minimum(result.regrets, limits)
+    tags = np.where(np.repeat(result.regrets < limits, copies.lengths), result.tags, known)
+    at_most = log_classes[docs, classes] - np.minimum(regrets, result.bounds)
+    open_ = np.flatnonzero(
+        (result.bounds < regrets) & (at_most > _best_by_doc(log_classes[docs, classes] - regrets, docs)[docs])
+    )
     if len(open_):
-        others, gains = _search(_take(copies, open_), tags[_rows(copies.lengths, open_)], classes[open_], scheme, costs)
-        tags[_rows(copies.lengths, open_)] = others
-        values[open_] += gains
-        bound[open_] = values[open_]
-    best = _best_by_doc(values, docs)
-    chosen = np.flatnonzero(values == best[docs])
+        rows = _rows(copies.lengths, open_)
+        tags[rows], gains = _improve(_take(copies, open_), tags[rows], classes[open_], scheme, costs)
+        regrets[open_] -= gains
+        at_most[open_] = log_classes[docs, classes][open_] - regrets[open_]
+    values = log_classes[docs, classes] - regrets
+    greatest = _best_by_doc(values, docs)
+    chosen = np.flatnonzero(values == greatest[docs])
     chosen = chosen[np.unique(docs[chosen], return_index=True)[1]]
-    joint[docs, classes] = bound
-    joint = np.minimum(joint, best[:, None] - MARGIN)
-    joint[np.arange(len(joint)), classes[chosen]] = best
+    # An upper bound for every class: its log-probability with the best tags at no cost.
+    joint = log_classes.copy()
+    joint[docs, classes] = at_most
+    joint = np.minimum(joint, greatest[:, None] - MARGIN)
+    joint[np.arange(len(joint)), classes[chosen]] = greatest
     return joint, tags[_rows(copies.lengths, chosen)]
 
 
-def _search(scores: CRFScores, tags: IntsT, classes: IntsT, scheme: TagScheme, costs: Costs) -> tuple[IntsT, FloatsT]:
-    """Search for tags with a higher score after the costs of pairs.
+def _improve(scores: CRFScores, tags: IntsT, classes: IntsT, scheme: TagScheme, costs: Costs) -> tuple[IntsT, FloatsT]:
+    """Look for tags with a higher score after all costs, by Viterbi and, where pairs cost something, by beam search.
 
     tags (Ints1d): The tags to improve on, (n_tokens,).
-    RETURNS: For each doc the better of the old and the new tags, (n_tokens,), and the gain in nats, at least 0,
-        (n_docs,).
+    RETURNS: For each doc the best of all tags, (n_tokens,), and the gain in nats, at least 0, (n_docs,).
     """
-    others = beam_search(scores, scheme, costs, classes)
-    values = [
-        path_log_scores(scores, path) - _pair_costs_of(path, scores.lengths, classes, scheme, costs)
-        for path in (tags, others)
-    ]
-    gains = np.maximum(values[1] - values[0], 0.0)
-    return np.where(np.repeat(gains > 0, scores.lengths), others, tags), gains
+
+    def rate(path: IntsT) -> FloatsT:
+        return path_log_scores(scores, path) - costs_of(path, scores.lengths, classes, scheme, costs)
+
+    of_tags = _costs_of_tags(scheme, costs)[np.repeat(classes, scores.lengths)]
+    cheaper = replace(scores, emissions=scores.emissions - of_tags)
+    others = viterbi(cheaper)
+    paths = [tags, others]
+    of_pairs = Costs(np.zeros_like(costs.types), costs.pairs)
+    paired = np.flatnonzero(costs_of(others, scores.lengths, classes, scheme, of_pairs) > 0)
+    if len(paired):
+        rows = _rows(scores.lengths, paired)
+        paths.append(others.copy())
+        paths[-1][rows] = beam_search(_take(cheaper, paired), scheme, costs, classes[paired])
+    values = np.stack([rate(path) for path in paths])
+    best = np.repeat(values.argmax(axis=0), scores.lengths)
+    return np.stack(paths)[best, np.arange(len(tags))], values.max(axis=0) - values[0]
 
 
 def _best_by_doc(values: FloatsT, docs: IntsT) -> FloatsT:
@@ -144,30 +171,8 @@ def _best_by_doc(values: FloatsT, docs: IntsT) -> FloatsT:
 
 def _costs_of_tags(scheme: TagScheme, costs: Costs) -> FloatsT:
     """Return the cost, in each class, of the entity that a tag begins, (n_classes, n_tags)."""
-    begins = scheme.starts & (scheme.label >= 0)
-    result: FloatsT = np.where(begins, costs.types[:, scheme.label], 0.0)
+    result: FloatsT = np.where(scheme.begins, costs.types[:, scheme.label], 0.0)
     return result
-
-
-def _pair_costs_of(tags: IntsT, lengths: IntsT, classes: IntsT, scheme: TagScheme, costs: Costs) -> FloatsT:
-    """Return the cost of all pairs of each doc's entities, (n_docs,)."""
-    return _by_class(costs.of_pairs, _count_types(tags, lengths, scheme), classes)
-
-
-def _by_class(find: Callable[[FloatsT, int], FloatsT], counts: FloatsT, classes: IntsT) -> FloatsT:
-    result = np.zeros(len(counts))
-    for index in np.unique(classes):
-        docs = np.flatnonzero(classes == index)
-        result[docs] = find(counts[docs], int(index))
-    return result
-
-
-def _count_types(tags: IntsT, lengths: IntsT, scheme: TagScheme) -> FloatsT:
-    """Count the entities of each type in each doc, (n_docs, n_labels)."""
-    starts, _, labels = scheme.spans(tags)
-    owners = row_owners(lengths)[starts]
-    counts = np.bincount(owners * scheme.n_labels + labels, minlength=len(lengths) * scheme.n_labels)
-    return counts.reshape(-1, scheme.n_labels).astype("d")
 
 
 def _take(scores: CRFScores, docs: IntsT) -> CRFScores:

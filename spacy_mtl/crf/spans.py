@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,15 @@ def add_strings(docs: Sequence[Doc], labels: Sequence[str]) -> NDArray[np.uint64
     for vocab in {id(doc.vocab): doc.vocab for doc in docs}.values():
         for label in labels:
             vocab.strings.add(label)
-    return np.array([get_string_id(label) for label in labels], dtype="uint64")
+    return _string_ids(tuple(labels))
+
+
+@lru_cache(maxsize=64)
+def _string_ids(labels: tuple[str, ...]) -> NDArray[np.uint64]:
+    ids = np.array([get_string_id(label) for label in labels], dtype="uint64")
+    # All callers share the array.
+    ids.flags.writeable = False
+    return ids
 
 
 def set_ents(docs: Sequence[Doc], annotations: Spans, label_ids: NDArray[np.uint64]) -> None:

@@ -27,6 +27,7 @@ class TagScheme:
     allowed (Bools2d): Whether the column's tag may follow the row's, (n_tags, n_tags).
     starts (Bools1d): Whether a sequence may start with the tag, (n_tags,).
     ends (Bools1d): Whether a sequence may end with the tag, (n_tags,).
+    begins (Bools1d): Whether the tag begins a span, (n_tags,).
     """
 
     kind: str
@@ -36,6 +37,7 @@ class TagScheme:
     allowed: BoolsT
     starts: BoolsT
     ends: BoolsT
+    begins: BoolsT
 
     @property
     def n_tags(self) -> int:
@@ -96,10 +98,9 @@ class TagScheme:
 
         The BIO tags [1, 2, 0, 1] of one label have two spans: starts [0, 3], ends [2, 4], labels [0, 0].
         """
-        prefix = self.prefix[tags]
-        continues = (prefix == "I") | (prefix == "L")
-        segment = np.cumsum(~continues) - 1
-        starts = np.flatnonzero((prefix == "B") | (prefix == "U"))
+        # A tag that can start a sequence continues no span.
+        segment = np.cumsum(self.starts.take(tags)) - 1
+        starts = np.flatnonzero(self.begins.take(tags))
         sizes = np.bincount(segment, minlength=1) if len(tags) else np.zeros(1, dtype=np.int64)
         return starts, starts + sizes[segment[starts]], self.label[tags[starts]]
 
@@ -121,7 +122,7 @@ def make_tag_scheme(kind: str, n_labels: int) -> TagScheme:
         allowed, ends = ~into[None, :] | (same & goes_on[:, None]), np.ones(len(prefix), dtype=bool)
     else:
         allowed, ends = np.where(goes_on[:, None], into[None, :] & same, ~into[None, :]), ~goes_on
-    return TagScheme(kind, n_labels, prefix, label, allowed, ~into, ends)
+    return TagScheme(kind, n_labels, prefix, label, allowed, ~into, ends, ~into & (label >= 0))
 
 
 def n_labels_of(kind: str, n_tags: int) -> int:

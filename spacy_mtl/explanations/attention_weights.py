@@ -1,16 +1,17 @@
 """Attention weights, where a head pools by attention. They say where a head looks, not what it makes of it."""
 
+from .cannot_explain import CannotExplain
 from .target_function import Attribution, TargetFunction
 
 
 def attention(function: TargetFunction) -> Attribution:
     """Get the share of each token in a head's attention.
 
-    RAISES ValueError: The head does not pool by attention.
+    RAISES CannotExplain: The head does not pool by attention.
     """
     weights = function.network.attention(function.head, function.target)
     if weights is None:
-        raise ValueError(
+        raise CannotExplain(
             f"head {function.head!r}: it does not pool by attention, so it has no weights to show; use another method, "
             'or train it with "attention" in pooling if it has that option'
         )

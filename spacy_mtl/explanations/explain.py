@@ -12,6 +12,7 @@ from ..protocols.head import HasHeads
 from ..protocols.head_explanation import Explains, Target, TargetName
 from ..threads.blas_threads import one_blas_thread
 from .attention_weights import attention
+from .cannot_explain import CannotExplain
 from .doc_network import DocNetwork
 from .explanation import Explanation
 from .gradient_x_input import gradient_x_input
@@ -75,14 +76,14 @@ def explain(
         the last), a token's tag "NOUN[3]". A label alone stands for the first one that is predicted with it, and
         "[2:4]" for whatever is predicted there. None is the first target that `explain_targets` lists.
     component (str | None): The component, if several have heads.
-    RAISES ValueError: The head does not exist, can't explain itself, or has no such target; the doc is empty; or the
-        method does not suit the encoder or the head.
+    RAISES CannotExplain: The head does not exist, can't explain itself, or has no such target; the doc is empty; or the
+        method does not suit the encoder or the head. It is a ValueError.
     RETURNS: an `Explanation`, or with `head = None` a dict of them by the heads' names.
     """
     if method not in METHODS:
-        raise ValueError(f"explain: method is {method!r}, expected one of {list(METHODS)}")
+        raise CannotExplain(f"explain: method is {method!r}, expected one of {list(METHODS)}")
     if head is None and target is not None:
-        raise ValueError(f"explain: target is {target!r}, but a target belongs to a head; set head too")
+        raise CannotExplain(f"explain: target is {target!r}, but a target belongs to a head; set head too")
     network = make_network(nlp, doc, head, component)
     if head is not None:
         return explain_target(network, head, choose_target(network, head, target), method)
@@ -110,14 +111,14 @@ def make_network(nlp: Language, doc: Doc | str, head: str | None, component: str
     assert isinstance(pipe, HasHeads)
     able = [name for name, own in pipe.heads.items() if isinstance(own, Explains)]
     if head is not None and head not in pipe.heads:
-        raise ValueError(f"component {component!r}: there is no head {head!r} to explain; it has {list(pipe.heads)}")
+        raise CannotExplain(f"component {component!r}: there is no head {head!r} to explain; it has {list(pipe.heads)}")
     if head is not None and head not in able:
-        raise ValueError(
+        raise CannotExplain(
             f"head {head!r}: a {type(pipe.heads[head]).__name__} can't explain itself; the heads that can are {able}"
         )
     copied = doc.copy() if isinstance(doc, Doc) else run_pipes_before(nlp, component, nlp.make_doc(doc))
     if not len(copied):
-        raise ValueError("explain: the doc is empty, so there is no token to explain a prediction by")
+        raise CannotExplain("explain: the doc is empty, so there is no token to explain a prediction by")
     with one_blas_thread(len(copied)):
         return DocNetwork(nlp, component, copied, able if head is None else [head])
 
@@ -143,7 +144,7 @@ def choose_target(network: DocNetwork, head: str, wanted: str | None) -> Target:
     predicted = targets_of(network, head)
     if wanted is None:
         if not predicted:
-            raise ValueError(
+            raise CannotExplain(
                 f"head {head!r}: it has found nothing in this doc; name a target that it could have found, such as "
                 "'LABEL[0:1]' for the first token"
             )
@@ -159,7 +160,11 @@ def choose_target(network: DocNetwork, head: str, wanted: str | None) -> Target:
         return (exact or near)[0]
     owner = network.explains(head)
     assert owner is not None
-    return owner.find_target(name, network.doc, *network.predicted(head))
+    scores, annotations = network.predicted(head)
+    try:
+        return owner.find_target(name, network.doc, scores, annotations)
+    except ValueError as error:
+        raise CannotExplain(str(error)) from None
 
 
 def explain_target(network: DocNetwork, head: str, target: Target, method: str) -> Explanation:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..protocols.arrays import ArrayT, FloatsT
 from ..protocols.embeddings import Embedded
 from ..protocols.head_explanation import Target
+from .cannot_explain import CannotExplain
 from .doc_network import DocNetwork
 
 
@@ -33,10 +34,10 @@ class TargetFunction:
     def embedded(self, method: str) -> Embedded:
         """Get the embeddings.
 
-        RAISES ValueError: The encoder does not offer any.
+        RAISES CannotExplain: The encoder does not offer any.
         """
         if self.network.embedded is None:
-            raise ValueError(
+            raise CannotExplain(
                 f"component {self.network.component!r}: method {method!r} needs the embeddings of the encoder, which "
                 'this one does not offer; use method = "occlusion", which works with any encoder, or an '
                 "encoder that offers them: spacy_mtl.HashEmbedCNN.v1, spacy_mtl.MultiHashEmbedCNN.v1 or "

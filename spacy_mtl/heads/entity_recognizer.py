@@ -164,6 +164,10 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         counts.update(ent.label_ for ent in doc.ents)
         return int((doc.to_array(ENT_IOB) != MISSING).sum())
 
+    def count_units(self, examples: Sequence[Example]) -> int:
+        """Count the tokens whose entity is set."""
+        return sum(int(np.count_nonzero(eg.reference.to_array(ENT_IOB) != MISSING)) for eg in examples)
+
     def absent_labels(self, doc: Doc) -> set[str] | None:
         """Every type that the doc has no entity of, if the entities of all tokens are set."""
         return set() if (doc.to_array(ENT_IOB) == MISSING).any() else None

@@ -15,7 +15,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ragged
 from thinc.util import to_numpy
 
-from ..gold import batch_values, look_up, snippet, stored_values, token_values
+from ..gold import batch_values, count_values, look_up, snippet, stored_values, token_values
 from ..layers.calibrated import calibrated_softmax
 from ..layers.dropout import dropout
 from ..layers.label_evidence import LabelEvidence, token_evidence
@@ -182,6 +182,10 @@ class Tagger(ScoredByVerdicts, ModelLabels):
         else:
             counts.update({doc.vocab.strings[value]: number for value, number in found.items()})
         return sum(found.values())
+
+    def count_units(self, examples: Sequence[Example]) -> int:
+        """Count the tokens with a value."""
+        return count_values(examples, self.attr.upper(), ATTR_IDS[self.attr])
 
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
         """Rename values of the attribute. A dropped value is unset in the target."""

@@ -63,7 +63,7 @@ def not_given(name: str, weighting: str) -> ValueError:
 def last_layer_gradients(last_layer: LastLayer, gradients: Mapping[str, Floats2d]) -> dict[str, Floats1d]:
     """Turn gradients at the vectors, (n_tokens, width), into those at the last layer's parameters, (n_params,)."""
     assert last_layer.backprop is not None
-    return {name: last_layer.backprop(gradient) for name, gradient in gradients.items()}
+    return dict(zip(gradients, last_layer.backprop(list(gradients.values())), strict=True))
 
 
 def _find(models: Iterable[Model[Any, Any]]) -> list[LastLayer]:

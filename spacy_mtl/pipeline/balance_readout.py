@@ -12,7 +12,7 @@ from ..balance.gramian import GramianT, gramian_of
 from ..balance.readout_sums import ReadoutSums
 from ..balance.sampled_steps import is_sampled
 from ..network.finite_gradients import NotFinite
-from ..network.last_layer_gradients import last_layer_of
+from ..network.last_layer_gradients import last_layer_gradients, last_layer_of
 from ..network.loss_gradients import measure_each
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
@@ -66,8 +66,7 @@ class BalanceReadout:
             return None
         at, last_layer = "vectors", last_layer_of(encoder)
         if last_layer is not None and last_layer.backprop is not None:
-            at, compute = "last_layer", last_layer.backprop
-            gradients = merged.last_layer or {name: compute(gradient) for name, gradient in gradients.items()}
+            at, gradients = "last_layer", merged.last_layer or last_layer_gradients(last_layer, gradients)
         gramian = gramian_of(list(gradients.values())) if gradients else np.zeros((0, 0))
         return Measured(list(gradients), gramian, at) if gradients and np.isfinite(gramian).all() else None
 

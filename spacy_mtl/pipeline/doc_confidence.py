@@ -13,11 +13,25 @@ from ..prediction_set import PredictionSet, write_sets
 from ..protocols.arrays import AnnotationsT, FloatsT, ScoresT
 from ..protocols.head import Head
 from ..protocols.head_calibration import RanksOutcomes, SetRule, drop_calibration, set_rule_of
-from ..protocols.head_confidence import RatedSpans, RatesSpans, RatesTokens
+from ..protocols.head_confidence import Confident, RatedSpans, RatesSpans, RatesTokens
 from .decoding import Decoding
 
 # nats by which the log-probability of an outcome may differ with the way in which it is computed
 ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a component computes beside the annotation, in the same pass.
+
+    scores (bool): The probabilities of entities and tokens.
+    sets (bool): Prediction sets, where a calibration has a rule for them.
+    confidences (bool): How sure each head is of its annotation of each doc.
+    """
+
+    scores: bool = False
+    sets: bool = True
+    confidences: bool = False
 
 
 @dataclass
@@ -27,11 +41,13 @@ class DocConfidence:
     spans (list[RatedSpans]): The entities of each head that writes `doc.ents`.
     tokens (dict[str, FloatsT]): By head the probability of each token's annotation, (n_tokens,).
     sets (dict[str, list[PredictionSet]]): By head the prediction set of each doc.
+    confidences (dict[str, FloatsT]): By head the probability of each doc's annotation, (n_docs,). It is not written.
     """
 
     spans: list[RatedSpans] = field(default_factory=list)
     tokens: dict[str, FloatsT] = field(default_factory=dict)
     sets: dict[str, list[PredictionSet]] = field(default_factory=dict)
+    confidences: dict[str, FloatsT] = field(default_factory=dict)
 
     def write(self, docs: Sequence[Doc]) -> None:
         """Write all of it to the docs."""
@@ -70,24 +86,25 @@ def confidence_of(
     docs: Sequence[Doc],
     decoding: Decoding,
     scores: AllScoresT,
-    *,
-    keep_scores: bool,
+    wanted: Beside,
 ) -> DocConfidence:
     """Compute what is written beside the annotation.
 
     names (Sequence[str]): The heads that write annotation.
-    keep_scores (bool): Whether to compute the probabilities of entities and tokens too.
+    wanted (Beside): What to compute.
     """
     result = DocConfidence()
     for key in names:
         head: Any = heads[key]
-        if keep_scores and isinstance(head, RatesSpans):
+        if wanted.scores and isinstance(head, RatesSpans):
             rated = head.rated_spans(decoding.revised(key, scores))
             result.spans += [] if rated is None else [rated]
-        if keep_scores and isinstance(head, RatesTokens):
+        if wanted.scores and isinstance(head, RatesTokens):
             decided = decoding.decided(key, scores)
             result.tokens[key] = head.token_probabilities(docs, decided, decoding.annotation(key, scores))
-        rule = set_rule_of(head.model)
+        if wanted.confidences and isinstance(head, Confident):
+            result.confidences[key] = head.confidence(docs, decoding.decided(key, scores))
+        rule = set_rule_of(head.model) if wanted.sets else None
         if rule is not None and isinstance(head, RanksOutcomes):
             result.sets[key] = find_sets(head, rule, docs, decoding.decided(key, scores))
     return result

@@ -79,6 +79,7 @@ def make_multitask(
         nan_gradient=nan_gradient,
         readout_every=readout_every,
     )
+    pipe.meta = nlp.meta
     others = [other.model for _, other in nlp.components if isinstance(other, TrainablePipe)]
     add_requirement(nlp, [*others, pipe.model])
     return pipe

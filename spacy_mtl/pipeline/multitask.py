@@ -1,6 +1,7 @@
 """The component `multitask`: one shared encoder, several heads, trained jointly."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +30,7 @@ from .balance_readout import BalanceReadout
 from .checks import check_gold, check_heads, check_label, check_overlap, check_weighting, with_label, with_threshold
 from .consistency import describe_gold_costs, find_consistent, update_constraints
 from .decoding import Decoding
-from .doc_confidence import Annotated, confidence_of, drop_calibrations
+from .doc_confidence import Annotated, Beside, DocConfidence, confidence_of, drop_calibrations
 from .extraction import extract
 from .forgetting import Forgetting
 from .head_changes import add_head, find_component, remove_heads, rename_head
@@ -49,6 +50,7 @@ from .saved_component import SavedComponent
 from .saving import Parts
 from .score_weights import check_selection, warn_of_unnamed_weight
 from .scoring import ComponentScores, score_component
+from .shown_calibration import show_calibrations
 from .step_counts import StepCounts
 from .training_step import TrainingStep
 from .weighing import Weighing, get_losses
@@ -102,6 +104,10 @@ class Multitask(TrainablePipe):
         self._kept: KeptHeads | None = None
         self._forgetting: Forgetting | None = None
         self._counts = StepCounts(self.cfg)
+        # of the pipeline, once there is one
+        self.meta: dict[str, Any] | None = None
+        self._told: list[tuple[list[Doc], DocConfidence]] | None = None
+        self._wanted: Beside | None = None
         check_weighting(weighting, name).bind(list(heads))
         self._build(model, heads, Weighing(weighting, heads, name))
 
@@ -274,8 +280,26 @@ class Multitask(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> dict[str, AnnotationsT]:
         """Predict the annotation of each head that writes any, without changing the docs. RETURNS: by head name."""
         writing, docs = [key for key, head in self.heads.items() if head.writes], list(docs)
-        sure = partial(confidence_of, self.heads, writing, docs, keep_scores=self.keep_scores)
+        sure = partial(confidence_of, self.heads, writing, docs, wanted=self.beside)
         return annotate_with(self.model, self.in_order(), self.pairs, docs, writing, name=self.name, sure=sure)
+
+    @property
+    def beside(self) -> Beside:
+        """What is computed beside the annotation: what `keep_scores` and `keep_sets` say, or the block of `telling`."""
+        return self._wanted or Beside(self.keep_scores, self.keep_sets)
+
+    @contextmanager
+    def telling(self, wanted: Beside) -> Iterator[list[tuple[list[Doc], DocConfidence]]]:
+        """Within the block, compute something else beside the annotation, and collect it. Another pass for the
+        confidences would be one over annotated docs. It is for one thread.
+
+        YIELDS: The docs of each batch that has been annotated in the block, and what was computed beside that.
+        """
+        self._wanted, self._told = wanted, []
+        try:
+            yield self._told
+        finally:
+            self._wanted = self._told = None
 
     def confidences(self, docs: Iterable[Doc]) -> dict[str, ArrayT]:
         """Compute how sure each head is of its annotation of each doc, (n_docs,), from 0 to 1. Over a listener the docs
@@ -308,12 +332,25 @@ class Multitask(TrainablePipe):
         self.cfg["keep_scores"] = value
         self._register_extensions()
 
+    @property
+    def keep_sets(self) -> bool:
+        """Whether `doc._.mtl_sets` is computed for each doc where a calibration gives prediction sets, which is so
+        unless it is set to False. It is saved with the component.
+        """
+        return bool(self.cfg.get("keep_sets", True))
+
+    @keep_sets.setter
+    def keep_sets(self, value: bool) -> None:
+        self.cfg["keep_sets"] = value
+
     def set_annotations(self, docs: Iterable[Doc], scores: Mapping[str, AnnotationsT]) -> None:
         """Write what `predict` returned to the docs."""
         docs = list(docs)
         write_annotations(self.heads, docs, scores)
         if isinstance(scores, Annotated):
             scores.confidence.write(docs)
+            if self._told is not None:
+                self._told.append((docs, scores.confidence))
 
     def update(
         self,
@@ -547,6 +584,8 @@ class Multitask(TrainablePipe):
         """Remove the calibrations of heads that change, or that see one that changes: they are those of others."""
         dropped = drop_calibrations({key: self.heads[key] for key in changed})
         if dropped:
+            if self.meta is not None:
+                show_calibrations(self.meta, self.name, self.heads)
             logger.warning(
                 "component '%s': the heads %s change, so their calibration goes; calibrate the pipeline again",
                 self.name,

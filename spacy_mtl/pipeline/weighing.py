@@ -11,12 +11,14 @@ from spacy.util import logger
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d
 
+from ..balance.gramian_weighting import weighted_sum
 from ..network.finite_gradients import NotFinite, check_loss
 from ..network.last_layer_gradients import check_last_layer, find_last_layer, last_layer_gradients
 from ..network.run_heads import AllScoresT, HeadsRun
 from ..protocols.arrays import EncoderT
+from ..protocols.fits import fits
 from ..protocols.head import Head
-from ..protocols.head_labels import CountsGold
+from ..protocols.head_labels import CountsGold, CountsUnits
 from ..protocols.head_training import Adversarial
 from ..protocols.weighting import LearnsByHead, MergesGradients, NeedsSeveralHeads, ReportsFactors, Step, Weighting
 from .head_views import HeadViews
@@ -125,7 +127,12 @@ class Weighing:
         if len(gradients) < 2:
             return Merged(_only(gradients, run), gradients, step.last_layer)
         d_tokvecs = self.weighting.merge(gradients, step)
-        factors = self.weighting.last_factors if isinstance(self.weighting, ReportsFactors) else {}
+        if not isinstance(self.weighting, ReportsFactors):
+            return Merged(d_tokvecs, gradients, step.last_layer)
+        factors = self.weighting.last_factors
+        if last_layer is not None:
+            at_layer = {name: step.last_layer[name] for name in gradients}
+            last_layer.expect(d_tokvecs, weighted_sum(at_layer, factors))
         return Merged(d_tokvecs, gradients, step.last_layer, factors)
 
     def layers_to_move(self) -> list[Model[Any, Any]]:
@@ -174,7 +181,9 @@ def count_units(head: Head, examples: Sequence[Example]) -> int:
     """The annotated units of a batch: what the head counts, or docs with gold; docs that only a teacher annotates are
     not counted, but one unit at least.
     """
+    if fits(head, CountsUnits):
+        return max(head.count_units(examples), 1)
     annotated = [eg for eg in examples if head.has_gold(eg)]
-    if isinstance(head, CountsGold):
+    if fits(head, CountsGold):
         return max(sum(head.count_gold(eg.reference, Counter()) for eg in annotated), 1)
     return max(len(annotated), 1)

@@ -9,18 +9,20 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from .. import __version__
+from ..explanations.cannot_explain import CannotExplain
 from ..explanations.explain import METHODS
 from .api_models import ExplainRequest, ParseRequest
+from .deadline import Deadline
+from .json_route import JsonRoute
 from .limits import Limits
 from .metrics_page import ServerMetrics
 from .micro_batches import MicroBatches
-from .refusal import Refusal
-from .request_gate import RequestGate, within
+from .refusal import Refusal, too_busy
+from .request_gate import RequestGate
 from .serve_page import STATIC, api_page, main_page, static_file
 from .served_pipeline import ServedPipeline, TextToExplain, TextToRead, encode
 
@@ -88,24 +90,24 @@ class Api:
         for queue in batches:
             await queue.stop()
 
-    async def parse(self, wanted: ParseRequest) -> Response:
+    async def parse(self, wanted: ParseRequest) -> bytes:
         """Read texts: what each head finds in each of them.
 
         `docs` has an object for each text, with its `tokens` (places are in characters) and `heads`. What a head found
         has a `form`: `classes` (probabilities of all, and those that apply), `tokens` (a label for each token), `spans`
         and `pairs` (of token indices; `end` is exclusive), `tree` (the index of each token's head, and the label of the
-        arc) or `numbers`.
+        arc) or `numbers`. `confidence` is how sure the head is of all that it found in the text. `set` has the
+        `outcomes` that are likely enough: for a share of texts of `coverage`, the truth is among them, unless
+        `complete` is false. If `answered` is false, the text should go to a person.
         """
         own = self._choose(wanted.model)
         self._check_texts(wanted.texts)
-        items = [TextToRead(text, wanted.confidence) for text in wanted.texts]
-        found: list[bytes] = await within(
-            self.limits.timeout, own.reads.submit(items, [len(text) for text in wanted.texts])
-        )
-        body = b'{"model":%s,"docs":[%s]}' % (encode(own.pipeline.name), b",".join(found))
-        return Response(body, media_type=JSON)
+        items = [TextToRead(text, wanted.confidence, wanted.sets) for text in wanted.texts]
+        with self._in_time():
+            found = await own.reads.submit(items, [len(text) for text in wanted.texts])
+        return b'{"model":%s,"docs":[%s]}' % (encode(own.pipeline.name), b",".join(found))
 
-    async def explain(self, wanted: ExplainRequest) -> Response:
+    async def explain(self, wanted: ExplainRequest) -> bytes:
         """Explain a prediction: what each token adds to it.
 
         `targets` are the predictions of the head, and `explanation` has the `scores` of the `tokens`, in the `unit` of
@@ -119,10 +121,11 @@ class Api:
             )
         item = TextToExplain(wanted.text, wanted.head, wanted.target, wanted.method)
         try:
-            (found,) = await within(self.limits.timeout, own.explains.submit([item], [len(wanted.text)]))
-        except ValueError as error:
+            with self._in_time():
+                (found,) = await own.explains.submit([item], [len(wanted.text)])
+        except CannotExplain as error:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
-        return Response(encode({"model": own.pipeline.name, **found}), media_type=JSON)
+        return encode({"model": own.pipeline.name, **found})
 
     async def models(self) -> Response:
         """List the pipelines, their heads and labels, the methods of explanation, and the limits of requests."""
@@ -135,6 +138,11 @@ class Api:
     async def show_metrics(self) -> Response:
         """Count requests, errors, texts and batches, in the format of Prometheus."""
         return Response(self.metrics.as_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def _in_time(self) -> Deadline:
+        seconds = self.limits.timeout
+        message = f"the answer was not ready after {seconds:g} seconds; send fewer or shorter texts, or try again later"
+        return Deadline(seconds, partial(too_busy, message))
 
     def _choose(self, name: str | None) -> Queues:
         if name is None:
@@ -184,7 +192,6 @@ def make_app(
         lifespan=api.lifespan,
         middleware=[gate],
     )
-    app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
     responses: Mapping[int | str, dict[str, Any]] = {
         400: {"description": "The body is not JSON"},
@@ -201,7 +208,15 @@ def make_app(
         ("/api/explain", api.explain, "Explain a prediction"),
     ]
     for path, function, summary in posts:
-        app.add_api_route(path, function, methods=["POST"], summary=summary, responses=dict(responses))
+        app.router.add_api_route(
+            path,
+            function,
+            methods=["POST"],
+            summary=summary,
+            responses=dict(responses),
+            response_model=None,
+            route_class_override=JsonRoute,
+        )
     gets: list[tuple[str, Callable[..., Any], str]] = [
         ("/api/models", api.models, "List pipelines and heads"),
         ("/health", api.health, "Check that the server is up"),
@@ -243,20 +258,6 @@ def _explain_all(pipeline: ServedPipeline, items: Sequence[TextToExplain]) -> li
 
 def _unprocessable(message: str, field: str) -> Refusal:
     return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, message, details=[{"field": field, "message": message}])
-
-
-async def _answer_invalid(request: Request, error: Exception) -> Response:
-    """Say what is wrong with which field, without repeating its value."""
-    assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    if any(one["type"] == "json_invalid" for one in found):
-        place = found[0]["loc"][-1]
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {found[0]['ctx']['error']} at character {place}")
-    details = [{"field": ".".join(map(str, one["loc"][1:])), "message": one["msg"]} for one in found[:20]]
-    first = details[0]
-    raise Refusal(
-        HTTPStatus.UNPROCESSABLE_ENTITY, f"{first['field'] or 'the body'}: {first['message']}", details=details
-    )
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

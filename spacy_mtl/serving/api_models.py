@@ -2,20 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
-
-def check_characters(text: str) -> str:
-    """Raise a ValueError for half a character (a lone surrogate), which JSON can hold and UTF-8 can't."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"character {error.start} is half of a surrogate pair, which is no text") from None
-    return text
-
-
-TextT = Annotated[str, AfterValidator(check_characters)]
-
+from pydantic import BaseModel, ConfigDict, Field
 
 EXAMPLES = ["play some jazz by miles davis", "what is the weather in Berlin?"]
 
@@ -24,10 +11,14 @@ class ParseRequest(BaseModel):
     """Texts to read."""
 
     model_config = ConfigDict(extra="forbid")
-    texts: Annotated[list[TextT], Field(description="The texts", examples=[EXAMPLES])]
+    texts: Annotated[list[str], Field(description="The texts", examples=[EXAMPLES])]
     model: Annotated[str | None, Field(description="Name of the pipeline; null for the first one")] = None
-    confidence: Annotated[
-        bool, Field(description="Also compute how sure each head is of each text, which takes a second pass")
+    confidence: Annotated[bool, Field(description="Also give how sure each head is of each text, as `confidence`")] = (
+        False
+    )
+    sets: Annotated[
+        bool,
+        Field(description="Also give prediction sets, as `set`, of heads that were calibrated with a coverage"),
     ] = False
 
 
@@ -35,10 +26,10 @@ class ExplainRequest(BaseModel):
     """A prediction to explain."""
 
     model_config = ConfigDict(extra="forbid")
-    text: Annotated[TextT, Field(description="The text", examples=EXAMPLES)]
-    head: Annotated[TextT, Field(description="Name of the head", examples=["intent"])]
+    text: Annotated[str, Field(description="The text", examples=EXAMPLES)]
+    head: Annotated[str, Field(description="Name of the head", examples=["intent"])]
     target: Annotated[
-        TextT | None,
+        str | None,
         Field(description="What to explain, such as PlayMusic or artist[2:4]; null for the head's first prediction"),
     ] = None
     method: Annotated[str, Field(description="integrated_gradients, gradient_x_input, occlusion or attention")] = (

@@ -16,7 +16,7 @@ AnswerT = TypeVar("AnswerT")
 BATCH_CHARACTERS = 100_000
 
 
-@dataclass
+@dataclass(slots=True)
 class Job(Generic[AnswerT]):
     """What a request waits for.
 
@@ -41,7 +41,7 @@ class Job(Generic[AnswerT]):
             self.done.set_result(self.answers)  # type: ignore[arg-type]
 
 
-@dataclass
+@dataclass(slots=True)
 class Waiting(Generic[ItemT, AnswerT]):
     """An item in the queue.
 

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from .deadline import Deadline
 from .refusal import Refusal
 
 ReceiveT = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -39,14 +41,8 @@ async def read_body(receive: ReceiveT, headers: Mapping[bytes, bytes], limit: in
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_long(limit)
-    try:
-        return await asyncio.wait_for(_read(receive, limit), timeout)
-    except asyncio.TimeoutError:
-        raise Refusal(
-            HTTPStatus.REQUEST_TIMEOUT,
-            f"the body was not complete after {timeout:g} seconds",
-            headers={"Connection": "close"},
-        ) from None
+    with Deadline(timeout, partial(_too_slow, timeout)):
+        return await _read(receive, limit)
 
 
 async def drain(receive: ReceiveT, headers: Mapping[bytes, bytes]) -> bool:
@@ -94,4 +90,12 @@ def _too_long(limit: int) -> Refusal:
     return Refusal(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"the body has more than {limit:,} bytes; send fewer texts in a request",
+    )
+
+
+def _too_slow(timeout: float) -> Refusal:
+    return Refusal(
+        HTTPStatus.REQUEST_TIMEOUT,
+        f"the body was not complete after {timeout:g} seconds",
+        headers={"Connection": "close"},
     )

@@ -2,7 +2,6 @@
 into JSON that shows nothing of the inside.
 """
 
-import asyncio
 import logging
 import secrets
 import time
@@ -140,13 +139,3 @@ class Answer:
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await self({"type": "http.response.start", "status": int(refusal.status), "headers": pairs})
         await self({"type": "http.response.body", "body": body})
-
-
-async def within(timeout: float, answer: Awaitable[Any]) -> Any:
-    """Wait for an answer. Raise a Refusal if it takes longer."""
-    try:
-        return await asyncio.wait_for(answer, timeout)
-    except asyncio.TimeoutError:
-        raise too_busy(
-            f"the answer was not ready after {timeout:g} seconds; send fewer or shorter texts, or try again later"
-        ) from None

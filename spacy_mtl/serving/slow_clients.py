@@ -1,4 +1,6 @@
-"""Connections that are closed if the head of a request takes too long, which uvicorn does not do by itself."""
+"""Connections as uvicorn has them, but for two things: they are closed if the head of a request takes too long, and an
+answer is sent in one piece.
+"""
 
 import asyncio
 from typing import Any
@@ -13,6 +15,31 @@ ANSWER = (
 BODY = b'{"status": 408, "error": "Request Timeout", "message": "the head of the request was not complete in time"}'
 
 
+# Bytes of the head of a request, as uvicorn has it.
+MAX_HEAD = 65_536
+
+
+class WholeAnswers(h11.Connection):
+    """Keeps the head of an answer until the first part of its body: one call of the system instead of two, after each
+    of which the thread waits for the one of the pipelines.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, MAX_HEAD)
+        self._head = b""
+
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]
+        """Convert an event to bytes for the client."""
+        data = super().send(event)
+        if isinstance(event, h11.Response):
+            self._head = data or b""
+            return b""
+        if self._head and data is not None:
+            head, self._head = self._head, b""
+            return head + data
+        return data
+
+
 def protocol_with_deadline(seconds: float) -> type[asyncio.Protocol]:
     """Make a protocol for uvicorn.
 
@@ -24,6 +51,7 @@ def protocol_with_deadline(seconds: float) -> type[asyncio.Protocol]:
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            self.conn = WholeAnswers()
             self.deadline = self.loop.call_later(seconds, self.give_up)
 
         def data_received(self, data: bytes) -> None:

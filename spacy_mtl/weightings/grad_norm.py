@@ -58,6 +58,7 @@ class GradNorm(LossWeighting):
         self.learn_rate = learn_rate
         self.learned: dict[str, float] = {}
         self.first: dict[str, float] = {}
+        self.last_factors: Mapping[str, float] = {}
         self._losses: dict[str, float] = {}
 
     def factors(self, losses: Mapping[str, float], step: Step) -> dict[str, float]:
@@ -68,11 +69,12 @@ class GradNorm(LossWeighting):
 
     def merge(self, gradients: Mapping[str, Floats2d], step: Step) -> Floats2d:
         """The plain sum of the gradients, (n_tokens, width), after which the factors move."""
+        self.last_factors = dict.fromkeys(gradients, 1.0)
         names = self.head_weights.balanced(gradients, step)
         if len(names) > 1:
             compared: Mapping[str, Any] = step.last_layer if self.needs == "last_layer" else gradients
             self._learn(names, np.sqrt(gramian_of([compared[name] for name in names]).diagonal()))
-        return weighted_sum(gradients, dict.fromkeys(gradients, 1.0))
+        return weighted_sum(gradients, self.last_factors)
 
     def get_state(self) -> dict[str, Any]:
         """The factors and the first losses."""

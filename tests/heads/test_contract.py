@@ -1,6 +1,7 @@
 """The contract of every registered head, weighting and sharing layer, in one table over the registries."""
 
 import json
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ from thinc.api import fix_random_seed
 from thinc.types import Ragged
 
 import spacy_mtl.registry  # noqa: F401
+from spacy_mtl.gold import GoldBatch
 from spacy_mtl.heads.dependency_parser.dependency_parser import DependencyParser
 from spacy_mtl.heads.doc_classifier.doc_classifier import DocClassifier
 from spacy_mtl.heads.domain_adversary.domain_adversary import DomainAdversary
@@ -28,9 +30,11 @@ from spacy_mtl.origin import mark, name_corpus
 from spacy_mtl.pipeline.decoding import Decoding
 from spacy_mtl.pipeline.head_views import HeadViews
 from spacy_mtl.pipeline.run_order import run_order
+from spacy_mtl.pipeline.weighing import count_units
 from spacy_mtl.protocols.doc_verdicts import ShowsDecisions
 from spacy_mtl.protocols.head import Head, HeadInput
 from spacy_mtl.protocols.head_calibration import ATTR, GivesEvidence, RanksOutcomes
+from spacy_mtl.protocols.head_labels import CountsUnits
 from spacy_mtl.protocols.head_prediction import (
     Classes,
     LabelledPairs,
@@ -218,6 +222,28 @@ def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold
     assert not gradient[first : first + missing].any()
     assert gradient[:first].any()
     assert gradient[first + missing :].any()
+
+
+def test_units_of_a_batch_are_those_counted_doc_by_doc(pipe, nlp, examples, without_gold):
+    head = pipe.heads["task"]
+    gold = examples[0].reference
+    # one token of six, or none, is aligned with a predicted one
+    other_tokens = [
+        Example(Doc(nlp.vocab, words=words), gold)
+        for words in (["playsome", "jazz", "inNewYork"], ["playsomejazzinNewYork"])
+    ]
+    partly = gold.copy()
+    for token in partly[2:]:
+        token.tag_, token.pos_, token.lemma_, token.dep_ = "", "", "", ""
+        token.set_morph(None)
+    partly.set_ents([], missing=[partly[2:]], default="unmodified")
+    batch = [*examples, without_gold, *other_tokens, Example(examples[0].predicted, partly)]
+    expected = sum(head.count_gold(eg.reference, Counter()) for eg in batch if head.has_gold(eg))
+    assert count_units(head, GoldBatch(batch)) == count_units(head, batch) == expected > 1
+    assert count_units(head, [without_gold]) == 1
+    # those of numpy can't be saved, and turn float32 into float64
+    assert type(count_units(head, batch)) is int
+    assert isinstance(head, (CountsUnits, RelationExtractor, SpanClassifier, *DOC_HEADS))
 
 
 def test_an_annotated_example_counts_the_same_in_any_batch_of_its_size(pipe, examples, without_gold):

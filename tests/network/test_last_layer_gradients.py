@@ -10,6 +10,7 @@ from thinc.api import fix_random_seed
 from tiny_transformers import write_bert
 
 import spacy_mtl  # noqa: F401  (the registries)
+from spacy_mtl.layers.last_layer import LastLayer
 from spacy_mtl.network.finite_gradients import drop_gradients
 
 CNN = ENCODER | {"@architectures": "spacy_mtl.HashEmbedCNN.v1", "maxout_pieces": 3}
@@ -193,7 +194,7 @@ def with_tags(nlp):
     found = without_tags(nlp)
     for eg in found:
         for token in eg.reference:
-            token.tag_ = "X"
+            token.tag_ = "X" if token.i % 2 else "Y"
     return found
 
 
@@ -226,3 +227,64 @@ def test_over_a_frozen_pipe_there_is_nothing_to_combine():
     assert len(pipe.weighting.seen) == n_seen
     moved = [has_moved(*pair) for pair in zip(before, map(weights_of, (nlp.get_pipe("tok2vec"), pipe)), strict=True)]
     assert moved == [False, True]
+
+
+NORM_SCALING = {"@mtl_weightings": "spacy_mtl.NormScaling.v1"}
+
+
+def merged_gradients(nlp, monkeypatch, *, reuse):
+    """The gradients of all pipes in a step with dropout, and whether the encoder was given those of its last layer."""
+    reused = []
+    finish, expect = LastLayer.finish, LastLayer.expect
+    with monkeypatch.context() as patch:
+        patch.setattr(LastLayer, "expect", expect if reuse else lambda *args: None)
+        patch.setattr(LastLayer, "finish", lambda *args: reused.append(finish(*args)) or reused[-1])
+        for _, pipe in nlp.pipeline:
+            drop_gradients(pipe.model)
+        fix_random_seed(1)
+        nlp.update(make_examples(nlp), sgd=False, drop=0.2)
+    assert len(reused) == 1
+    nodes = [node for _, pipe in nlp.pipeline for node in pipe.model.walk()]
+    found = [node.get_grad(name).copy() for node in nodes for name in node.param_names if node.has_grad(name)]
+    return found, reused[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "reuses"),
+    [
+        ({}, True),
+        ({"listener": True}, True),
+        ({"weighting": {"@mtl_weightings": "spacy_mtl.GradNorm.v1", "learn_rate": 0.0}}, True),
+        ({"weighting": {"@mtl_weightings": "test.Watching.v1"}}, False),
+        ({"sharing": {"@mtl_sharing": "spacy_mtl.CrossStitch.v1"}}, True),
+        ({"listener": True, "others": TAGGER}, False),
+        ({"keep": {"intent": 1.0}}, False),
+    ],
+    ids=str,
+)
+def test_the_last_layer_is_not_run_again_for_a_weighted_sum(settings, reuses, tmp_path, monkeypatch):
+    if settings.get("others"):
+        monkeypatch.setattr(sys.modules[__name__], "make_examples", with_tags)
+    settings = {"weighting": NORM_SCALING, "sharing": None, "listener": False, "others": {}} | settings
+    encoder = LISTENER if settings["listener"] else CNN
+    nlp = spacy.blank("en")
+    if settings["listener"]:
+        nlp.add_pipe("tok2vec", config={"model": CNN})
+    model = {"@architectures": "spacy_mtl.SharedEncoder.v1", "tok2vec": encoder, "sharing": settings["sharing"]}
+    nlp.add_pipe("multitask", config={"model": model, "heads": JOINT, "weighting": settings["weighting"]})
+    for name, config in settings["others"].items():
+        nlp.add_pipe(name, config=config)
+    fix_random_seed(0)
+    nlp.initialize(lambda: make_examples(nlp))
+    if "keep" in settings:
+        nlp.to_disk(tmp_path)
+        given = {"init_from": str(tmp_path), "keep": settings["keep"]}
+        nlp.config["initialize"]["components"]["multitask"] = given
+        nlp.initialize(lambda: make_examples(nlp))
+    learn(nlp)
+    found, reused = merged_gradients(nlp, monkeypatch, reuse=True)
+    expected, _ = merged_gradients(nlp, monkeypatch, reuse=False)
+    assert reused == reuses
+    assert len(found) == len(expected) > 10
+    for gradient, plain in zip(found, expected, strict=True):
+        np.testing.assert_allclose(gradient, plain, rtol=1e-5, atol=1e-5 * np.abs(plain).max())

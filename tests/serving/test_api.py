@@ -14,7 +14,9 @@ from spacy.language import Language
 
 import spacy_mtl
 from spacy_mtl.serving.access import names_of
+from spacy_mtl.serving.deadline import Deadline
 from spacy_mtl.serving.limits import Limits
+from spacy_mtl.serving.refusal import Refusal, too_busy
 from spacy_mtl.serving.served_pipeline import ServedPipeline
 
 TEXTS = [
@@ -33,7 +35,7 @@ SOUNDS = "an error with secrets"
 @Language.component("serve_test_fail")
 def fail_on_secrets(doc):
     if doc.text == SOUNDS:
-        raise RuntimeError("the password is swordfish")
+        raise ValueError("the password is swordfish")
     return doc
 
 
@@ -155,7 +157,7 @@ def test_pipelines_are_described(served):
     found = ask(served, lambda client: client.get("/api/models")).json()
     (model,) = found["models"]
     assert model["name"] == "joint"
-    assert model["heads"]["intent"] == {"explains": True, "labels": ["ask", "play"]}
+    assert model["heads"]["intent"] == {"explains": True, "labels": ["ask", "play"], "coverage": None}
     assert found["methods"][0] == "integrated_gradients"
     assert found["limits"] == {"texts": 256, "characters": 20_000}
 
@@ -175,16 +177,16 @@ def test_two_pipelines_are_chosen_by_name(nlp, served):
     ("body", "status", "message"),
     [
         (b'{"texts": ["a"', 400, "the body is not JSON"),
-        (b"", 422, "required"),
-        (b"[]", 422, "dictionary"),
-        (b'"a"', 422, "dictionary"),
-        (b'{"texts": "a"}', 422, "texts: Input should be a valid list"),
+        (b"", 400, "the body is not JSON: EOF while parsing a value at line 1 column 0"),
+        (b"[]", 422, "the body: Input should be an object"),
+        (b'"a"', 422, "the body: Input should be an object"),
+        (b'{"texts": "a"}', 422, "texts: Input should be a valid array"),
         (b'{"texts": ["a", 1]}', 422, "texts.1: Input should be a valid string"),
         (b'{"texts": ["a"], "lang": "en"}', 422, "lang: Extra inputs are not permitted"),
-        (b'{"texts": ["a \\ud800"]}', 422, "texts.0: Value error, character 2 is half of a surrogate pair"),
+        (b'{"texts": ["a \\ud800"]}', 400, "hex escape"),
         (b'{"texts": ["a"], "model": "b"}', 422, "there is no pipeline 'b'"),
         (bytes(range(256)), 400, ""),
-        (b"\xff\xfe{\x00}\x00", 422, "texts"),  # UTF-16
+        (b"\xff\xfe{\x00}\x00", 400, "the body is not JSON"),  # UTF-16
         (b"[" * 100_000, 400, ""),
         (b'{"texts": [NaN]}', 422, "texts.0"),
     ],
@@ -380,6 +382,45 @@ def test_a_failure_shows_nothing_and_stays_alone(nlp, caplog):
     number = re.search(r"under the number ([0-9a-f]{12})$", message)[1]
     assert f"Request {number}: POST '/api/parse' failed" in caplog.text
     assert "swordfish" in caplog.text
+
+
+def test_a_failure_of_an_explanation_shows_nothing(caplog):
+    """A ValueError of the inside is not one of what was asked."""
+    nlp = make_nlp(JOINT)
+    nlp.add_pipe("serve_test_fail", first=True)
+    served = [ServedPipeline(nlp, "joint")]
+    with caplog.at_level(logging.ERROR, logger="spacy_mtl.serving"):
+        answer = post(served, "/api/explain", {"text": SOUNDS, "head": "intent"})
+    assert answer.status_code == 500
+    assert "swordfish" not in answer.text
+    assert "swordfish" in caplog.text
+    assert post(served, "/api/explain", {"text": "play", "head": "intent", "method": "occlusion"}).status_code == 200
+
+
+def test_a_deadline_that_is_over_leaves_the_task_as_it_was():
+    """As `asyncio.timeout`: a second cancellation, by someone else, is not swallowed."""
+
+    async def late():
+        with Deadline(0.01, lambda: too_busy("late")):
+            await asyncio.sleep(5)
+
+    async def cancelled():
+        task = asyncio.ensure_future(late())
+        await asyncio.sleep(0)
+        task.cancel()
+        return await asyncio.gather(task, return_exceptions=True)
+
+    async def in_time():
+        with Deadline(0.05, lambda: too_busy("late")):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
+        return "done"
+
+    with pytest.raises(Refusal, match="late"):
+        asyncio.run(late())
+    (found,) = asyncio.run(cancelled())
+    assert isinstance(found, asyncio.CancelledError)
+    assert asyncio.run(in_time()) == "done"
 
 
 def test_paths_and_methods_that_do_not_exist(served):

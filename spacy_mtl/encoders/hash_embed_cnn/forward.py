@@ -7,15 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from spacy.tokens import Doc
 from thinc.api import Ops
-from thinc.types import Floats1d, Floats2d
-from thinc.util import get_array_module
+from thinc.types import Floats2d
 
 from ...layers.last_layer import LAST_LAYER, LastLayer
 from ...layers.ragged_rows import bounds
 from ...protocols.arrays import ArrayT, Tok2VecBackpropT, Tok2VecT
 from ...threads.parallel import run_parts, split_evenly
 from .kernels import Kernels, kernels_for
-from .maxout_block import GradsT
+from .maxout_block import GradsT, split_weight_grads
 from .rare_words import drop_rare, hide_unseen
 from .tap_products import word_products
 from .thinc_nodes import Network, Weights, find_network, network_weights
@@ -24,10 +23,18 @@ from .word_cache import WordCache
 from .word_dropout import drop_words
 from .word_vectors import TableGrad, begin_embed, distinct_words, embed
 
-# gradient of the token vectors of a part -> gradients of all parameters
-PartBackpropT = Callable[[Floats2d], tuple[GradsT, list[TableGrad]]]
-# gradient of the token vectors of a part -> gradients of the parameters of the last layer
-LastBackpropT = Callable[[Floats2d], GradsT]
+
+class PartBackprop(NamedTuple):
+    """The backprop of a part.
+
+    to_all (Callable): Gradient of the token vectors, and whether the last layer's parameters need theirs -> gradients
+        of all parameters.
+    to_last (Callable): m gradients of the token vectors -> for each of them those of the last layer's parameters, flat,
+        (m, n_params).
+    """
+
+    to_all: Callable[[Floats2d, bool], tuple[GradsT, list[TableGrad]]]
+    to_last: Callable[[Sequence[Floats2d]], Floats2d]
 
 
 class Part(NamedTuple):
@@ -120,33 +127,37 @@ def _train(network: Network, parts: list[Part], tokvecs: Floats2d) -> Tok2VecBac
     # Each part has a generator of its own, so its dropout masks do not depend on the order of threads.
     seeds = np.random.randint(2**31, size=len(parts)).tolist()
 
-    def begin_part(job: tuple[Part, int]) -> tuple[PartBackpropT, LastBackpropT]:
+    def begin_part(job: tuple[Part, int]) -> PartBackprop:
         part, seed = job
         kernels = kernels_for(network.ops, len(tokvecs), seed=seed)
-        tokvecs[part.tokens], backprop, backprop_last = _begin_part(part.docs, network, weights, kernels, seed=seed)
-        return backprop, backprop_last
+        tokvecs[part.tokens], backprop = _begin_part(part.docs, network, weights, kernels, seed=seed)
+        return backprop
 
     backprops = run_parts(begin_part, list(zip(parts, seeds, strict=True)))
-    last_layer: LastLayer = network.root.attrs[LAST_LAYER]
-    last_layer.backprop = _last_layer_backprop([last for _, last in backprops], parts)
+    jobs = list(zip(backprops, parts, strict=True))
+
+    def backprop_last(d_tokvecs: Sequence[Floats2d]) -> Floats2d:
+        found = run_parts(lambda job: job[0].to_last([one[job[1].tokens] for one in d_tokvecs]), jobs)
+        return sum(found[1:], start=found[0])
 
     def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
-        last_layer.backprop = None
         dY = network.ops.flatten(d_tokvecs)
-        jobs = [(backprop_part, dY[part.tokens]) for (backprop_part, _), part in zip(backprops, parts, strict=True)]
-        _add_grads(run_parts(lambda job: job[0](job[1]), jobs), network.ops, kernels_for(network.ops, len(dY)))
+        known = last_layer.finish(dY)
+        found = run_parts(lambda job: job[0].to_all(dY[job[1].tokens], known is None), jobs)
+        if known is not None:
+            found[0][0].extend(split_weight_grads(network.encoder.blocks[-1], known))
+        _add_grads(found, network.ops, kernels_for(network.ops, len(dY)))
         return []
 
+    last_layer: LastLayer = network.root.attrs[LAST_LAYER]
+    last_layer.begin(backprop_last)
     return backprop
 
 
 def _begin_part(
     docs: list[Doc], network: Network, weights: Weights, kernels: Kernels, *, seed: int
-) -> tuple[Floats2d, PartBackpropT, LastBackpropT]:
-    """Compute the vectors of all tokens in training.
-
-    RETURNS: The vectors (n_tokens, width), the backprop to all parameters, and the backprop to those of the last layer.
-    """
+) -> tuple[Floats2d, PartBackprop]:
+    """Compute the vectors of all tokens in training. RETURNS: The vectors (n_tokens, width), and their backprop."""
     embedding, encoder = network.embedding, network.encoder
     weights = weights.share(kernels)
     columns, attrs = embedding.columns(docs[0].vocab), network.root.attrs
@@ -159,28 +170,17 @@ def _begin_part(
     vectors, backprop_embed = begin_embed(words.features, embedding, weights.mix, docs, kernels)
     X, backprop_spread = _spread(vectors, words.of_token, embedding.mix.dropout_rate, kernels)
     plan = encoder.plan([len(doc) for doc in docs], look_up=False)
-    Y, backprop_encode, backprop_last = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)
+    Y, backprop_encode = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)
 
-    def backprop(dY: Floats2d) -> tuple[GradsT, list[TableGrad]]:
-        dX, grads = backprop_encode(kernels.share(dY))
+    def to_all(dY: Floats2d, with_last: bool) -> tuple[GradsT, list[TableGrad]]:
+        dX, grads = backprop_encode.to_all(kernels.share(dY), with_last)
         embed_grads, table_grads = backprop_embed(backprop_spread(dX))
         return [*grads, *embed_grads], table_grads
 
-    return kernels.unshare(Y), backprop, lambda dY: backprop_last(kernels.share(dY))
+    def to_last(dY: Sequence[Floats2d]) -> Floats2d:
+        return kernels.unshare(backprop_encode.to_last([kernels.share(one) for one in dY]))
 
-
-def _last_layer_backprop(backprops: list[LastBackpropT], parts: list[Part]) -> Callable[[Floats2d], Floats1d]:
-    """Combine the backprops of all parts to one for the whole batch, as `LastLayer` describes it."""
-
-    def backprop(d_tokvecs: Floats2d) -> Floats1d:
-        xp = get_array_module(d_tokvecs)
-        flat = [
-            xp.concatenate([grad.ravel() for _, _, grad in backprop_last(d_tokvecs[part.tokens])])
-            for backprop_last, part in zip(backprops, parts, strict=True)
-        ]
-        return sum(flat[1:], start=flat[0])
-
-    return backprop
+    return kernels.unshare(Y), PartBackprop(to_all, to_last)
 
 
 def _add_grads(parts: list[tuple[GradsT, list[TableGrad]]], ops: Ops, kernels: Kernels) -> None:

@@ -1,7 +1,6 @@
 """Maxout, layer norm and dropout of a layer, which follow its linear products, and the layer's weights."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from thinc.api import Model
 
@@ -30,6 +29,13 @@ class Block(NamedTuple):
     def dropout_rate(self) -> float:
         """The probability with which training sets an output to 0."""
         return float(self.dropout.attrs["dropout_rate"]) if self.dropout.attrs["is_enabled"] else 0.0
+
+
+class NormBackpropT(Protocol):
+    """The backprop of `begin_maxout_norm`."""
+
+    def __call__(self, dH: ArrayT, out: ArrayT | None = None) -> tuple[ArrayT, ArrayT, ArrayT]:
+        """Return the gradients of the products (n, pieces * n_out), the gain and the shift."""
 
 
 class BlockWeights(NamedTuple):
@@ -83,27 +89,68 @@ def weight_grads(block: Block, d_weights: BlockWeights, *, winograd: bool, kerne
     return [(block.maxout, "W", dW), (block.maxout, "b", db), (block.norm, "G", d_gain), (block.norm, "b", d_shift)]
 
 
+class FlatGrads(NamedTuple):
+    """Places for m gradients of all parameters, as rows of one array in the order and the shapes of `weight_grads`.
+
+    rows (Floats2d): The array, (m, n_params). All others are views of it.
+    taps (Floats5d): The gradients of each tap, (m, n_taps, pieces, n_out, width).
+    bias (Floats3d): Those of the bias, (m, pieces, n_out).
+    gain (Floats2d): Those of the gain, (m, n_out).
+    shift (Floats2d): Those of the shift, (m, n_out).
+    """
+
+    rows: ArrayT
+    taps: ArrayT
+    bias: ArrayT
+    gain: ArrayT
+    shift: ArrayT
+
+
+def empty_flat_grads(block: Block, m: int, n_taps: int, kernels: Kernels) -> FlatGrads:
+    """Allocate places for m gradients of the block's parameters."""
+    W: Any = block.maxout.get_param("W")
+    n_out, pieces, n_in = W.shape
+    n_bias = W.size + n_out * pieces
+    rows = kernels.empty(m, n_bias + 2 * n_out)
+    taps = rows[:, : W.size].reshape(m, n_out, pieces, n_taps, n_in // n_taps)
+    bias = rows[:, W.size : n_bias].reshape(m, n_out, pieces)
+    # from the order of W and b to that of the products
+    taps, bias = taps.swapaxes(1, 3), bias.swapaxes(1, 2)
+    return FlatGrads(rows, taps, bias, rows[:, n_bias : n_bias + n_out], rows[:, n_bias + n_out :])
+
+
+def split_weight_grads(block: Block, flat: ModelArrayT) -> GradsT:
+    """View a row of `FlatGrads` as the gradients of the nodes' parameters."""
+    grads: GradsT = []
+    start = 0
+    for node, name in ((block.maxout, "W"), (block.maxout, "b"), (block.norm, "G"), (block.norm, "b")):
+        param: Any = node.get_param(name)
+        grads.append((node, name, flat[start : start + param.size].reshape(param.shape)))
+        start += param.size
+    return grads
+
+
 def maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> ArrayT:
     """Apply maxout and layer norm in prediction, (n, pieces * n_out) -> (n, n_out)."""
     best = kernels.maxout(Y.reshape(len(Y), -1, len(weights.gain)))
     return kernels.layer_norm(best, weights.gain, weights.shift)[0]
 
 
-def begin_maxout_norm(
-    Y: ArrayT, weights: BlockWeights, *, kernels: Kernels
-) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, ArrayT, ArrayT]]]:
+def begin_maxout_norm(Y: ArrayT, weights: BlockWeights, *, kernels: Kernels) -> tuple[ArrayT, NormBackpropT]:
     """Apply maxout and layer norm in training.
 
     Y (Floats2d): The products, which are overwritten, (n, pieces * n_out).
-    RETURNS: The result (n, n_out), and backprop to the gradients of the products, the gain and the shift.
+    RETURNS: The result (n, n_out), and backprop to the gradients of the products, the gain and the shift. The first is
+        written to `out` (n, pieces, n_out), if given.
     """
     pieces = Y.reshape(len(Y), -1, len(weights.gain))
     best = kernels.maxout(pieces)
     won = kernels.winners(pieces, best)
     H, saved = kernels.layer_norm(best, weights.gain, weights.shift)
 
-    def backprop(dH: ArrayT) -> tuple[ArrayT, ArrayT, ArrayT]:
+    def backprop(dH: ArrayT, out: ArrayT | None = None) -> tuple[ArrayT, ArrayT, ArrayT]:
         d_best, d_gain, d_shift = kernels.backprop_layer_norm(dH, saved, weights.gain)
-        return (won * d_best[:, None]).reshape(len(dH), -1), d_gain, d_shift
+        d_pieces = kernels.xp.multiply(won, d_best[:, None], out=out)
+        return d_pieces.reshape(len(dH), -1), d_gain, d_shift
 
     return H, backprop

@@ -5,7 +5,7 @@ windows; Winograd's algorithm, with fewer products, for windows of three; and lo
 once for each word.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +17,19 @@ from .kernels import Kernels
 
 
 class ProductsBackprop(NamedTuple):
-    """The backprop of products, in two parts that can be had alone.
+    """The backprop of products, in parts that can be had alone.
 
     to_input (Callable): Gradient of the products -> gradient of the input.
     to_weights (Callable): Gradient of the products -> gradients of the taps and the bias.
+    to_each (Callable): Like `to_weights` for m gradients of the products, which may all be views of one array that is
+        filled again for each of them. The gradients of the taps, as they are before `winograd_taps`, are written to
+        the second argument, (m, n_taps, ..., width), those of the bias to the third one, (m, ...). "..." are one or
+        more axes for n_out.
     """
 
     to_input: Callable[[ArrayT], ArrayT]
     to_weights: Callable[[ArrayT], tuple[ArrayT, ArrayT]]
+    to_each: Callable[[Iterable[ArrayT], ArrayT, ArrayT], None]
 
 
 def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackprop]:
@@ -44,8 +49,14 @@ def direct_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) 
     def to_weights(dY: ArrayT) -> tuple[ArrayT, ArrayT]:
         return (windows.T @ dY).reshape(taps.shape), dY.sum(0)
 
+    def to_each(d_products: Iterable[ArrayT], d_taps: ArrayT, d_bias: ArrayT) -> None:
+        for dY, own_taps, own_bias in zip(d_products, d_taps, d_bias, strict=True):
+            tap_last = (*own_bias.shape, len(taps), taps.shape[1])
+            own_taps[:] = kernels.xp.moveaxis((dY.T @ windows).reshape(tap_last), -2, 0)
+            own_bias[:] = dY.sum(0).reshape(own_bias.shape)
+
     Y = kernels.affine(windows, W, bias, out=kernels.empty(len(X), n_out))
-    return Y, ProductsBackprop(to_input, to_weights)
+    return Y, ProductsBackprop(to_input, to_weights, to_each)
 
 
 def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels) -> tuple[ArrayT, ProductsBackprop]:
@@ -84,6 +95,23 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
             xp.matmul(v.T, d, out=du)
         return d_taps, D[1].sum(0)
 
+    def to_each(d_products: Iterable[ArrayT], d_taps: ArrayT, d_bias: ArrayT) -> None:
+        # Arrays that are used again for each gradient stay in the processor's cache.
+        both, dU = kernels.empty(2, n, n_out), kernels.empty(4, *d_bias.shape[1:], width)
+        # with the factor that `backprop_winograd_taps` has
+        halved = (V[0], V[1] * 0.5, V[2] * 0.5, V[3])
+        for dY, own_taps, own_bias in zip(d_products, d_taps, d_bias, strict=True):
+            d0, d3 = dY.reshape(2, n, n_out)
+            xp.add(d0, d3, out=both[0])
+            xp.subtract(d0, d3, out=both[1])
+            for v, d, du in zip(halved, (d0, *both, d3), dU, strict=True):
+                xp.matmul(d.T, v, out=du.reshape(n_out, width))
+            outer = dU[1] + dU[2]
+            xp.add(dU[0], outer, out=own_taps[0])
+            xp.subtract(dU[1], dU[2], out=own_taps[1])
+            xp.add(dU[3], outer, out=own_taps[2])
+            own_bias[:] = both[0].sum(0).reshape(own_bias.shape)
+
     def to_input(dY: ArrayT) -> ArrayT:
         dX = kernels.empty(4, n, width)
         for u, d, dx in zip(taps, of_products(dY), dX, strict=True):
@@ -95,7 +123,7 @@ def winograd_products(X: ArrayT, taps: ArrayT, bias: ArrayT, *, kernels: Kernels
         dX[1] = first
         return dX
 
-    return Y.reshape(2 * n, n_out), ProductsBackprop(to_input, to_weights)
+    return Y.reshape(2 * n, n_out), ProductsBackprop(to_input, to_weights, to_each)
 
 
 def word_products(X: ArrayT, taps: ArrayT) -> ArrayT:

@@ -1,13 +1,55 @@
 """A stack of residual convolutions over the tokens of each doc: the function of spaCy's `MaxoutWindowEncoder`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ...protocols.arrays import ArrayT
 from .kernels import Kernels
-from .maxout_block import Block, BlockWeights, GradsT, NodeT, begin_maxout_norm, maxout_norm, weight_grads
+from .maxout_block import (
+    Block,
+    BlockWeights,
+    GradsT,
+    NodeT,
+    begin_maxout_norm,
+    empty_flat_grads,
+    maxout_norm,
+    weight_grads,
+)
 from .tap_products import direct_products, looked_up_products, winograd_products
 from .window_rows import WindowPlan, plan_windows
+
+# gradients of a layer's products (n, pieces * n_out), and of the gain and the shift of its layer norm
+DProductsT = tuple[ArrayT, ArrayT, ArrayT]
+
+
+class LayerBackprop(NamedTuple):
+    """The backprop of a layer, in parts that can be had alone.
+
+    to_products (Callable): Gradient of the output, in which the row of what is outside of docs is overwritten ->
+        gradients of the products, the gain and the shift.
+    to_weights (Callable): These gradients -> those of all parameters.
+    to_each (Callable): m gradients of the output, as for `to_products` -> for each of them those of all parameters,
+        (m, n_params).
+    to_input (Callable): The gradient of the output, and what `to_products` made of it -> gradient of the input.
+    """
+
+    to_products: Callable[[ArrayT], DProductsT]
+    to_weights: Callable[[DProductsT], GradsT]
+    to_each: Callable[[Sequence[ArrayT]], ArrayT]
+    to_input: Callable[[ArrayT, DProductsT], ArrayT]
+
+
+class EncoderBackprop(NamedTuple):
+    """The backprop of all layers.
+
+    to_all (Callable): Gradient of the vectors (n_tokens, width), and whether the last layer's parameters need theirs ->
+        gradients of the input and of the parameters.
+    to_last (Callable): m gradients of the vectors -> for each of them those of the last layer's parameters,
+        (m, n_params), in the order of `FlatGrads`.
+    """
+
+    to_all: Callable[[ArrayT, bool], tuple[ArrayT, GradsT]]
+    to_last: Callable[[Sequence[ArrayT]], ArrayT]
 
 
 class WindowEncoder(NamedTuple):
@@ -96,36 +138,37 @@ def begin_encode(
     weights: Sequence[BlockWeights],
     *,
     kernels: Kernels,
-) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]], Callable[[ArrayT], GradsT]]:
+) -> tuple[ArrayT, EncoderBackprop]:
     """Apply all layers in training.
 
     X (Floats2d): A row of zeros, then the vectors of tokens, (1 + n_tokens, width).
     plan (WindowPlan): The windows.
-    RETURNS: The new vectors (n_tokens, width); their backprop to the gradients of the input and of the parameters; and
-        the backprop of the last layer alone, to the gradients of its parameters.
+    RETURNS: The new vectors (n_tokens, width), and their backprop.
     """
-    backprops = []
+    layers: list[LayerBackprop] = []
     for block, index, layer in zip(encoder.blocks, plan.windows, weights, strict=True):
-        X, backprop_layer, backprop_weights = _begin_layer(X, kernels.index(index), encoder, block, layer, kernels)
-        backprops.append(backprop_layer)
+        X, backprop_layer = _begin_layer(X, kernels.index(index), encoder, block, layer, kernels)
+        layers.append(backprop_layer)
     tokens = kernels.index(plan.tokens)
     shape = X.shape
 
     def spread(d_tokens: ArrayT) -> ArrayT:
         return kernels.scatter_add(kernels.zeros(*shape), d_tokens, tokens[:, None])
 
-    def backprop_last(d_tokens: ArrayT) -> GradsT:
-        return backprop_weights(spread(d_tokens))
+    def to_last(d_tokens: Sequence[ArrayT]) -> ArrayT:
+        return layers[-1].to_each([spread(one) for one in d_tokens])
 
-    def backprop(d_tokens: ArrayT) -> tuple[ArrayT, GradsT]:
+    def to_all(d_tokens: ArrayT, with_last: bool) -> tuple[ArrayT, GradsT]:
         grads: GradsT = []
         dX = spread(d_tokens)
-        for backprop_layer in reversed(backprops):
-            dX, layer_grads = backprop_layer(dX)
-            grads += layer_grads
+        for layer in reversed(layers):
+            d_products = layer.to_products(dX)
+            if with_last or layer is not layers[-1]:
+                grads += layer.to_weights(d_products)
+            dX = layer.to_input(dX, d_products)
         return dX, grads
 
-    return kernels.take(X, tokens), backprop, backprop_last
+    return kernels.take(X, tokens), EncoderBackprop(to_all, to_last)
 
 
 def _begin_layer(
@@ -135,8 +178,8 @@ def _begin_layer(
     block: Block,
     weights: BlockWeights,
     kernels: Kernels,
-) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, GradsT]], Callable[[ArrayT], GradsT]]:
-    """RETURNS: The output; backprop to the input and the parameters; and backprop to the parameters alone."""
+) -> tuple[ArrayT, LayerBackprop]:
+    """RETURNS: The output, and its backprop."""
     rows = index if encoder.winograd else index.T
     D = kernels.take(X, rows)
     multiply = winograd_products if encoder.winograd else direct_products
@@ -150,22 +193,36 @@ def _begin_layer(
         H[-1] = 0.0
     shape = X.shape
 
-    def backprop_block(dH: ArrayT) -> tuple[ArrayT, GradsT]:
+    def to_products(dH: ArrayT, out: ArrayT | None = None) -> DProductsT:
         if not encoder.padded:
             # The forward pass overwrote this row, so no gradient flows back through it.
             dH[-1] = 0.0
-        dY, d_gain, d_shift = backprop_norm(dH if mask is None else dH * mask)
-        d_weights = BlockWeights(*backprop_products.to_weights(dY), d_gain, d_shift)
-        return dY, weight_grads(block, d_weights, winograd=encoder.winograd, kernels=kernels)
+        return backprop_norm(dH if mask is None else dH * mask, out)
 
-    def backprop(dH: ArrayT) -> tuple[ArrayT, GradsT]:
-        dY, grads = backprop_block(dH)
-        dD = backprop_products.to_input(dY)
+    def to_weights(d_products: DProductsT) -> GradsT:
+        dY, d_gain, d_shift = d_products
+        d_weights = BlockWeights(*backprop_products.to_weights(dY), d_gain, d_shift)
+        return weight_grads(block, d_weights, winograd=encoder.winograd, kernels=kernels)
+
+    def to_each(dH: Sequence[ArrayT]) -> ArrayT:
+        grads = empty_flat_grads(block, len(dH), encoder.n_taps, kernels)
+        out = kernels.empty(len(H), *grads.bias.shape[1:])
+
+        def d_products() -> Iterator[ArrayT]:
+            for one, d_gain, d_shift in zip(dH, grads.gain, grads.shift, strict=True):
+                dY, d_gain[:], d_shift[:] = to_products(one, out)
+                yield dY
+
+        backprop_products.to_each(d_products(), grads.taps, grads.bias)
+        return grads.rows
+
+    def to_input(dH: ArrayT, d_products: DProductsT) -> ArrayT:
+        dD = backprop_products.to_input(d_products[0])
         d_centers = _centers(dD, encoder)
         d_centers += dH
-        return kernels.scatter_add(kernels.zeros(*shape), dD.reshape(-1, shape[1]), rows.reshape(-1, 1)), grads
+        return kernels.scatter_add(kernels.zeros(*shape), dD.reshape(-1, shape[1]), rows.reshape(-1, 1))
 
-    return H, backprop, lambda dH: backprop_block(dH)[1]
+    return H, LayerBackprop(to_products, to_weights, to_each, to_input)
 
 
 def _centers(windows: ArrayT, encoder: WindowEncoder) -> ArrayT:

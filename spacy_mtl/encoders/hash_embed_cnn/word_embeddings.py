@@ -49,10 +49,10 @@ def embed_docs(model: Tok2VecT, docs: Sequence[Doc]) -> Embedded:
     def encode(vectors: NDArray[np.float32]) -> tuple[ArrayT, Callable[[ArrayT], NDArray[np.float32]]]:
         X = kernels.zeros(len(vectors) + 1, vectors.shape[1])
         X[1:] = kernels.share(as_own(vectors))
-        Y, backprop, _ = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)
+        Y, backprop = begin_encode(X, plan, encoder, weights.layers, kernels=kernels)
 
         def backprop_to_vectors(d_tokvecs: ArrayT) -> NDArray[np.float32]:
-            dX, _ = backprop(kernels.share(as_own(d_tokvecs)))
+            dX, _ = backprop.to_all(kernels.share(as_own(d_tokvecs)), True)
             d_vectors: NDArray[np.float32] = to_numpy(kernels.unshare(dX))[1:]
             return d_vectors
 

@@ -168,18 +168,36 @@ class TransformerShim(PyTorchShim):
         for reading in readings:
             self._add_rows(reading)
 
-    def backprop_last(self, readings: Sequence[Reading], gradients: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Compute the gradient of the last linear layer's parameters alone, flat, (n_params,). The readings keep what
-        they need for further backward passes, and no gradient is stored. Arguments as in `backprop`.
+    def backprop_last(self, readings: Sequence[Reading], gradients: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
+        """Compute m gradients of the last linear layer's parameters alone, flat, (m, n_params). The readings keep what
+        they need for further backward passes, and no gradient is stored.
+
+        readings (Sequence[Reading]): The results of the forward passes.
+        gradients (Sequence[Sequence[Tensor]]): For each of the m, the gradient of each output, (n_words, width).
         """
         params = list(self._model.last_linear.parameters())
-        largest = torch.ones((), device=self.device)
+        flat = torch.empty(len(gradients), sum(param.numel() for param in params), device=self.device)
+        for row, of_outputs in zip(flat, gradients, strict=True):
+            self._backprop_last(params, readings, of_outputs, row)
+        return flat
+
+    def _backprop_last(
+        self,
+        params: Sequence[torch.nn.Parameter],
+        readings: Sequence[Reading],
+        gradients: Sequence[torch.Tensor],
+        out: torch.Tensor,
+    ) -> None:
+        """Compute one of these gradients, (n_params,)."""
+        outputs, largest = [reading.output for reading in readings], None
         if self._mixed_precision:
             # Small gradients would be 0 in 16 bits.
             largest = torch.stack([gradient.abs().max() for gradient in gradients]).max().clamp(min=1e-30)
-        outputs, scaled = [reading.output for reading in readings], [gradient / largest for gradient in gradients]
-        found = torch.autograd.grad(outputs, params, scaled, retain_graph=True)
-        return torch.cat([gradient.flatten() for gradient in found]) * largest
+            gradients = [gradient / largest for gradient in gradients]
+        found = torch.autograd.grad(outputs, params, gradients, retain_graph=True)
+        torch.cat([gradient.flatten() for gradient in found], out=out)
+        if largest is not None:
+            out *= largest
 
     def _add_rows(self, reading: Reading) -> None:
         """Add the gradient of the pieces' vectors to the gradient of the embedding table."""

@@ -8,7 +8,7 @@ import numpy as np
 from spacy.tokens import Doc
 from thinc.api import Model, torch2xp, xp2torch
 from thinc.compat import torch
-from thinc.types import Floats1d, Floats2d
+from thinc.types import Floats2d
 
 from ...extras import EXTRA
 from ...layers.last_layer import LAST_LAYER, LastLayer
@@ -118,14 +118,16 @@ def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floa
             words.append(rows)
             readings.append(reading)
 
-    def backprop_last(d_tokvecs: Floats2d) -> Floats1d:
-        dY = xp2torch(d_tokvecs, device=shim.device)
-        return cast(Floats1d, torch2xp(shim.backprop_last(readings, [dY[rows] for rows in words])))
+    def backprop_last(d_tokvecs: Sequence[Floats2d]) -> Floats2d:
+        dY = [xp2torch(one, device=shim.device) for one in d_tokvecs]
+        return cast(Floats2d, torch2xp(shim.backprop_last(readings, [[one[rows] for rows in words] for one in dY])))
 
     def backprop(d_tokvecs: list[Floats2d]) -> list[Doc]:
+        whole = join(d_tokvecs, model.ops)
         if last_layer is not None:
-            last_layer.backprop = None
-        dY = xp2torch(join(d_tokvecs, model.ops), device=shim.device)
+            # The gradients of all parameters come from one pass of autograd, so none is left out.
+            last_layer.finish(whole)
+        dY = xp2torch(whole, device=shim.device)
         if batches:
             with memory_error(batches[0], model):
                 shim.backprop(readings, [dY[rows] for rows in words])
@@ -134,7 +136,7 @@ def forward(model: Tok2VecT, docs: list[Doc], is_train: bool) -> tuple[list[Floa
 
     last_layer: LastLayer | None = model.attrs.get(LAST_LAYER)
     if is_train and last_layer is not None:
-        last_layer.backprop = backprop_last
+        last_layer.begin(backprop_last)
     return Slices(torch2xp(tokvecs), lengths), backprop
 
 

@@ -158,6 +158,10 @@ class DependencyParser(DecidedByVerdicts, ModelLabels):
         counts.update(found)
         return sum(found.values())
 
+    def count_units(self, examples: Sequence[Example]) -> int:
+        """Count the tokens with a label."""
+        return sum(int(np.count_nonzero(eg.reference.to_array(DEP))) for eg in examples)
+
     def rename_labels(self, source: Doc, target: Doc, mapping: Mapping[str, str | None]) -> None:
         """Rename labels. A token whose label is dropped has no gold in the target."""
         values: ArrayT = source.to_array(DEP)

@@ -15,7 +15,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 from thinc.util import to_numpy
 
-from ...gold import batch_values, token_values
+from ...gold import batch_values, count_values, token_values
 from ...layers.calibrated import calibrated_softmax
 from ...layers.conditioned_linear import conditioned_linear, grow_conditioned
 from ...layers.dropout import dropout
@@ -194,6 +194,10 @@ class Lemmatizer(ScoredByVerdicts, ModelLabels):
         for (form, lemma), number in pairs.items():
             counts[self._label_of(form, lemma) or OTHER] += number
         return pairs.total()
+
+    def count_units(self, examples: Sequence[Example]) -> int:
+        """Count the tokens with a lemma."""
+        return count_values(examples, "LEMMA", LEMMA)
 
     def has_gold(self, example: Example) -> bool:
         """Check whether any token that is aligned one to one has a lemma."""

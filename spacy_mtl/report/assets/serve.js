@@ -62,6 +62,11 @@
       make("option", "", "side by side", select).value = "";
       for (const model of about.models) make("option", "", model.name, select).value = model.name;
     }
+    const calibrated = about.models.some((model) => Object.values(model.heads).some((head) => head.coverage !== null));
+    if (calibrated) {
+      find("sets-choice").hidden = false;
+      find("sets").checked = true;
+    }
     for (const [name, value] of Object.entries(facts)) {
       const row = make("div", "", undefined, find("facts"));
       make("dt", "", name, row);
@@ -86,7 +91,7 @@
       const models = about.models.filter((model) => !wanted || model.name === wanted);
       const began = performance.now();
       const answers = await Promise.all(models.map((model) => call("api/parse", {
-        texts: [text.value], model: model.name, confidence: find("confidence").checked,
+        texts: [text.value], model: model.name, confidence: find("confidence").checked, sets: find("sets").checked,
       })));
       if (number !== asked) return;
       const time = Math.round(performance.now() - began);
@@ -115,7 +120,7 @@
   };
 
   // What counts when two pipelines are compared: what was found, not how sure they are. Numbers are never the same.
-  const SURE = ["scores", "score", "confidence"];
+  const SURE = ["scores", "score", "confidence", "set"];
   const decided = (found) => JSON.stringify(found, (key, value) => SURE.includes(key) ? undefined : value);
 
   const showHeads = (model, doc, other, cards) => {
@@ -132,6 +137,7 @@
       if (other) showDifference(found, other.heads[name], card.head);
       if (found.confidence !== undefined) showConfidence(found.confidence, card.head);
       (FORMS[found.form] ?? drawUnknown)(found, view, card.body);
+      if (found.set) drawSet(found.set, view, card.body);
     }
     if (!columns.length) return;
     const { node, head, body } = cardOfTokens;
@@ -228,6 +234,7 @@
     read();
   });
   find("confidence").addEventListener("change", () => results.firstChild && read());
+  find("sets").addEventListener("change", () => results.firstChild && read());
   find("models").addEventListener("change", () => results.firstChild && read());
   // The dialog is closed by its button alone: without a token there is nothing to see.
   find("token-dialog").addEventListener("cancel", (event) => event.preventDefault());

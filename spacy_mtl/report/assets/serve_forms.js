@@ -12,6 +12,7 @@ const make = (tag, kind, text, parent) => {
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const N_COLORS = 8;
 const N_BARS = 8;
+const N_OUTCOMES = 5;
 
 // What can be chosen is a button, which is disabled where the head can't explain itself.
 const makeChoice = (tag, kind, target, view, parent) => {
@@ -176,6 +177,33 @@ const drawTokens = (columns, doc, body) => {
       if (label) makeChoice("button", "cell", `[${place}]`, view, cell).textContent = label;
     }
   });
+};
+
+// A prediction set: what may be true, the likeliest first. An outcome is a label, or all entities of the text.
+const drawSet = (set, view, body) => {
+  const { outcomes } = set;
+  const box = make("div", `set${set.answered ? "" : " open"}`, undefined, body);
+  const said = set.answered
+    ? "No other answer is likely enough."
+    : !outcomes.length ? "No answer is likely enough: a person should look."
+      : set.complete ? `${outcomes.length} ${outcomes.length === 1 ? "answer is" : "answers are"} likely enough: a person should look.`
+        : `More than ${outcomes.length} answers are likely enough: a person should look.`;
+  const line = make("p", "note", said, box);
+  line.title = `Prediction set: for ${percent(set.coverage)} of texts like those of the calibration, the truth is in it`;
+  if (set.answered || !outcomes.length) return;
+  const list = make("ol", "outcomes", undefined, box);
+  outcomes.forEach((outcome, place) => {
+    const item = make("li", "", undefined, list);
+    item.hidden = place >= N_OUTCOMES;
+    const { label, spans } = outcome;
+    const text = label ?? (spans.map((span) => `${textOf(view, span)} (${span.label})`).join(", ") || "no entities");
+    make("span", "name", text, item);
+    make("small", "", percent(outcome.probability), item);
+  });
+  if (outcomes.length <= N_OUTCOMES) return;
+  const more = make("button", "more", `Show all ${outcomes.length}`, box);
+  more.type = "button";
+  more.addEventListener("click", () => { for (const item of list.children) item.hidden = false; more.remove(); });
 };
 
 const drawUnknown = (found, view, body) => make("pre", "", JSON.stringify(found, null, 1), body);
