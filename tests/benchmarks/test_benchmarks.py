@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.util import load_model_from_config
-from thinc.api import Adam
+from thinc.api import Adam, fix_random_seed
 from toy import make_docs
 
 from spacy_mtl.affinity.estimate import Affinity, write_affinity
@@ -62,6 +62,13 @@ def test_runs_take_turns_and_preparation_is_not_timed(alternate):
     seconds = alternate.in_turn({name: lambda name=name: prepare(name) for name in "ab"}, rounds=2)
     assert order == ["prepare a", "a", "prepare b", "b"] * 3
     assert {name: len(times) for name, times in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_the_cost_of_a_head_is_what_a_round_takes_longer_with_it(alternate, monkeypatch):
+    head_cost = importlib.import_module("head_cost")
+    assert head_cost.cost_of([3.0, 2.0, 5.0], [2.0, 2.0, 4.0]) == {"median": 0.25, "least": 0.0, "greatest": 0.5}
+    nlp = make_nlp(listener=True)
+    assert head_cost.encoder_of(nlp) == [name for name in nlp.pipe_names if name != "multitask"]
 
 
 @pytest.mark.parametrize(("now", "code"), [(7.9, 1), (8.1, 0), (12.0, 0), (None, 1)])
@@ -429,14 +436,15 @@ def related_docs(nlp):
 def tutorial(benchmark_module):
     """A small pipeline of the tutorial's kind that has learned the docs by heart, and their examples."""
     benchmark_module("tutorial_relations")
+    fix_random_seed(0)
     config = spacy.util.load_config(BENCHMARKS / "configs" / "tutorial_relations.cfg", interpolate=False)
     config["components"]["tok2vec"]["model"].update(width=32, depth=2, embed_size=200)
     nlp = load_model_from_config(config, auto_fill=True)
     docs = related_docs(nlp)
     examples = [Example(unannotated(doc, nlp.vocab), doc) for doc in docs]
     nlp.initialize(lambda: examples)
-    optimizer = Adam(0.01)
-    for _ in range(60):
+    optimizer = Adam(0.003)
+    for _ in range(100):
         losses = nlp.update(examples, sgd=optimizer, drop=0.0)
     assert losses["relations"] < 0.01
     return nlp, docs

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from spacy.tokens import Doc, Span
 
@@ -48,6 +49,8 @@ class FoundRelations:
         places = list(zip(entities.docs.tolist(), entities.starts.tolist(), entities.ends.tolist(), strict=True))
         types = [entities.names[label] for label in entities.labels.tolist()]
 
+        # spaCy takes long to make a span, and an entity can be in several relations
+        @cache
         def span(index: int) -> Span:
             doc, start, end = places[index]
             return Span(docs[doc], start, end, label=types[index])

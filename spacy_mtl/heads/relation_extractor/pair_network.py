@@ -206,13 +206,16 @@ def _score(
     heads, tails = (xp.asarray(interleave(*both)) for both in ((first, second), (second, first)))
     context, bp_context = _context(model, cues, places.contexts(first, second), is_train)
     distance, bp_distance = model.get_ref("distance")(places.distances(first, second), is_train)
-    as_head, as_tail = entities[heads], entities[tails]
-    hidden = as_head[:, :width] + as_tail[:, 2 * width : 3 * width]
+    as_head, as_tail = entities[:, : 2 * width][heads], entities[:, 2 * width :][tails]
+    left, right = as_head[:, width:], as_tail[:, width:]
+    units = xp.empty((len(heads), 2 * width), dtype=entities.dtype)
+    hidden = units[:, :width]
+    xp.add(as_head[:, :width], as_tail[:, :width], out=hidden)
     hidden += context.reshape(hidden.shape)
     hidden += distance
-    active = hidden > 0
-    left, right = as_head[:, width : 2 * width], as_tail[:, 3 * width :]
-    features, bp_features = model.get_ref("drop_hidden")(xp.hstack([hidden * active, left * right]), is_train)
+    xp.maximum(hidden, 0.0, out=hidden)
+    xp.multiply(left, right, out=units[:, width:])
+    features, bp_features = model.get_ref("drop_hidden")(units, is_train)
     logits, bp_logits = model.get_ref("output")(features, is_train)
     n_types = len(model.attrs["types"]) + 1
     one, other = pairs.types[first], pairs.types[second]
@@ -222,7 +225,7 @@ def _score(
     def backprop(d_logits: ArrayT) -> tuple[ArrayT, ArrayT]:
         bp_bias(d_logits)
         d_features = bp_features(bp_logits(d_logits))
-        d_hidden, d_product = d_features[:, :width] * active, d_features[:, width:]
+        d_hidden, d_product = d_features[:, :width] * (hidden > 0), d_features[:, width:]
         bp_distance(d_hidden)
         d_heads = add_rows(model, xp.hstack([d_hidden, d_product * right]), heads, len(entities))
         d_tails = add_rows(model, xp.hstack([d_hidden, d_product * left]), tails, len(entities))
