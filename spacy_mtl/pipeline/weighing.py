@@ -130,7 +130,8 @@ class Weighing:
         if not isinstance(self.weighting, ReportsFactors):
             return Merged(d_tokvecs, gradients, step.last_layer)
         factors = self.weighting.last_factors
-        if last_layer is not None:
+        # A plain sum stays what Static makes of it, to the last bit.
+        if last_layer is not None and any(factor != 1.0 for factor in factors.values()):
             at_layer = {name: step.last_layer[name] for name in gradients}
             last_layer.expect(d_tokvecs, weighted_sum(at_layer, factors))
         return Merged(d_tokvecs, gradients, step.last_layer, factors)

@@ -254,7 +254,8 @@ def merged_gradients(nlp, monkeypatch, *, reuse):
     [
         ({}, True),
         ({"listener": True}, True),
-        ({"weighting": {"@mtl_weightings": "spacy_mtl.GradNorm.v1", "learn_rate": 0.0}}, True),
+        # weights of 1: a plain sum
+        ({"weighting": {"@mtl_weightings": "spacy_mtl.GradNorm.v1", "learn_rate": 0.0}}, False),
         ({"weighting": {"@mtl_weightings": "test.Watching.v1"}}, False),
         ({"sharing": {"@mtl_sharing": "spacy_mtl.CrossStitch.v1"}}, True),
         ({"listener": True, "others": TAGGER}, False),
