@@ -8,7 +8,7 @@ from thinc.api import CupyOps, Model
 from thinc.compat import has_torch, torch
 from thinc.util import xp2torch
 
-from ..protocols.arrays import ArrayT
+from ..protocols.arrays import ArrayT, is_plain
 
 InT = TypeVar("InT")
 OutT = TypeVar("OutT")
@@ -71,10 +71,7 @@ def can_share(node: Model[Any, Any], weights: ArrayT, gradient: ArrayT) -> bool:
     """Whether torch can update the arrays of a parameter in place."""
     if isinstance(node.ops, CupyOps):
         return True
-    return weights.size > 0 and all(
-        type(array) is np.ndarray and array.dtype == "float32" and array.flags.c_contiguous
-        for array in (weights, gradient)
-    )
+    return weights.size > 0 and is_plain(weights) and is_plain(gradient)
 
 
 def share_parameter(weights: ArrayT, gradient: ArrayT) -> Any:

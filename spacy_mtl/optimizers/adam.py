@@ -9,7 +9,7 @@ from thinc.compat import has_torch, torch
 from thinc.optimizers import FloatOrSeq, KeyT
 from thinc.util import torch2xp, xp2torch
 
-from ..protocols.arrays import ArrayT
+from ..protocols.arrays import ArrayT, is_plain
 from ..threads.torch_threads import THREADS
 from .fused import Moments, Step, TensorT, clip_norms, take_step
 
@@ -161,10 +161,7 @@ def can_fuse(weights: ArrayT, gradient: ArrayT) -> bool:
     """Whether both are plain arrays in main memory that torch can update in place."""
     if not has_torch or len(gradient) < 1:
         return False
-    arrays = (weights, gradient)
-    return hasattr(torch, "_fused_adamw_") and all(
-        type(array) is np.ndarray and array.dtype == "float32" and array.flags.c_contiguous for array in arrays
-    )
+    return hasattr(torch, "_fused_adamw_") and is_plain(weights) and is_plain(gradient)
 
 
 def _is_plain(param: TensorT) -> bool:

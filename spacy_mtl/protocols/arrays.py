@@ -1,4 +1,4 @@
-"""Type aliases of arrays, and of what the parts pass to each other."""
+"""Types of arrays, and of what the parts pass to each other."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,3 +28,8 @@ AnnotationsT = Any
 PreparedT = Any
 # per token of the batch a distribution over another head's labels, (n_tokens, n_labels)
 ConditionT = Floats2d
+
+
+def is_plain(array: ArrayT) -> bool:
+    """Whether an array is one of numpy, float32 and contiguous, so that torch can update it in place."""
+    return type(array) is np.ndarray and array.dtype == "float32" and bool(array.flags.c_contiguous)
