@@ -35,7 +35,7 @@ from spacy_mtl.experiments.predictions import judged_counts
 from spacy_mtl.experiments.run import judged_on
 from spacy_mtl.experiments.run_folder import RunFolder
 
-STATIC, TUNED = "Static", "Static, tuned"
+STATIC, TUNED, SELDOM = "Static", "Static, tuned", "NormScaling, every 4"
 READER = {"@readers": "spacy_mtl.Corpus.v1", "gold_tokens": True}
 
 
@@ -90,7 +90,8 @@ def weightings(setting: Setting) -> dict[str, dict[str, Any]]:
     own = sorted(
         name.split(".")[1] for name in names if name.startswith("spacy_mtl.") and name != "spacy_mtl.Static.v1"
     )
-    return {name: {"@mtl_weightings": f"spacy_mtl.{name}.v1"} | settings.get(name, {}) for name in own}
+    found = {name: {"@mtl_weightings": f"spacy_mtl.{name}.v1"} | settings.get(name, {}) for name in own}
+    return found | {SELDOM: found["NormScaling"] | {"every": 4}}
 
 
 def main() -> None:

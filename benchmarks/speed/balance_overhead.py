@@ -37,6 +37,7 @@ N_DOCS = 2000
 N_BATCHES = 40
 BASE = "Static"
 STATIC_AGAIN = "Static, again"
+SELDOM = "NormScaling, every 4"
 SHARING = {
     "Adapters": {"by": "head"},
     "CrossStitch": {},
@@ -75,6 +76,7 @@ def systems_of(heads: list[str]) -> dict[str, dict[str, Any]]:
     own = {name: {"weighting": weighting} for name, weighting in weightings.items()}
     # how far two of the same are apart is the error of the measurement
     systems = {BASE: own.pop(BASE), STATIC_AGAIN: {"weighting": weightings[BASE]}, **own}
+    systems[SELDOM] = {"weighting": weightings["NormScaling"] | {"every": 4}}
     for name, settings in SHARING.items():
         maker = name.replace(",", " ").split()[0]
         systems[name] = {"sharing": {"@mtl_sharing": f"spacy_mtl.{maker}.v1", **settings}}

@@ -1,7 +1,7 @@
 """Weightings that make the encoder's gradient from the Gramian of the losses' gradients."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..protocols.arrays import ArrayT
 from ..protocols.weighting import NeedsT, Step
 from .gramian import GramianT, PerLossT, gramian_of
 from .head_weights import HeadWeights
+from .sampled_steps import is_sampled
 
 # Where the gradients are compared: at the parameters of the last shared layer, or at the shared vectors.
 AtT = Literal["last_layer", "vectors"]
@@ -26,6 +27,9 @@ class GramianWeighting(ABC):
     A gradient of zero has no direction and takes no part. Neither do adversarial heads, which would be projected away:
     they keep the user's weight. If fewer than two gradients are left, this is the plain sum.
 
+    With `every` above 1 the gradients are compared in a sample of the steps only. The steps between take the last
+    factors that the same heads had.
+
     maker (str): The weighting's registered name.
     """
 
@@ -33,10 +37,14 @@ class GramianWeighting(ABC):
     needs_several = True
     model: Model[Any, Any] | None = None
 
-    def __init__(self, *, at: AtT, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(self, *, at: AtT, every: int, weights: Mapping[str, float] | None = None) -> None:
+        if every < 1:
+            raise ValueError(f"{self.maker}: every is {every}; it must be at least 1 step")
         self.needs: NeedsT = at
+        self.every = every
         self.head_weights = HeadWeights(self.maker, weights)
         self.last_factors: Mapping[str, float] = {}
+        self.kept: dict[frozenset[str], Mapping[str, float]] = {}
 
     @abstractmethod
     def solve(self, gramian: GramianT, weights: PerLossT, step: Step) -> PerLossT:
@@ -56,8 +64,25 @@ class GramianWeighting(ABC):
 
     def merge(self, gradients: Mapping[str, Floats2d], step: Step) -> Floats2d:
         """The weighted sum, (n_tokens, width)."""
-        self.last_factors = self.factors(gradients, step)
+        if self.compares(gradients, step):
+            self.last_factors = self.factors(gradients, step)
+            if self.every > 1:
+                self.kept[frozenset(gradients)] = self.last_factors
+        else:
+            self.last_factors = self.kept[frozenset(gradients)]
         return weighted_sum(gradients, self.last_factors)
+
+    def compares(self, heads: Iterable[str], step: Step) -> bool:
+        """Whether the gradients of these heads are compared in this step."""
+        return self.every == 1 or frozenset(heads) not in self.kept or is_sampled(step.number, self.every)
+
+    def get_state(self) -> dict[str, Any]:
+        """The factors that are kept, by head, of each set of heads."""
+        return {"kept": [dict(factors) for factors in self.kept.values()]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take the kept factors back."""
+        self.kept = {frozenset(factors): factors for factors in state["kept"]}
 
     def factors(self, gradients: Mapping[str, Floats2d], step: Step) -> dict[str, float]:
         """The factor of each gradient, by head. The gradients have the user's weights already, so the methods' own are

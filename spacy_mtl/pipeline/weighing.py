@@ -20,7 +20,15 @@ from ..protocols.fits import fits
 from ..protocols.head import Head
 from ..protocols.head_labels import CountsGold, CountsUnits
 from ..protocols.head_training import Adversarial
-from ..protocols.weighting import LearnsByHead, MergesGradients, NeedsSeveralHeads, ReportsFactors, Step, Weighting
+from ..protocols.weighting import (
+    ComparesSometimes,
+    LearnsByHead,
+    MergesGradients,
+    NeedsSeveralHeads,
+    ReportsFactors,
+    Step,
+    Weighting,
+)
 from .head_views import HeadViews
 from .taught_loss import get_loss_with_teacher
 
@@ -119,7 +127,7 @@ class Weighing:
             if last_layer is None:
                 return Merged(run.backprop(d_scores))
         gradients = run.backprop_each(d_scores)
-        if last_layer is not None:
+        if last_layer is not None and self._compares(gradients, step):
             step.last_layer = last_layer_gradients(last_layer, gradients)
             for name, gradient in step.last_layer.items():
                 run.check(name, gradient)
@@ -131,10 +139,14 @@ class Weighing:
             return Merged(d_tokvecs, gradients, step.last_layer)
         factors = self.weighting.last_factors
         # A plain sum stays what Static makes of it, to the last bit.
-        if last_layer is not None and any(factor != 1.0 for factor in factors.values()):
+        if last_layer is not None and step.last_layer and any(factor != 1.0 for factor in factors.values()):
             at_layer = {name: step.last_layer[name] for name in gradients}
             last_layer.expect(d_tokvecs, weighted_sum(at_layer, factors))
         return Merged(d_tokvecs, gradients, step.last_layer, factors)
+
+    def _compares(self, gradients: Mapping[str, Floats2d], step: Step) -> bool:
+        """Whether the weighting looks at the last layer in this step."""
+        return not isinstance(self.weighting, ComparesSometimes) or self.weighting.compares(gradients, step)
 
     def layers_to_move(self) -> list[Model[Any, Any]]:
         """What of the weighting's network the optimizer may change."""

@@ -1,6 +1,6 @@
 """What the component knows of a weighting: how several losses are combined into one step."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -23,7 +23,8 @@ class Step:
     count_units (Callable[[], dict[str, int]]): Counts, for each head with a loss, the annotated units (docs or tokens)
         of the batch. It reads the gold again, so call it only if needed.
     last_layer (Mapping[str, Floats1d]): For `needs = "last_layer"`, each weighted loss's gradient at the parameters of
-        the last shared layer, flat, (n_params,). Filled when `merge` is called.
+        the last shared layer, flat, (n_params,). Filled when `merge` is called, unless the weighting is a
+        `ComparesSometimes` that does not look at them in this step.
     """
 
     number: int
@@ -66,6 +67,14 @@ class MergesGradients(Protocol):
         gradients (Mapping[str, Floats2d]): Of each weighted loss, its gradient at the shared vectors: everything that
             flows back from the loss, also through the heads that its head is conditioned on.
         """
+
+
+@runtime_checkable
+class ComparesSometimes(Protocol):
+    """A `MergesGradients` that looks at `Step.last_layer` in some steps only. The others don't pay for it."""
+
+    def compares(self, heads: Iterable[str], step: Step) -> bool:
+        """Whether `merge` will look at it, if these heads have a gradient."""
 
 
 @runtime_checkable

@@ -10,7 +10,9 @@ from ..protocols.weighting import Step
 SMALLEST = 1e-10
 
 
-def make_aligned_mtl_v1(weights: dict[str, float] | None = None, at: AtT = "last_layer") -> "AlignedMTL":
+def make_aligned_mtl_v1(
+    weights: dict[str, float] | None = None, at: AtT = "last_layer", every: int = 1
+) -> "AlignedMTL":
     """Build the weighting that replaces the losses' gradients by the nearest ones that are orthogonal and equally long,
     as short as the weakest of their principal components (Senushkin et al. 2023, "Independent Component Alignment for
     Multi-Task Learning", CVPR). So neither conflict nor dominance is left: the condition number is 1.
@@ -27,8 +29,10 @@ def make_aligned_mtl_v1(weights: dict[str, float] | None = None, at: AtT = "last
         With 0.0 the loss is reported, and trains nothing.
     at (str): Where the gradients are compared: "last_layer" for the parameters of the last shared layer, which the
         encoder must be able to give, "vectors" for the shared vectors.
+    every (int): Compare the gradients in one step of so many, on average; the steps between take the last factors that
+        the same heads had. 1 for each step, as in the paper; more is cheaper.
     """
-    return AlignedMTL(at=at, weights=weights)
+    return AlignedMTL(at=at, every=every, weights=weights)
 
 
 class AlignedMTL(GramianWeighting):

@@ -14,7 +14,9 @@ N_ROUNDS = 60
 TOLERANCE = 1e-9
 
 
-def make_cagrad_v1(weights: dict[str, float] | None = None, at: AtT = "last_layer", c: float = 0.4) -> "CAGrad":
+def make_cagrad_v1(
+    weights: dict[str, float] | None = None, at: AtT = "last_layer", c: float = 0.4, every: int = 1
+) -> "CAGrad":
     """Build the weighting that looks near the mean gradient for the direction in which the loss that falls least falls
     most (Liu et al. 2021, "Conflict-Averse Gradient Descent for Multi-task Learning", NeurIPS).
 
@@ -30,10 +32,12 @@ def make_cagrad_v1(weights: dict[str, float] | None = None, at: AtT = "last_laye
         encoder must be able to give, "vectors" for the shared vectors.
     c (float): How far the direction may be from the mean, as a share of the mean's norm: at least 0, the plain sum, and
         below 1, so that the mean of the losses still falls.
+    every (int): Compare the gradients in one step of so many, on average; the steps between take the last factors that
+        the same heads had. 1 for each step, as in the paper; more is cheaper.
     """
     if not 0 <= c < 1:
         raise ValueError(f"{CAGrad.maker}: c is {c}; it must be at least 0 and less than 1")
-    return CAGrad(c, at=at, weights=weights)
+    return CAGrad(c, at=at, every=every, weights=weights)
 
 
 class CAGrad(GramianWeighting):
@@ -41,8 +45,8 @@ class CAGrad(GramianWeighting):
 
     maker = "spacy_mtl.CAGrad.v1"
 
-    def __init__(self, c: float, *, at: AtT, weights: dict[str, float] | None) -> None:
-        super().__init__(at=at, weights=weights)
+    def __init__(self, c: float, *, at: AtT, every: int, weights: dict[str, float] | None) -> None:
+        super().__init__(at=at, every=every, weights=weights)
         self.c = c
 
     def solve(self, gramian: GramianT, weights: PerLossT, step: Step) -> PerLossT:

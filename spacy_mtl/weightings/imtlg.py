@@ -10,7 +10,7 @@ from ..protocols.weighting import Step
 SMALLEST = 1e-10
 
 
-def make_imtlg_v1(at: AtT = "last_layer") -> "IMTLG":
+def make_imtlg_v1(at: AtT = "last_layer", every: int = 1) -> "IMTLG":
     """Build the weighting whose update has the same projection on each loss's gradient (IMTL-G of Liu et al. 2021,
     "Towards Impartial Multi-Task Learning", ICLR; for gradients that depend on each other as in Quinton and Rey 2024).
 
@@ -25,8 +25,10 @@ def make_imtlg_v1(at: AtT = "last_layer") -> "IMTLG":
 
     at (str): Where the gradients are compared: "last_layer" for the parameters of the last shared layer, which the
         encoder must be able to give, "vectors" for the shared vectors.
+    every (int): Compare the gradients in one step of so many, on average; the steps between take the last factors that
+        the same heads had. 1 for each step, as in the paper; more is cheaper.
     """
-    return IMTLG(at=at)
+    return IMTLG(at=at, every=every)
 
 
 class IMTLG(GramianWeighting):

@@ -8,7 +8,7 @@ from ..balance.nonnegative_qp import minimize_nonnegative
 from ..protocols.weighting import Step
 
 
-def make_mgda_v1(at: AtT = "last_layer") -> "MGDA":
+def make_mgda_v1(at: AtT = "last_layer", every: int = 1) -> "MGDA":
     """Build the weighting that takes the shortest gradient that lies between those of all losses (Désidéri 2012; Sener
     and Koltun 2018, "Multi-Task Learning as Multi-Objective Optimization", NeurIPS). A small step along it raises no
     loss. Where it is zero no direction lowers all losses: the encoder stays.
@@ -23,8 +23,10 @@ def make_mgda_v1(at: AtT = "last_layer") -> "MGDA":
 
     at (str): Where the gradients are compared: "last_layer" for the parameters of the last shared layer, which the
         encoder must be able to give, "vectors" for the shared vectors.
+    every (int): Compare the gradients in one step of so many, on average; the steps between take the last factors that
+        the same heads had. 1 for each step, as in the paper; more is cheaper.
     """
-    return MGDA(at=at)
+    return MGDA(at=at, every=every)
 
 
 class MGDA(GramianWeighting):

@@ -11,7 +11,7 @@ RIDGE = 1e-9
 N_ROUNDS = 100
 
 
-def make_nash_mtl_v1(weights: dict[str, float] | None = None, at: AtT = "last_layer") -> "NashMTL":
+def make_nash_mtl_v1(weights: dict[str, float] | None = None, at: AtT = "last_layer", every: int = 1) -> "NashMTL":
     """Build the weighting whose update is Nash's bargaining solution between the losses (Navon et al. 2022,
     "Multi-Task Learning as a Bargaining Game", ICML): the sum of the logarithms of what they gain is largest. It is the
     same however the losses are scaled.
@@ -28,8 +28,10 @@ def make_nash_mtl_v1(weights: dict[str, float] | None = None, at: AtT = "last_la
         0.0 the loss is reported, and trains nothing.
     at (str): Where the gradients are compared: "last_layer" for the parameters of the last shared layer, which the
         encoder must be able to give, "vectors" for the shared vectors.
+    every (int): Compare the gradients in one step of so many, on average; the steps between take the last factors that
+        the same heads had. 1 for each step, as in the paper; more is cheaper.
     """
-    return NashMTL(at=at, weights=weights)
+    return NashMTL(at=at, every=every, weights=weights)
 
 
 class NashMTL(GramianWeighting):

@@ -7,7 +7,9 @@ from ..balance.gramian_weighting import AtT, GramianWeighting
 from ..protocols.weighting import Step
 
 
-def make_norm_scaling_v1(weights: dict[str, float] | None = None, at: AtT = "last_layer") -> "NormScaling":
+def make_norm_scaling_v1(
+    weights: dict[str, float] | None = None, at: AtT = "last_layer", every: int = 1
+) -> "NormScaling":
     """Build the weighting that brings each loss's gradient to the same norm, so that no head moves the encoder more
     than another only because its loss is larger. It has no state and nothing to learn. (As in gradient normalisation
     by Chen et al. 2018, solved in each step rather than followed; Lin et al. 2023, "Dual-Balancing for Multi-Task
@@ -24,8 +26,10 @@ def make_norm_scaling_v1(weights: dict[str, float] | None = None, at: AtT = "las
         have 1.0. With 0.0 the loss is reported, and trains nothing.
     at (str): Where the gradients are compared: "last_layer" for the parameters of the last shared layer, which the
         encoder must be able to give, "vectors" for the shared vectors.
+    every (int): Compare the gradients in one step of so many, on average; the steps between take the last factors that
+        the same heads had. 1 for each step, as in the paper; more is cheaper.
     """
-    return NormScaling(at=at, weights=weights)
+    return NormScaling(at=at, every=every, weights=weights)
 
 
 class NormScaling(GramianWeighting):

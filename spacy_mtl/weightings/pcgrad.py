@@ -9,7 +9,9 @@ from ..balance.gramian_weighting import AtT, GramianWeighting
 from ..protocols.weighting import Step
 
 
-def make_pcgrad_v1(weights: dict[str, float] | None = None, at: AtT = "last_layer", seed: int = 0) -> "PCGrad":
+def make_pcgrad_v1(
+    weights: dict[str, float] | None = None, at: AtT = "last_layer", seed: int = 0, every: int = 1
+) -> "PCGrad":
     """Build the weighting that removes from each loss's gradient what conflicts with the others' (Yu et al. 2020,
     "Gradient Surgery for Multi-Task Learning", NeurIPS). Without conflicts it is the plain sum.
 
@@ -26,8 +28,10 @@ def make_pcgrad_v1(weights: dict[str, float] | None = None, at: AtT = "last_laye
     at (str): Where the gradients are compared: "last_layer" for the parameters of the last shared layer, which the
         encoder must be able to give, "vectors" for the shared vectors.
     seed (int): Seed of the order. The order depends on it and on the step alone, so a resumed training has the same.
+    every (int): Compare the gradients in one step of so many, on average; the steps between take the last factors that
+        the same heads had. 1 for each step, as in the paper; more is cheaper.
     """
-    return PCGrad(seed, at=at, weights=weights)
+    return PCGrad(seed, at=at, every=every, weights=weights)
 
 
 class PCGrad(GramianWeighting):
@@ -35,8 +39,8 @@ class PCGrad(GramianWeighting):
 
     maker = "spacy_mtl.PCGrad.v1"
 
-    def __init__(self, seed: int, *, at: AtT, weights: dict[str, float] | None) -> None:
-        super().__init__(at=at, weights=weights)
+    def __init__(self, seed: int, *, at: AtT, every: int, weights: dict[str, float] | None) -> None:
+        super().__init__(at=at, every=every, weights=weights)
         self.seed = seed
 
     def solve(self, gramian: GramianT, weights: PerLossT, step: Step) -> PerLossT:

@@ -8,7 +8,7 @@ from ..balance.nonnegative_qp import minimize_nonnegative
 from ..protocols.weighting import Step
 
 
-def make_upgrad_v1(weights: dict[str, float] | None = None, at: AtT = "last_layer") -> "UPGrad":
+def make_upgrad_v1(weights: dict[str, float] | None = None, at: AtT = "last_layer", every: int = 1) -> "UPGrad":
     """Build the weighting that replaces each loss's gradient by the nearest one that conflicts with no other loss's
     (Quinton and Rey 2024, "Jacobian Descent for Multi-Objective Optimization"). A small step along the update raises no
     loss, however many heads there are. Without conflicts it is the plain sum.
@@ -22,8 +22,10 @@ def make_upgrad_v1(weights: dict[str, float] | None = None, at: AtT = "last_laye
         0.0 the loss is reported, and trains nothing.
     at (str): Where the gradients are compared: "last_layer" for the parameters of the last shared layer, which the
         encoder must be able to give, "vectors" for the shared vectors.
+    every (int): Compare the gradients in one step of so many, on average; the steps between take the last factors that
+        the same heads had. 1 for each step, as in the paper; more is cheaper.
     """
-    return UPGrad(at=at, weights=weights)
+    return UPGrad(at=at, every=every, weights=weights)
 
 
 class UPGrad(GramianWeighting):

@@ -46,8 +46,9 @@ def learn(nlp, optimizer, steps):
     return found
 
 
-def make(name, listener):
-    return make_cnn(use(name, **WEIGHTING_SETTINGS.get(name, {})), HEADS, listener=listener, examples=examples_with_pos)
+def make(name, listener, **settings):
+    weighting = use(name, **WEIGHTING_SETTINGS.get(name, {}), **settings)
+    return make_cnn(weighting, HEADS, listener=listener, examples=examples_with_pos)
 
 
 def bound(nlp):
@@ -66,13 +67,22 @@ def assert_same(nlp, other):
 @pytest.mark.parametrize("name", WEIGHTINGS)
 @pytest.mark.parametrize("listener", [False, True])
 def test_resumed_is_the_same_as_not_stopped(name, listener, tmp_path):
-    straight = make(name, listener)
+    check_resumed(tmp_path, lambda: make(name, listener))
+
+
+@pytest.mark.parametrize("name", ["NormScaling", "CAGrad"])
+def test_kept_factors_are_resumed(name, tmp_path):
+    check_resumed(tmp_path, lambda: make(name, True, every=4))
+
+
+def check_resumed(tmp_path, make):
+    straight = make()
     losses = learn(straight, bound(straight), range(N_STEPS))
-    stopped = make(name, listener)
+    stopped = make()
     optimizer = bound(stopped)
     assert learn(stopped, optimizer, range(STOP)) == losses[:STOP]
     save_training(optimizer, stopped, tmp_path)
-    resumed = make(name, listener)
+    resumed = make()
     optimizer = make_optimizer_v1(0.05, {}, L2=0.01, use_averages=True)
     load_training(optimizer, resumed, tmp_path)
     assert learn(resumed, optimizer, range(STOP, N_STEPS)) == losses[STOP:]
