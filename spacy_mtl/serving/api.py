@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from .. import __version__
-from ..explanations.cannot_explain import CannotExplain
 from ..explanations.explain import METHODS
+from ..protocols.cannot_explain import CannotExplain
 from .api_models import ExplainRequest, ParseRequest
 from .deadline import Deadline
 from .json_route import JsonRoute

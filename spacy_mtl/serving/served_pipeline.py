@@ -10,10 +10,11 @@ from spacy.attrs import IDX
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..explanations.cannot_explain import CannotExplain
 from ..explanations.explain import METHODS, choose_target, explain_target, make_network, targets_of
+from ..head_keys import unambiguous
 from ..pipeline.doc_confidence import Beside, DocConfidence
 from ..pipeline.multitask import Multitask
+from ..protocols.cannot_explain import CannotExplain
 from ..protocols.head import HasHeads
 from ..protocols.head_calibration import set_rule_of
 from ..protocols.head_explanation import Explains
@@ -184,15 +185,16 @@ def find_heads(nlp: Language) -> dict[str, ServedHead]:
     "component/head".
     """
     pipes: list[tuple[str, Any]] = nlp.pipeline
-    found = [
-        ServedHead(component, key, head)
+    found = {
+        component: {
+            key: ServedHead(component, key, head)
+            for key, head in pipe.heads.items()
+            if isinstance(head, ShowsPrediction)
+        }
         for component, pipe in pipes
         if isinstance(pipe, HasHeads)
-        for key, head in pipe.heads.items()
-        if isinstance(head, ShowsPrediction)
-    ]
-    keys = [one.key for one in found]
-    return {one.key if keys.count(one.key) == 1 else f"{one.component}/{one.key}": one for one in found}
+    }
+    return unambiguous(found)
 
 
 def coverage_of(head: Any) -> float | None:
