@@ -161,7 +161,7 @@ class Api:
             if len(text) > self.limits.max_characters:
                 raise Refusal(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"text {place} has {len(text):,} characters; at most {self.limits.max_characters:,} are taken",
+                    f"{'the text' if len(texts) == 1 else f'text {place}'} has {len(text):,} characters; at most {self.limits.max_characters:,} are taken",
                 )
 
 

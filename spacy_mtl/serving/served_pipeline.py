@@ -16,7 +16,7 @@ from ..pipeline.doc_confidence import Beside, DocConfidence
 from ..pipeline.multitask import Multitask
 from ..protocols.cannot_explain import CannotExplain
 from ..protocols.head import HasHeads
-from ..protocols.head_calibration import set_rule_of
+from ..protocols.head_calibration import calibration_of, set_rule_of
 from ..protocols.head_explanation import Explains
 from ..protocols.head_labels import HasLabels
 from ..protocols.head_prediction import DIGITS, ShowsPrediction
@@ -108,6 +108,7 @@ class ServedPipeline:
             name: {
                 "explains": isinstance(one.head, Explains),
                 "labels": list(one.head.labels) if isinstance(one.head, HasLabels) else [],
+                "calibrated": bool(calibration_of(one.head.model)),
                 "coverage": coverage_of(one.head),
             }
             for name, one in self.heads.items()
