@@ -159,9 +159,10 @@ class Api:
             )
         for place, text in enumerate(texts):
             if len(text) > self.limits.max_characters:
+                name = "the text" if len(texts) == 1 else f"text {place}"
                 raise Refusal(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"{'the text' if len(texts) == 1 else f'text {place}'} has {len(text):,} characters; at most {self.limits.max_characters:,} are taken",
+                    f"{name} has {len(text):,} characters; at most {self.limits.max_characters:,} are taken",
                 )
 
 

@@ -108,7 +108,7 @@ class ServedPipeline:
             name: {
                 "explains": isinstance(one.head, Explains),
                 "labels": list(one.head.labels) if isinstance(one.head, HasLabels) else [],
-                "calibrated": bool(calibration_of(one.head.model)),
+                "calibrated": is_calibrated(one.head),
                 "coverage": coverage_of(one.head),
             }
             for name, one in self.heads.items()
@@ -196,6 +196,11 @@ def find_heads(nlp: Language) -> dict[str, ServedHead]:
         if isinstance(pipe, HasHeads)
     }
     return unambiguous(found)
+
+
+def is_calibrated(head: Any) -> bool:
+    """Whether a calibration changes the probabilities of a head."""
+    return bool(calibration_of(head.model))
 
 
 def coverage_of(head: Any) -> float | None:

@@ -74,7 +74,8 @@ def test_all_is_drawn_inside_of_the_canvas(page):
 def extent(page):
     """The share of the canvas that the drawing takes, across or down, whichever is more."""
     return page.run(
-        "(() => { const cy = document.getElementById('graph-canvas').cy; const box = cy.elements().renderedBoundingBox(); "
+        "(() => { const cy = document.getElementById('graph-canvas').cy; "
+        "const box = cy.elements().renderedBoundingBox(); "
         "return Math.max(box.w / cy.width(), box.h / cy.height()); })()"
     )
 

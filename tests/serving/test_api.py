@@ -204,7 +204,12 @@ def test_pipelines_are_described(served):
     found = ask(served, lambda client: client.get("/api/models")).json()
     (model,) = found["models"]
     assert model["name"] == "joint"
-    assert model["heads"]["intent"] == {"explains": True, "labels": ["ask", "play"], "calibrated": False, "coverage": None}
+    assert model["heads"]["intent"] == {
+        "explains": True,
+        "labels": ["ask", "play"],
+        "calibrated": False,
+        "coverage": None,
+    }
     assert found["methods"][0] == "integrated_gradients"
     assert found["limits"] == {"texts": 256, "characters": 20_000}
 
