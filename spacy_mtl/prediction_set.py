@@ -6,6 +6,8 @@ from typing import Any
 
 from spacy.tokens import Doc
 
+from .head_keys import unambiguous
+
 EXTENSION = "mtl_sets"
 # plain values, since docs are sent to other processes and saved
 KEY = "spacy_mtl_sets"
@@ -41,17 +43,24 @@ class PredictionSet:
 
 
 def prediction_sets(doc: Doc) -> dict[str, PredictionSet]:
-    """Get the prediction sets of a doc by head; empty without a calibration that gives any."""
-    found = doc.user_data.get(KEY, {})
+    """Get the prediction sets of a doc by head; empty without a calibration that gives any. Where several components
+    gave one for a head of that name, the key is "component/head".
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = doc.user_data.get(KEY, {})
+    by_head = unambiguous(found)
     return {
-        head: PredictionSet(**values | {name: _frozen(values[name]) for name in ("outcomes", "probabilities")})
-        for head, values in found.items()
+        name: PredictionSet(**values | {key: _frozen(values[key]) for key in ("outcomes", "probabilities")})
+        for name, values in by_head.items()
     }
 
 
-def write_sets(doc: Doc, sets: Mapping[str, PredictionSet]) -> None:
-    """Write prediction sets to a doc, in place of those of the same heads."""
-    doc.user_data[KEY] = doc.user_data.get(KEY, {}) | {head: asdict(found) for head, found in sets.items()}
+def write_sets(doc: Doc, component: str, sets: Mapping[str, PredictionSet]) -> None:
+    """Write prediction sets of a component's heads to a doc, in place of those that it wrote before.
+
+    component (str): The component's name.
+    """
+    own = {head: asdict(found) for head, found in sets.items()}
+    doc.user_data[KEY] = doc.user_data.get(KEY, {}) | {component: own}
 
 
 def register_sets() -> None:

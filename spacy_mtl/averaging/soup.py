@@ -3,12 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spacy.language import Language
 from spacy.training import Example
 from spacy.util import load_model
 
+from ..head_keys import unambiguous
+from ..protocols.head import HasHeads
 from ..protocols.head_calibration import ATTR as CALIBRATION
+from ..protocols.head_calibration import calibration_of
 from ..readers.corpus import Corpus
 from ..whole_folder import check_writable, write_whole
 from .mean_weights import check_same, write_mean
@@ -30,13 +34,19 @@ class Ingredient:
 
 @dataclass
 class Soup:
-    """The result. nlp (Language): The mean. ingredients (list[Ingredient]): In the order in which they were tried.
+    """The result.
+
+    nlp (Language): The mean.
+    ingredients (list[Ingredient]): In the order in which they were tried.
     score (float | None): Its dev score; None without a dev set.
+    uncalibrated (list[str]): The heads whose calibration in a pipeline of the mean was dropped, since it was fitted to
+        other weights.
     """
 
     nlp: Language
     ingredients: list[Ingredient] = field(default_factory=list)
     score: float | None = None
+    uncalibrated: list[str] = field(default_factory=list)
 
 
 def average_to_disk(paths: Sequence[str], output: Path, *, dev: Path | None = None, replace: bool = False) -> Soup:
@@ -48,7 +58,10 @@ def average_to_disk(paths: Sequence[str], output: Path, *, dev: Path | None = No
     check_writable(output, replace=replace)
     soup = average(paths, dev=dev)
     used = [one.path for one in soup.ingredients if one.is_used]
-    soup.nlp.meta.setdefault("spacy_mtl", {})["averaged"] = used
+    own = soup.nlp.meta.setdefault("spacy_mtl", {})
+    own["averaged"] = used
+    if soup.uncalibrated:
+        own["uncalibrated"] = soup.uncalibrated
     write_whole(soup.nlp, output)
     return soup
 
@@ -67,7 +80,8 @@ def average(paths: Sequence[str], *, dev: Path | None = None) -> Soup:
     for path, nlp in zip(paths[1:], pipelines[1:], strict=True):
         check_same(pipelines[0], nlp, (paths[0], path))
     if dev is None:
-        return Soup(mean(paths[0], pipelines), [Ingredient(path) for path in paths])
+        ingredients = [Ingredient(path) for path in paths]
+        return Soup(mean(paths[0], pipelines), ingredients, uncalibrated=calibrated_heads(pipelines))
     return greedy(paths, pipelines, lambda nlp: dev_score(nlp, dev))
 
 
@@ -88,6 +102,7 @@ def greedy(paths: Sequence[str], pipelines: Sequence[Language], score: Callable[
             chosen.append(place)
             soup.nlp, soup.score = tried, found
     soup.nlp.meta["performance"] = {SCORE: soup.score}
+    soup.uncalibrated = calibrated_heads([pipelines[place] for place in chosen])
     return soup
 
 
@@ -100,6 +115,23 @@ def mean(path: str, pipelines: Sequence[Language]) -> Language:
     nlp.meta.get("spacy_mtl", {}).pop(CALIBRATION, None)
     write_mean(nlp, pipelines)
     return nlp
+
+
+def calibrated_heads(pipelines: Sequence[Language]) -> list[str]:
+    """The heads that are calibrated in one of the pipelines."""
+    pipes: list[tuple[str, Any]] = pipelines[0].components
+    held = {
+        component: {key: None for key in pipe.heads if any(is_calibrated(nlp, component, key) for nlp in pipelines)}
+        for component, pipe in pipes
+        if isinstance(pipe, HasHeads)
+    }
+    return list(unambiguous(held))
+
+
+def is_calibrated(nlp: Language, component: str, head: str) -> bool:
+    """Whether a head is."""
+    pipe: Any = nlp.get_pipe(component)
+    return bool(calibration_of(pipe.heads[head].model))
 
 
 def load(path: str) -> Language:

@@ -1,6 +1,6 @@
 """The confidence from which predictions may serve as labels, as `mtl calibrate` saves it with the pipeline."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import srsly
 from spacy.util import get_package_path, is_package
 
+from ..head_keys import unambiguous
 from ..protocols.head_calibration import ATTR
 
 
@@ -22,7 +23,8 @@ class LabelThreshold:
 
 
 def saved_thresholds(model: str) -> dict[str, LabelThreshold]:
-    """Read the thresholds of a pipeline by head, without loading it.
+    """Read the thresholds of a pipeline by head, without loading it. Where several components have one for a head of
+    that name, the key is "component/head".
 
     model (str): A folder or an installed package.
     RAISES ValueError: There is no pipeline.
@@ -33,12 +35,12 @@ def saved_thresholds(model: str) -> dict[str, LabelThreshold]:
     except (OSError, ValueError) as error:
         raise ValueError(f"{model}: it is neither the folder of a pipeline nor an installed package: {error}") from None
     found: dict[str, dict[str, Any]] = meta.get("spacy_mtl", {}).get(ATTR, {})
-    return {
-        head: LabelThreshold(**shown["labels"])
-        for heads in found.values()
-        for head, shown in heads.items()
-        if "labels" in shown
-    }
+    return unambiguous(
+        {
+            component: {head: LabelThreshold(**shown["labels"]) for head, shown in heads.items() if "labels" in shown}
+            for component, heads in found.items()
+        }
+    )
 
 
 def confidences_for(model: str, heads: Iterable[tuple[str, str]]) -> dict[str, float]:
@@ -47,7 +49,13 @@ def confidences_for(model: str, heads: Iterable[tuple[str, str]]) -> dict[str, f
     model (str): The pipeline. heads: Each head that learns, with the head of the pipeline that it learns from.
     RAISES ValueError: A head is not calibrated, or no confidence keeps its risk.
     """
-    saved = saved_thresholds(model)
+    return chosen_confidences(model, saved_thresholds(model), heads)
+
+
+def chosen_confidences(
+    model: str, saved: Mapping[str, LabelThreshold], heads: Iterable[tuple[str, str]]
+) -> dict[str, float]:
+    """The same as `confidences_for` of thresholds that have been read. model (str): The pipeline's name in messages."""
     found: dict[str, float] = {}
     for head, source in heads:
         own = saved.get(source)

@@ -35,6 +35,8 @@ def average_cli(
     This can help pipelines that begin from the same weights, such as fine-tuned transformers or those with init_from.
     The mean of pipelines that began from different random weights is usually worse than any of them.
 
+    Calibrations do not hold for other weights, so the result has none.
+
     \b
     Examples (each after: python -m spacy mtl average):
       seed0/model-best seed1/model-best seed2/model-best --output mean
@@ -52,5 +54,10 @@ def average_cli(
         ]
         msg.table(rows, header=HEADER, divider=True, aligns=("l", "r", "r", "l"))
     used = sum(one.is_used for one in soup.ingredients)
+    if soup.uncalibrated:
+        msg.warn(
+            f"The calibration of heads {', '.join(soup.uncalibrated)} was left out: it was fitted to other weights",
+            "Calibrate the result: python -m spacy mtl calibrate",
+        )
     score = "" if soup.score is None else f", dev score {percent(soup.score)}"
     msg.good(f"Averaged {used} of {len(models)} pipelines{score}", str(output))

@@ -11,7 +11,6 @@ from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show
 from spacy.util import load_config
 from wasabi import msg
 
-from ..calibration.label_threshold import confidences_for, saved_thresholds
 from ..cotraining.report import LABEL_HEADER, Report, Round, label_rows, percent, score_header, score_rows
 from ..cotraining.rounds import co_train
 from ..cotraining.settings import Settings
@@ -107,10 +106,7 @@ def make_settings(
 ) -> Settings:
     """Parse the options. Raises a ValueError if one is malformed."""
     common, own = parse_thresholds(thresholds)
-    if calibrated is not None:
-        saved = saved_thresholds(calibrated)
-        own = confidences_for(calibrated, [(head, head) for head in saved if head not in own]) | own
-    return Settings(rounds, common, own, agreement, parse_view(view), patience)
+    return Settings(rounds, common, own, calibrated, agreement, parse_view(view), patience)
 
 
 def parse_thresholds(options: Sequence[str]) -> tuple[float, dict[str, float]]:

@@ -16,6 +16,7 @@ from wasabi.util import color, supports_ansi
 from ..explanations.explain import explain, explain_targets
 from ..explanations.explanation import Explanation
 from ..explanations.side_by_side import make_explanation_page, terminal_lines
+from ..protocols.cannot_explain import CannotExplain
 from ..report.page import check_output, save_page
 
 COLORS = {"for": "green", "against": "red", "note": "grey"}
@@ -62,10 +63,15 @@ def explain_cli(
     try:
         if output is not None:
             check_output(output)
-        found = explain_text(load_model(model), text, head, target, limit, settings)
+        nlp = load_model(model)
+    except (ValueError, OSError) as error:
+        msg.fail("Nothing was explained", str(error), exits=1)
+    try:
+        # another error is a fault of the pipeline, and its trace says where
+        found = explain_text(nlp, text, head, target, limit, settings)
         if output is not None:
             save_page(make_explanation_page(found, model=Path(model).name), output)
-    except (ValueError, OSError) as error:
+    except (CannotExplain, OSError) as error:
         msg.fail("Nothing was explained", str(error), exits=1)
     if as_json:
         print(json.dumps([explanation.as_dict() for explanation in found], indent=2, ensure_ascii=False))
@@ -83,7 +89,7 @@ def explain_text(
     if head is None:
         found = explain(nlp, text, None, target=target, **settings)
         if not found:
-            raise ValueError(
+            raise CannotExplain(
                 "no head that the method can explain has found anything in this text; name --head and --target"
             )
         return list(found.values())

@@ -1,6 +1,6 @@
 """Checks of a co-training run, all before the first training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from spacy.util import load_model_from_config
 from thinc.api import Config
 from tqdm import tqdm
 
+from ..calibration.label_threshold import chosen_confidences, saved_thresholds
 from ..experiments.learner import dev_reader, find_component
 from ..experiments.seeding import seed_of
 from ..protocols.head import Head
@@ -74,7 +75,19 @@ def choose_heads(heads: Mapping[str, Head], settings: Settings) -> tuple[dict[st
             f"heads {without or list(heads)} give no confidence (Protocol SelfLabelling), so they get no labels"
         )
     check_shared_gold(able)
-    return {key: settings.threshold_of(key) for key in able}, [key for key in heads if key not in able]
+    return thresholds_of(list(able), settings), [key for key in heads if key not in able]
+
+
+def thresholds_of(heads: Sequence[str], settings: Settings) -> dict[str, float]:
+    """The threshold of each head: its own, that of the calibrated pipeline, or the common one. Raises a ValueError if
+    the calibrated pipeline has found that a head has none.
+    """
+    found: dict[str, float] = {}
+    if settings.calibrated is not None:
+        saved = saved_thresholds(settings.calibrated)
+        asked = [(head, head) for head in heads if head in saved and head not in settings.thresholds]
+        found = chosen_confidences(settings.calibrated, saved, asked)
+    return {head: settings.thresholds.get(head, found.get(head, settings.threshold)) for head in heads}
 
 
 def check_shared_gold(heads: Mapping[str, SelfLabelling]) -> None:

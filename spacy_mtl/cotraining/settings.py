@@ -14,6 +14,7 @@ class Settings:
     rounds (int): Maximum number of rounds after the initial training on gold.
     threshold (float): Confidence that both learners must reach for a label, above 0 and at most 1.
     thresholds (Mapping[str, float]): Thresholds of single heads, by name.
+    calibrated (str | None): A calibrated pipeline, whose saved thresholds the other heads take where it has one.
     agreement (str): Difference between the learners: "seeds", or "views" of the text.
     view (Mapping[str, Any]): Settings of the second learner, by their path in the config, such as
         "components.tok2vec.model.width". Only with "views"; if it is empty, `subword_features` is flipped.
@@ -23,6 +24,7 @@ class Settings:
     rounds: int = 3
     threshold: float = 0.95
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    calibrated: str | None = None
     agreement: AgreementT = "seeds"
     view: Mapping[str, Any] = field(default_factory=dict)
     patience: int = 1
@@ -42,7 +44,3 @@ class Settings:
             raise ValueError(
                 f"view sets {list(self.view)}, but the agreement is of {self.agreement}; set it to 'views'"
             )
-
-    def threshold_of(self, head: str) -> float:
-        """The threshold of a head: its own, or the common one."""
-        return self.thresholds.get(head, self.threshold)

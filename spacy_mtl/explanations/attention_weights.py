@@ -1,6 +1,6 @@
 """Attention weights, where a head pools by attention. They say where a head looks, not what it makes of it."""
 
-from .cannot_explain import CannotExplain
+from ..protocols.cannot_explain import CannotExplain
 from .target_function import Attribution, TargetFunction
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..protocols.cannot_explain import CannotExplain
 from ..protocols.head import HasHeads
 from ..protocols.head_explanation import Target
 from ..threads.blas_threads import one_blas_thread
@@ -55,7 +56,7 @@ class DocExplainer:
         assert owner is not None
         try:
             return owner.find_target(like.name._replace(label=label), network.doc, *network.predicted(head))
-        except ValueError:
+        except CannotExplain:
             return None
 
 

@@ -8,11 +8,11 @@ from spacy.tokens import Doc
 from spacy.util import logger
 
 from ..pipeline.extraction import find_with_heads
+from ..protocols.cannot_explain import CannotExplain
 from ..protocols.head import HasHeads
 from ..protocols.head_explanation import Explains, Target, TargetName
 from ..threads.blas_threads import one_blas_thread
 from .attention_weights import attention
-from .cannot_explain import CannotExplain
 from .doc_network import DocNetwork
 from .explanation import Explanation
 from .gradient_x_input import gradient_x_input
@@ -76,8 +76,8 @@ def explain(
         the last), a token's tag "NOUN[3]". A label alone stands for the first one that is predicted with it, and
         "[2:4]" for whatever is predicted there. None is the first target that `explain_targets` lists.
     component (str | None): The component, if several have heads.
-    RAISES CannotExplain: The head does not exist, can't explain itself, or has no such target; the doc is empty; or the
-        method does not suit the encoder or the head. It is a ValueError.
+    RAISES CannotExplain: The component or the head does not exist, or the head can't explain itself, or has no such
+        target; the doc is empty; or the method does not suit the encoder or the head. It is a ValueError.
     RETURNS: an `Explanation`, or with `head = None` a dict of them by the heads' names.
     """
     if method not in METHODS:
@@ -106,7 +106,10 @@ def explain_targets(nlp: Language, doc: Doc | str, *, component: str | None = No
 
 def make_network(nlp: Language, doc: Doc | str, head: str | None, component: str | None) -> DocNetwork:
     """Set up the network for a head of a doc, or for all heads that can explain themselves. The doc is copied."""
-    component = find_with_heads(nlp, component)
+    try:
+        component = find_with_heads(nlp, component)
+    except ValueError as error:
+        raise CannotExplain(str(error)) from None
     pipe = nlp.get_pipe(component)
     assert isinstance(pipe, HasHeads)
     able = [name for name, own in pipe.heads.items() if isinstance(own, Explains)]
@@ -160,11 +163,7 @@ def choose_target(network: DocNetwork, head: str, wanted: str | None) -> Target:
         return (exact or near)[0]
     owner = network.explains(head)
     assert owner is not None
-    scores, annotations = network.predicted(head)
-    try:
-        return owner.find_target(name, network.doc, scores, annotations)
-    except ValueError as error:
-        raise CannotExplain(str(error)) from None
+    return owner.find_target(name, network.doc, *network.predicted(head))
 
 
 def explain_target(network: DocNetwork, head: str, target: Target, method: str) -> Explanation:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocols.arrays import ArrayT, FloatsT
+from ..protocols.cannot_explain import CannotExplain
 from ..protocols.embeddings import Embedded
 from ..protocols.head_explanation import Target
-from .cannot_explain import CannotExplain
 from .doc_network import DocNetwork
 
 

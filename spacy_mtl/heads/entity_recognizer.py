@@ -39,6 +39,7 @@ from ..layers.ragged_rows import bounds
 from ..layers.softmax import backprop_softmax, softmax
 from ..metrics.span_metrics import SpanVerdicts, judge_spans, main_score_of_spans
 from ..protocols.arrays import BoolsT, FloatsT, IntsT
+from ..protocols.cannot_explain import CannotExplain
 from ..protocols.found_annotation import FoundSpans
 from ..protocols.head import HeadModelT
 from ..protocols.head_calibration import Ranked, temperature_of
@@ -379,7 +380,7 @@ class EntityRecognizer(DecidedByVerdicts, ModelLabels):
         if start < end and last > first and scores.kept[first] == start and scores.kept[last - 1] == end - 1:
             odds = span_odds(self.tag_scheme, self._possible(doc, scores), first, last, label)
         if odds is None:
-            raise ValueError(
+            raise CannotExplain(
                 f"head {self.name!r}: the target {str(name)!r} is no entity that the head could find: it must have a "
                 "token, begin and end on one that is not white space, and contain no blocked token"
             )

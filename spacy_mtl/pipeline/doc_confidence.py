@@ -49,8 +49,8 @@ class DocConfidence:
     sets: dict[str, list[PredictionSet]] = field(default_factory=dict)
     confidences: dict[str, FloatsT] = field(default_factory=dict)
 
-    def write(self, docs: Sequence[Doc]) -> None:
-        """Write all of it to the docs."""
+    def write(self, docs: Sequence[Doc], component: str) -> None:
+        """Write all of it to the docs. component (str): Name of the component that says it."""
         for rated in self.spans:
             edges = np.searchsorted(rated.docs, np.arange(len(docs) + 1)).tolist()
             places = list(zip(rated.starts.tolist(), rated.ends.tolist(), strict=True))
@@ -66,7 +66,7 @@ class DocConfidence:
                 start, end = end, end + len(doc)
                 write_token_scores(doc, {head: values[start:end] for head, values in self.tokens.items()})
         for index, doc in enumerate(docs if self.sets else ()):
-            write_sets(doc, {head: found[index] for head, found in self.sets.items()})
+            write_sets(doc, component, {head: found[index] for head, found in self.sets.items()})
 
 
 class Annotated(dict[str, AnnotationsT]):

@@ -348,7 +348,7 @@ class Multitask(TrainablePipe):
         docs = list(docs)
         write_annotations(self.heads, docs, scores)
         if isinstance(scores, Annotated):
-            scores.confidence.write(docs)
+            scores.confidence.write(docs, self.name)
             if self._told is not None:
                 self._told.append((docs, scores.confidence))
 

@@ -9,10 +9,12 @@ from spacy.tokens import Doc
 from thinc.types import Ragged
 
 from .arrays import AnnotationsT, FloatsT, ScoresT
+from .cannot_explain import CannotExplain
 
 # output of the head's network for a single doc -> the number to explain, and its gradient in the form of the output
 MeasureT = Callable[[ScoresT], tuple[float, ScoresT]]
-PLACED = re.compile(r"(.*)\[(\d+(?::\d+)*)\]", re.DOTALL)
+# longer numbers are outside of any doc, and of what Python converts
+PLACED = re.compile(r"(.*)\[([0-9]{1,18}(?::[0-9]{1,18})*)\]", re.DOTALL)
 
 
 class TargetName(NamedTuple):
@@ -65,7 +67,8 @@ class Explains(Protocol):
     def find_target(self, name: TargetName, doc: Doc, scores: ScoresT, annotations: AnnotationsT) -> Target:
         """Find a target that was not predicted, such as another class, or another label of the same token.
 
-        RAISES ValueError: The head has no such target in the doc. The message says which ones there are.
+        RAISES CannotExplain: The head has no such target in the doc. The message says which ones there are. Any other
+            error is taken for a fault of the head.
         """
 
 
@@ -83,17 +86,18 @@ class Attends(Protocol):
 
 
 def check_place(name: TargetName, doc: Doc, head: str, *, example: TargetName) -> tuple[int, ...]:
-    """Get the places of a target's name. Raise a ValueError unless there are as many as in the example, and all of them
-    in the doc. With two of them the last one may be its end.
+    """Get the places of a target's name. With two of them the last one may be the doc's end.
+
+    RAISES CannotExplain: There are not as many as in the example, or not all of them are in the doc.
     """
     if len(name.places) != len(example.places):
-        raise ValueError(
+        raise CannotExplain(
             f"head {head!r}: the target {str(name)!r} has {len(name.places)} token numbers in brackets, expected "
             f"{len(example.places)}, as in {str(example)!r}; its labels alone stand only for what is predicted"
         )
     outside = [place for place in name.places if place >= len(doc) + len(example.places) - 1]
     if outside:
-        raise ValueError(
+        raise CannotExplain(
             f"head {head!r}: the target {str(name)!r} is outside of the doc, which has {len(doc)} tokens: "
             f"{[token.text for token in doc[:10]]}{' …' if len(doc) > 10 else ''}"
         )
@@ -101,8 +105,11 @@ def check_place(name: TargetName, doc: Doc, head: str, *, example: TargetName) -
 
 
 def check_label(name: TargetName, labels: Sequence[str], head: str) -> int:
-    """Get the index of the label of a target. Raise a ValueError if the head does not have it."""
+    """Get the index of the label of a target.
+
+    RAISES CannotExplain: The head does not have it.
+    """
     if name.label not in labels:
         shown = ", ".join(map(repr, labels[:20])) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
-        raise ValueError(f"head {head!r}: there is no target {str(name)!r}; its labels are {shown}")
+        raise CannotExplain(f"head {head!r}: there is no target {str(name)!r}; its labels are {shown}")
     return list(labels).index(name.label)

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from .. import __version__
-from ..explanations.cannot_explain import CannotExplain
 from ..explanations.explain import METHODS
+from ..protocols.cannot_explain import CannotExplain
 from .api_models import ExplainRequest, ParseRequest
 from .deadline import Deadline
 from .json_route import JsonRoute
@@ -159,9 +159,10 @@ class Api:
             )
         for place, text in enumerate(texts):
             if len(text) > self.limits.max_characters:
+                name = "the text" if len(texts) == 1 else f"text {place}"
                 raise Refusal(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"text {place} has {len(text):,} characters; at most {self.limits.max_characters:,} are taken",
+                    f"{name} has {len(text):,} characters; at most {self.limits.max_characters:,} are taken",
                 )
 
 

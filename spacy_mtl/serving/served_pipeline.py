@@ -10,12 +10,13 @@ from spacy.attrs import IDX
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..explanations.cannot_explain import CannotExplain
 from ..explanations.explain import METHODS, choose_target, explain_target, make_network, targets_of
+from ..head_keys import unambiguous
 from ..pipeline.doc_confidence import Beside, DocConfidence
 from ..pipeline.multitask import Multitask
+from ..protocols.cannot_explain import CannotExplain
 from ..protocols.head import HasHeads
-from ..protocols.head_calibration import set_rule_of
+from ..protocols.head_calibration import calibration_of, set_rule_of
 from ..protocols.head_explanation import Explains
 from ..protocols.head_labels import HasLabels
 from ..protocols.head_prediction import DIGITS, ShowsPrediction
@@ -107,6 +108,7 @@ class ServedPipeline:
             name: {
                 "explains": isinstance(one.head, Explains),
                 "labels": list(one.head.labels) if isinstance(one.head, HasLabels) else [],
+                "calibrated": is_calibrated(one.head),
                 "coverage": coverage_of(one.head),
             }
             for name, one in self.heads.items()
@@ -184,15 +186,21 @@ def find_heads(nlp: Language) -> dict[str, ServedHead]:
     "component/head".
     """
     pipes: list[tuple[str, Any]] = nlp.pipeline
-    found = [
-        ServedHead(component, key, head)
+    found = {
+        component: {
+            key: ServedHead(component, key, head)
+            for key, head in pipe.heads.items()
+            if isinstance(head, ShowsPrediction)
+        }
         for component, pipe in pipes
         if isinstance(pipe, HasHeads)
-        for key, head in pipe.heads.items()
-        if isinstance(head, ShowsPrediction)
-    ]
-    keys = [one.key for one in found]
-    return {one.key if keys.count(one.key) == 1 else f"{one.component}/{one.key}": one for one in found}
+    }
+    return unambiguous(found)
+
+
+def is_calibrated(head: Any) -> bool:
+    """Whether a calibration changes the probabilities of a head."""
+    return bool(calibration_of(head.model))
 
 
 def coverage_of(head: Any) -> float | None:

@@ -9,6 +9,7 @@ import spacy
 from multi import write
 from pipelines import heads_config
 from spacy.cli import app
+from spacy.training import Example
 from teachers import multitask_teacher, native_teacher
 from toy import make_docs
 from typer.testing import CliRunner
@@ -17,6 +18,8 @@ import spacy_mtl.cli  # noqa: F401  (adds `spacy mtl`)
 from spacy_mtl.averaging import soup as soups
 from spacy_mtl.averaging.mean_weights import mean_of
 from spacy_mtl.averaging.soup import average, average_to_disk, greedy
+from spacy_mtl.calibration.calibrate import calibrate
+from spacy_mtl.calibration.calibration_settings import CalibrationSettings
 from spacy_mtl.crf.seen_types import SeenTypes
 from spacy_mtl.encoders.hash_embed_cnn.rare_words import WordCounts
 from spacy_mtl.pipeline.extraction import copy_pipeline
@@ -168,6 +171,24 @@ def test_the_order_of_labels_counts(paths):
     head.model.attrs["labels"] = head.model.attrs["labels"][::-1]
     with fails("in another order", "['ask', 'play']", "['play', 'ask']"):
         soups.check_same(nlp, other, ("first", "second"))
+
+
+def test_a_calibration_that_is_left_out_is_named(paths, tmp_path):
+    """One of the two is calibrated, and the user is told which heads of the mean are not."""
+    nlp = spacy.load(paths["one"])
+    dev = [Example(nlp.make_doc(doc.text), doc) for doc in make_docs(40, 9)]
+    calibrate(nlp, "multitask", dev, CalibrationSettings())
+    nlp.to_disk(tmp_path / "calibrated")
+    arguments = ["mtl", "average", paths["two"], str(tmp_path / "calibrated"), "--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "calibration of heads intent, slots was left out" in " ".join(done.output.split())
+    meta = spacy.load(tmp_path / "out").meta["spacy_mtl"]
+    assert meta["uncalibrated"] == ["intent", "slots"]
+    assert "calibration" not in meta
+    plain = average_to_disk([paths["one"], paths["two"]], tmp_path / "plain")
+    assert plain.uncalibrated == []
+    assert "uncalibrated" not in spacy.load(tmp_path / "plain").meta["spacy_mtl"]
 
 
 def test_the_command(paths, tmp_path):

@@ -6,6 +6,8 @@ import srsly
 from spacy_mtl.calibration.label_threshold import LabelThreshold, confidences_for, saved_thresholds
 from spacy_mtl.cli.co_train import make_settings
 from spacy_mtl.cli.distil import calibrated_thresholds
+from spacy_mtl.cotraining import plan
+from spacy_mtl.cotraining.plan import thresholds_of
 from spacy_mtl.distillation.distil_settings import TeacherName
 
 
@@ -47,9 +49,32 @@ def test_distillation_takes_those_of_each_teacher(model):
     }
 
 
+def test_heads_of_one_name_are_told_apart_by_their_component(tmp_path):
+    labels = {"intent": {"labels": {"risk": 0.05, "confidence": 0.8}}}
+    other = {"intent": {"labels": {"risk": 0.05, "confidence": 0.75}}, "slots": labels["intent"]}
+    srsly.write_json(tmp_path / "meta.json", {"spacy_mtl": {"calibration": {"first": labels, "second": other}}})
+    saved = saved_thresholds(str(tmp_path))
+    assert {head: own.confidence for head, own in saved.items()} == {
+        "first/intent": 0.8,
+        "second/intent": 0.75,
+        "slots": 0.8,
+    }
+
+
 def test_co_training_takes_those_of_a_pipeline_and_its_own_go_before(model):
     settings = make_settings(2, ["0.9", "slots=0.7"], model, "seeds", [], 1)
-    assert settings.thresholds == {"intent": 0.8, "slots": 0.7}
-    assert settings.threshold_of("other") == 0.9
+    assert thresholds_of(["intent", "slots", "other"], settings) == {"intent": 0.8, "slots": 0.7, "other": 0.9}
     with pytest.raises(ValueError, match="give --threshold slots=N"):
-        make_settings(2, [], model, "seeds", [], 1)
+        thresholds_of(["intent", "slots"], make_settings(2, [], model, "seeds", [], 1))
+
+
+def test_co_training_asks_for_no_threshold_of_a_head_that_the_config_lacks(model):
+    """Head `slots` of the pipeline has none, and takes no part."""
+    assert thresholds_of(["intent"], make_settings(2, [], model, "seeds", [], 1)) == {"intent": 0.8}
+
+
+def test_co_training_reads_the_pipeline_once(model, monkeypatch):
+    read = []
+    monkeypatch.setattr(plan, "saved_thresholds", lambda path: read.append(path) or saved_thresholds(path))
+    thresholds_of(["intent"], make_settings(2, [], model, "seeds", [], 1))
+    assert read == [model]

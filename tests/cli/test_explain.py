@@ -9,6 +9,7 @@ from spacy.cli import app
 from typer.testing import CliRunner
 
 import spacy_mtl.cli  # noqa: F401  (adds `spacy mtl`)
+from spacy_mtl.heads.entity_recognizer import EntityRecognizer
 
 TEXT = "play some jazz in Berlin"
 
@@ -71,12 +72,25 @@ def test_the_page_needs_no_network(model, tmp_path):
         (["--head", "intent", "--target", "sing"], "head 'intent': there is no target 'sing'"),
         (["--target", "play"], "a target belongs to a head"),
         (["--head", "slots", "--method", "attention"], "it does not pool by attention"),
+        (["--component", "other"], "there is no component 'other' with heads"),
     ],
 )
 def test_what_is_refused_is_named(model, options, message):
     code, output = run(model, TEXT, *options)
     assert code == 1
     assert message in " ".join(output.split())
+
+
+def test_a_fault_of_a_head_is_not_hidden(model, monkeypatch):
+    """Its trace says where it is, as that of a question would not."""
+
+    def fail(*args):
+        raise ValueError("operands could not be broadcast together")
+
+    monkeypatch.setattr(EntityRecognizer, "find_target", fail)
+    result = CliRunner().invoke(app, ["mtl", "explain", str(model), TEXT, "--head", "slots", "--target", "PER[0:1]"])
+    assert isinstance(result.exception, ValueError)
+    assert "broadcast" in str(result.exception)
 
 
 def test_a_file_that_is_no_report_stays(model, tmp_path):

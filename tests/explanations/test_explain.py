@@ -333,8 +333,41 @@ def test_targets_by_label_place_and_of_what_was_not_predicted():
     ],
 )
 def test_what_is_refused_is_named(settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(spacy_mtl.CannotExplain, match=message):
         spacy_mtl.explain(cnn(), TEXT, **settings)
+
+
+# labels in the place of *, tokens that are not there, and what is no name at all
+WRONG = ["", "[", "[]", "[0]", "[0:1]", "*[9]", "*[5:6]", "*[1:0]", "*[0:0]", "*[-1]", "*[0:1:2]", "*[1:1:1:1]", "*[٣]"]
+WRONG += [f"*[{'9' * size}]" for size in (20, 5000)] + [f"*[0:{'9' * 20}]", f"*[0:1:4:{'9' * 20}]"]
+
+
+@pytest.mark.parametrize("head", ABLE)
+def test_every_head_says_what_was_asked_wrongly(head):
+    """It names what there is with an error of its own kind, or explains it; nothing else is raised."""
+    nlp = cnn()
+    refused = []
+    for label in nlp.get_pipe("multitask").heads[head].labels[:2]:
+        network = make_network(nlp, TEXT, head, None)
+        for wrong in WRONG:
+            try:
+                choose_target(network, head, wrong.replace("*", label))
+            except spacy_mtl.CannotExplain as error:
+                refused.append(str(error))
+    assert len(refused) >= 10
+    assert all(message.startswith(f"head '{head}': ") for message in refused)
+
+
+def test_a_fault_of_a_head_is_not_taken_for_a_wrong_question(monkeypatch):
+    nlp = cnn()
+
+    def fail(*args):
+        raise ValueError("operands could not be broadcast together")
+
+    monkeypatch.setattr(type(nlp.get_pipe("multitask").heads["tree"]), "find_target", fail)
+    with pytest.raises(ValueError, match="broadcast") as found:
+        spacy_mtl.explain(nlp, TEXT, head="tree", target="obj[0:1]")
+    assert not isinstance(found.value, spacy_mtl.CannotExplain)
 
 
 def test_a_head_that_cant_explain_itself_is_left_out_or_named():
@@ -427,7 +460,7 @@ def test_two_components():
     nlp.add_pipe("multitask", name="second", config={"model": model, "heads": slots})
     nlp.initialize(lambda: make_examples(nlp))
     train(nlp, make_examples(nlp), steps=30)
-    with pytest.raises(ValueError, match=r"multitask.*second"):
+    with pytest.raises(spacy_mtl.CannotExplain, match=r"multitask.*second"):
         spacy_mtl.explain(nlp, TEXT)
     assert set(spacy_mtl.explain(nlp, TEXT, component="multitask")) == {"intent"}
     found = spacy_mtl.explain(nlp, TEXT, component="second", head="slots", target="LOC[4:5]")

@@ -71,6 +71,28 @@ def test_all_is_drawn_inside_of_the_canvas(page):
     assert all(far)
 
 
+def extent(page):
+    """The share of the canvas that the drawing takes, across or down, whichever is more."""
+    return page.run(
+        "(() => { const cy = document.getElementById('graph-canvas').cy; "
+        "const box = cy.elements().renderedBoundingBox(); "
+        "return Math.max(box.w / cy.width(), box.h / cy.height()); })()"
+    )
+
+
+def test_the_drawing_follows_the_window(page):
+    """From a phone to a wide screen and back, unless a user has looked closer."""
+    for width in (390, 1280, 600, 1500):
+        page.show(width=width)
+        page.run("new Promise(resolve => setTimeout(resolve, 100))")
+        assert 0.7 < extent(page) <= 1.0, width
+    page.run("document.querySelector('[data-zoom]').click()")
+    zoom = page.run("document.getElementById('graph-canvas').cy.zoom()")
+    page.show(width=900)
+    page.run("new Promise(resolve => setTimeout(resolve, 100))")
+    assert page.run("document.getElementById('graph-canvas').cy.zoom()") == zoom
+
+
 def test_the_drawing_is_the_same_each_time(path):
     script = "document.getElementById('graph-canvas').cy.nodes().map(node => [node.position().x, node.position().y])"
     found = []

@@ -211,6 +211,29 @@ def test_loss_is_finite_and_gradient_has_the_shape_of_the_input(pipe, examples):
     assert np.abs(d_input.tokvecs.dataXd).sum() > 0
 
 
+def precisions(model):
+    """Those of the parameters of a network, and of their gradients."""
+    params = [(node, name) for node in model.walk() for name in node.param_names if node.has_param(name)]
+    gradients = {node.get_grad(name).dtype.name for node, name in params if node.has_grad(name)}
+    return {node.get_param(name).dtype.name for node, name in params}, gradients
+
+
+def test_everything_stays_in_single_precision(pipe, nlp, examples):
+    """A count or a weight that is a number of numpy's turns the float32 that it divides or scales into float64."""
+    head, _, scores, backprop = run_head(pipe, examples)
+    d_scores = head.get_loss(examples, scores)[1]
+    assert {array.dtype.name for array in arrays_of(d_scores) if array.dtype.kind == "f"} == {"float32"}
+    assert backprop(d_scores).tokvecs.dataXd.dtype == np.float32
+    assert precisions(head.model) == ({"float32"}, {"float32"})
+    pipe.drop_gradients()
+    optimizer = nlp.create_optimizer()
+    for _ in range(2):
+        pipe.update(examples, drop=0.2)
+        assert precisions(pipe.model) == ({"float32"}, {"float32"})
+        pipe.finish_update(optimizer)
+    assert precisions(pipe.model)[0] == {"float32"}
+
+
 def test_missing_gold_gives_no_loss_and_no_gradient(pipe, examples, without_gold):
     head, _, scores, _ = run_head(pipe, [without_gold])
     assert head.get_loss([without_gold], scores) == (0.0, None)
@@ -356,6 +379,7 @@ def test_rehearsal_loss_is_least_at_the_teacher_itself(pipe, examples):
     head, _, scores, _ = run_head(pipe, examples)
     loss, d_scores = head.get_teacher_loss(scores, scores)
     assert max(np.abs(array).max() for array in arrays_of(d_scores)) < 1e-6
+    assert {array.dtype.name for array in arrays_of(d_scores)} == {"float32"}
     assert head.get_teacher_loss(scores, scores * 1.5)[0] > loss
 
 
@@ -450,6 +474,28 @@ def test_weighting_meets_the_protocol(weighting):
     assert merged.shape == (1, 5)
     assert merged.dtype == np.float32
     assert np.isfinite(merged).all()
+
+
+def test_weighting_keeps_gradients_in_single_precision(weighting, request, nlp, examples):
+    """Whatever it multiplies them by: of two heads, and those of its own parameters."""
+    name, cfg = request.node.callspec.params["weighting"]
+    heads = {
+        "a": {"@mtl_heads": "spacy_mtl.DocClassifier.v1"},
+        "b": {"@mtl_heads": "spacy_mtl.EntityRecognizer.v1"},
+    }
+    model = ENCODER | {"tok2vec": ENCODER["tok2vec"] | {"@architectures": "spacy_mtl.HashEmbedCNN.v1"}}
+    pipe = nlp.add_pipe(
+        "multitask", config={"model": model, "heads": heads, "weighting": {"@mtl_weightings": name, **cfg}}
+    )
+    nlp.initialize(lambda: examples)
+    optimizer = nlp.create_optimizer()
+    for _ in range(3):
+        pipe.update(examples, drop=0.1)
+        assert precisions(pipe.model) == ({"float32"}, {"float32"})
+        own = None if pipe.weighting.model is None else precisions(pipe.weighting.model)
+        assert own in (None, ({"float32"}, set()), ({"float32"}, {"float32"}))
+        pipe.finish_update(optimizer)
+    assert precisions(pipe.model)[0] == {"float32"}
 
 
 @pytest.mark.parametrize(
@@ -588,6 +634,8 @@ def test_sharing_layer_adds_up_the_gradients_of_any_heads(nlp, examples, sharing
         for name, view in views.items()
     }
     together = backprop(d_views).tokvecs.dataXd
+    assert together.dtype == np.float32
+    assert precisions(layer) == ({"float32"}, {"float32"})
     gradients = {(node.id, name): node.get_grad(name).copy() for node in layer.walk() for name in node.param_names}
     for node in layer.walk():
         for name in node.param_names:

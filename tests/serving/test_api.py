@@ -8,6 +8,8 @@ import re
 import threading
 
 import pytest
+from every_form import TEXTS as KINDS
+from every_form import every_form
 from pipelines import ENCODER, JOINT, make_examples, make_nlp, train
 from served import ask, post
 from spacy.language import Language
@@ -153,11 +155,61 @@ def test_what_cannot_be_explained_is_named(served, body, message):
     assert message in answer.json()["message"]
 
 
+@pytest.fixture(scope="module")
+def every_kind():
+    return [ServedPipeline(every_form(steps=2), "all")]
+
+
+WRONG_TARGETS = {
+    "intent": ["sing", "news[0]"],
+    "entities": ["PER[1:0]", "PER[0:9]", "DATE[0:1]"],
+    "spans": ["CLAUSE[0:0]", "CLAUSE[7:8]"],
+    "tag": ["NNP[7]", "JJ[0]", f"NNP[{'9' * 5000}]"],
+    "lemma": ["sang → sing[0]", "anna → anna[9]"],
+    "tree": ["nsubj[0:7]", "nsubj[0]", "nsubj[0:1:2]", "subj[0:1]"],
+    "relations": ["works_for[0:2:4:9]", "works_for[0:0:4:5]", "works_for[0:2]", "lives_in[0:2:4:5]"],
+    "mood": ["anger", "joy[0]"],
+}
+
+
+def test_a_wrong_target_of_any_head_is_the_fault_of_the_client(every_kind):
+    """Also of those that work on what others found: 422, and a message that names the head."""
+    assert WRONG_TARGETS.keys() == every_kind[0].heads.keys()
+
+    async def talk(client):
+        return {
+            (head, target): await client.post("/api/explain", json={"text": KINDS[0], "head": head, "target": target})
+            for head, targets in WRONG_TARGETS.items()
+            for target in targets
+        }
+
+    for (head, target), answer in ask(every_kind, talk).items():
+        assert answer.status_code == 422, (head, target[:40], answer.text)
+        assert answer.json()["message"].startswith(f"head '{head}': ")
+
+
+def test_a_fault_of_a_head_is_not_the_clients(every_kind, monkeypatch, caplog):
+    def fail(*args):
+        raise ValueError("the password is swordfish")
+
+    monkeypatch.setattr(type(every_kind[0].heads["tree"].head), "find_target", fail)
+    with caplog.at_level(logging.ERROR, logger="spacy_mtl.serving"):
+        answer = post(every_kind, "/api/explain", {"text": KINDS[0], "head": "tree", "target": "det[0:1]"})
+    assert answer.status_code == 500
+    assert "swordfish" not in answer.text
+    assert "swordfish" in caplog.text
+
+
 def test_pipelines_are_described(served):
     found = ask(served, lambda client: client.get("/api/models")).json()
     (model,) = found["models"]
     assert model["name"] == "joint"
-    assert model["heads"]["intent"] == {"explains": True, "labels": ["ask", "play"], "coverage": None}
+    assert model["heads"]["intent"] == {
+        "explains": True,
+        "labels": ["ask", "play"],
+        "calibrated": False,
+        "coverage": None,
+    }
     assert found["methods"][0] == "integrated_gradients"
     assert found["limits"] == {"texts": 256, "characters": 20_000}
 

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 from browser import open_url
-from every_form import TEXTS, every_form
+from every_form import TEXTS, every_form, make_gold
 
+from spacy_mtl.calibration.calibrate import calibrate
+from spacy_mtl.calibration.calibration_settings import CalibrationSettings
 from spacy_mtl.serving.api import make_app
 from spacy_mtl.serving.limits import Limits
 from spacy_mtl.serving.served_pipeline import ServedPipeline
@@ -212,6 +214,35 @@ def test_two_pipelines_stand_side_by_side(served, tmp_path):
         page.run("document.getElementById('models').dispatchEvent(new Event('change'))")
         page.wait_until("document.querySelectorAll('.pipeline').length === 1")
         assert page.run("document.querySelectorAll('.badge').length") == 0
+        assert page.errors == []
+
+
+def test_results_of_another_text_go_with_an_error(page):
+    read(page, TEXTS[0])
+    page.run("document.getElementById('text').value = 'x '.repeat(60000)")
+    page.run("document.getElementById('read').click()")
+    page.wait_until("!document.getElementById('error').hidden")
+    assert texts_of(page, "#error") == ["the text has 120,000 characters; at most 20,000 are taken"]
+    assert texts_of(page, ".card") == []
+    # the console notes the 413 itself
+    assert all("413" in error for error in page.errors)
+    page.errors.clear()
+
+
+def test_an_explanation_of_a_calibrated_head_claims_no_other_probability(tmp_path):
+    """What is explained is the number before the temperature, and the card has the probability after it."""
+    nlp = every_form()
+    calibrate(nlp, "multitask", make_gold(nlp) * 8, CalibrationSettings())
+    with address_of([ServedPipeline(nlp, "cal")]) as address, open_url(address, tmp_path / "browser") as page:
+        page.show(width=1280)
+        read(page, TEXTS[0])
+        for head, calibrated in (("intent", True), ("mood", False)):
+            node = f"document.querySelector('[aria-label={head}] button')"
+            page.run(f"{node}.click()")
+            page.wait_until(f"document.querySelector('[aria-label={head}] .why figure') !== null")
+            (caption,) = texts_of(page, f"[aria-label={head}] .why figcaption")
+            assert ("before calibration" in caption) == calibrated
+            assert "probability" not in caption
         assert page.errors == []
 
 

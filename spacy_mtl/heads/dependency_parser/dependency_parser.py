@@ -15,6 +15,7 @@ from ...layers.ragged_rows import bounds
 from ...layers.token_losses import least_certain
 from ...metrics.dependency_metrics import DependencyVerdicts, judge_dependencies, main_score_of_dependencies
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
+from ...protocols.cannot_explain import CannotExplain
 from ...protocols.found_annotation import FindsSentences
 from ...protocols.head import Head, HeadModelT
 from ...protocols.head_calibration import temperature_of
@@ -275,7 +276,7 @@ class DependencyParser(DecidedByVerdicts, ModelLabels):
         places = check_place(name, doc, self.name, example=TargetName(name.label, (0, 1)))
         pieces = self._target_pieces(scores)
         if max(places) >= len(doc) or not self._fits(name, pieces):
-            raise ValueError(
+            raise CannotExplain(
                 f"head {self.name!r}: the target {str(name)!r} is no arc that the head could find: dependent and head "
                 "must be words of the same sentence, not white space; a root is its own head"
             )

@@ -29,6 +29,7 @@ from ...layers.log_odds import log_odds
 from ...layers.old_labels import old_scores, with_new_labels
 from ...metrics.relation_metrics import RelationVerdicts, judge_relations, main_score_of_relations
 from ...protocols.arrays import AnnotationsT, ArrayT, BoolsT, FloatsT
+from ...protocols.cannot_explain import CannotExplain
 from ...protocols.found_annotation import FindsSpans, FoundSpans, RanksTypes
 from ...protocols.head import Head, HeadModelT
 from ...protocols.head_calibration import temperature_of, threshold_of_fit
@@ -394,7 +395,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         )
         rows = rows[self._allowed(pairs)[rows, label]]
         if not len(rows):
-            raise ValueError(
+            raise CannotExplain(
                 f"head {self.name!r}: the target {str(name)!r} is no relation that the head could find: its arguments "
                 "must be two entities of the doc, near enough, whose types the label can have"
             )

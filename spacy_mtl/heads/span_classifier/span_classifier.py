@@ -22,6 +22,7 @@ from ...layers.softmax import sigmoid, softplus
 from ...metrics.span_group_metrics import judge_span_groups
 from ...metrics.span_metrics import SpanVerdicts, main_score_of_spans
 from ...protocols.arrays import AnnotationsT, BoolsT, FloatsT, IntsT
+from ...protocols.cannot_explain import CannotExplain
 from ...protocols.found_annotation import FindsSpans, FoundSpans
 from ...protocols.head import Head, HeadModelT
 from ...protocols.head_calibration import temperature_of, threshold_of_fit
@@ -268,7 +269,7 @@ class SpanClassifier(DecidedByVerdicts, ModelLabels):
         start, end = check_place(name, doc, self.name, example=TargetName(name.label, (0, 1)))
         row = int(scores.spans.rows_of(np.array([[0, start, end]]))[0])
         if row < 0:
-            raise ValueError(
+            raise CannotExplain(
                 f"head {self.name!r}: the target {str(name)!r} is none of the {len(scores.spans.starts)} spans that "
                 "are suggested in this doc, so it has no score"
             )

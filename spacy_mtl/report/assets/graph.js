@@ -87,7 +87,7 @@
       const kept = cy.edges().filter((edge) => edge.data("label") === label.value);
       cy.elements().not(kept.union(kept.connectedNodes())).style("display", "none");
     });
-    cy.fit(cy.elements(":visible"), 30);
+    fit();
   };
   const find = () => {
     const wanted = search.value.trim().toLowerCase();
@@ -101,8 +101,15 @@
     }
     const found = (exact.empty() ? names : exact)[0];
     choose(found);
+    isMoved = true;
     cy.animate({ center: { eles: found }, duration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 200 });
   };
+
+  // The whole graph stays in view when the canvas changes its size, unless a user has chosen another part.
+  let isMoved = false;
+  const fit = () => { cy.fit(cy.elements(":visible"), 30); isMoved = false; };
+  cy.on("dragpan scrollzoom pinchzoom", () => { isMoved = true; });
+  new ResizeObserver(() => { cy.resize(); if (!isMoved) fit(); }).observe(canvas);
 
   cy.on("tap", "node, edge", (event) => choose(event.target));
   cy.on("tap", (event) => event.target === cy && clear());
@@ -112,8 +119,9 @@
   search.addEventListener("change", find);
   label.addEventListener("change", filter);
   document.getElementById("graph-tools").addEventListener("submit", (event) => { event.preventDefault(); find(); });
-  document.getElementById("graph-fit").addEventListener("click", () => { clear(); cy.fit(cy.elements(":visible"), 30); });
+  document.getElementById("graph-fit").addEventListener("click", () => { clear(); fit(); });
   document.querySelectorAll("[data-zoom]").forEach((button) => button.addEventListener("click", () => {
+    isMoved = true;
     cy.zoom({ level: cy.zoom() * Number(button.dataset.zoom), renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
   }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cy.style(style()));

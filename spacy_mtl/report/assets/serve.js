@@ -48,6 +48,7 @@
     error.hidden = false;
     error.textContent = problem.message;
     status.textContent = "";
+    results.replaceChildren();
   };
 
   const showAbout = () => {
@@ -192,7 +193,7 @@
       for (const one of about.methods) make("option", "", one.replaceAll("_", " "), select).value = one;
       select.value = answer.explanation.method;
       select.addEventListener("change", () => why(model, text, head, target, node, card, select.value));
-      showExplanation(answer.explanation, panel);
+      showExplanation(answer.explanation, panel, model.heads[head].calibrated);
       if (method) select.focus();
     } catch (problem) {
       panel.replaceChildren();
@@ -203,13 +204,15 @@
     }
   };
 
-  const showExplanation = (found, parent) => {
+  const showExplanation = (found, parent, calibrated) => {
     const figure = make("figure", "explained", undefined, parent);
     const caption = make("figcaption", "", undefined, figure);
     make("strong", "", found.head, caption);
     caption.append(" ");
     make("code", "", found.target, caption);
-    const parts = [found.unit === "log-odds" ? `probability ${percent(1 / (1 + Math.exp(-found.value)))} (log-odds ${signed(found.value)})` : `${found.unit} ${signed(found.value)}`];
+    // What is explained is the network's own number, to which no temperature was applied: the card's probability is another.
+    const value = `${found.unit} ${signed(found.value)}`;
+    const parts = [found.unit !== "log-odds" ? value : calibrated ? `${value} before calibration` : `probability ${percent(1 / (1 + Math.exp(-found.value)))} (${value})`];
     if (found.completeness_gap !== null) parts.push(`the words' shares miss ${(100 * found.completeness_gap).toFixed(1)} % of it`);
     parts.push(`${found.n_passes} ${found.n_passes === 1 ? "pass" : "passes"}`, ...found.held_fixed.map((what) => `fixed: ${what}`));
     make("small", "", ` ${parts.join("; ")}`, caption);

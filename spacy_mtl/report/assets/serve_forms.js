@@ -124,8 +124,13 @@ const drawGraph = async (canvas, pairs, view) => {
     ],
     style: graphStyle(1), layout: GRAPH_LAYOUT,
   });
-  cy.fit(undefined, 40);
-  if (cy.zoom() > 1.5) { cy.zoom(1.5); cy.center(); }
+  const fit = () => {
+    cy.resize();
+    cy.fit(undefined, 40);
+    if (cy.zoom() > 1.5) { cy.zoom(1.5); cy.center(); }
+  };
+  fit();
+  new ResizeObserver(fit).observe(canvas);
   canvas.cy = cy;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => canvas.isConnected && cy.style(graphStyle(1)));
 };
