@@ -12,7 +12,7 @@ from ..origin import corpora_in
 from ..protocols.arrays import EncoderT
 from ..protocols.head import Head, HeadInput
 from ..protocols.head_gold import FitsGold
-from ..protocols.head_labels import HasLabels
+from ..protocols.head_labels import HasLabels, KeepsPlaces
 from ..protocols.sharing import SharingInput
 from .decoding import Decoding
 from .head_views import HeadViews
@@ -62,6 +62,8 @@ def collect_labels(head: HasLabels, examples: Sequence[Example]) -> None:
     """Add the labels of gold examples to those that the head has."""
     before = head.labels
     head.collect_labels(examples)
+    if before and isinstance(head, KeepsPlaces):
+        head.put_first(before)
     for label in before:
         head.add_label(label)
 

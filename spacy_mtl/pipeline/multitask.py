@@ -22,6 +22,7 @@ from ..protocols.arrays import AnnotationsT, ArrayT, EncoderT, ScoresT
 from ..protocols.head import Head
 from ..protocols.head_confidence import Confident
 from ..protocols.head_labels import HasLabels
+from ..protocols.label_cover import complete
 from ..protocols.readout import ReadoutT
 from ..protocols.weighting import Weighting
 from ..threads.blas_threads import one_blas_thread
@@ -486,7 +487,7 @@ class Multitask(TrainablePipe):
             warn_of_unnamed_weight(nlp)
             check_selection(nlp)
             self.progress.begin(nlp.meta, self.name)
-        examples = list(get_examples())
+        examples = complete(list(get_examples()), nlp)
         views = HeadViews(examples)
         check_head_names(self.heads, examples)
         old = None if init_from is None else InitialWeights.of(init_from, self.name)

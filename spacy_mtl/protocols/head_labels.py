@@ -27,6 +27,14 @@ class HasLabels(Protocol):
 
 
 @runtime_checkable
+class KeepsPlaces(Protocol):
+    """A `HasLabels` that can be initialised again with other gold, when its network has outputs for labels already."""
+
+    def put_first(self, labels: Sequence[str]) -> None:
+        """Put labels that the head had back to their places, before those that it has collected since."""
+
+
+@runtime_checkable
 class CountsGold(Protocol):
     """A head that can count its gold. For heads without this Protocol, tools count the docs that have gold."""
 

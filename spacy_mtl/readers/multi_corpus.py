@@ -9,6 +9,8 @@ from spacy.training import Example
 from spacy.util import logger
 
 from ..origin import corpus_of
+from ..protocols.head import HasHeads
+from ..protocols.label_cover import hold_cover
 from ..protocols.sampler import Sampler, SamplingState
 from .shuffle import shuffled
 from .source import Source, make_source
@@ -117,17 +119,20 @@ class MultiCorpus:
             yield from source(nlp)
 
     def _for_initialization(self, nlp: Language) -> Iterator[Example]:
-        cover = self._first_of_each(nlp) if self._survey is None else self._survey.cover
-        if max_epochs(nlp) == -1 and len(cover) > N_SPACY_SAMPLE:
+        cover = one_of_each_first(self._first_of_each(nlp) if self._survey is None else self._survey.cover)
+        hold_cover(nlp, cover)
+        others = with_labels_of_their_own(nlp)
+        if max_epochs(nlp) == -1 and len(cover) > N_SPACY_SAMPLE and others:
             logger.warning(
-                "%s: the labels of all corpora are spread over %d docs, but spaCy initialises a stream from %d. Write "
-                "them to a file with: spacy init labels CONFIG DIR --training.max_epochs 0, and set "
-                "initialize.components.multitask.labels",
+                "%s: the labels of all corpora are spread over %d docs, but spaCy initialises a stream from %d, so the "
+                "components %s may not see all of them. Write them to a file with: spacy init labels CONFIG DIR "
+                "--training.max_epochs 0, and set initialize.components.NAME.labels",
                 READER,
                 len(cover),
                 N_SPACY_SAMPLE,
+                others,
             )
-        yield from one_of_each_first(cover)
+        yield from cover
         yield from self._one_after_another(nlp)
 
     def _first_of_each(self, nlp: Language) -> list[Example]:
@@ -229,6 +234,12 @@ def one_of_each_first(examples: Sequence[Example]) -> list[Example]:
     first = {corpus_of(eg.reference): eg for eg in reversed(examples)}
     chosen = {id(eg) for eg in first.values()}
     return [*reversed(first.values()), *(eg for eg in examples if id(eg) not in chosen)]
+
+
+def with_labels_of_their_own(nlp: Language) -> list[str]:
+    """The components whose labels spaCy collects from its sample alone."""
+    found = ((name, getattr(pipe, "label_data", None)) for name, pipe in nlp.pipeline if not isinstance(pipe, HasHeads))
+    return [name for name, labels in found if labels is not None]
 
 
 def describe(drawn: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import spacy
 from multi import make_config, write
-from pipelines import LISTENER, has_moved, heads_config, make_examples, make_nlp, weights_of
+from pipelines import ENCODER, LISTENER, has_moved, heads_config, make_examples, make_nlp, weights_of
 from spacy.cli.init_pipeline import init_labels_cli
 from spacy.tokens import DocBin
 from spacy.training.initialize import init_nlp
@@ -141,6 +141,39 @@ def test_all_labels_are_found_beside_a_sourced_pipe(trained, corpora, max_epochs
     settings = {"sampler": "Temperature", "max_epochs": max_epochs}
     nlp = init_nlp(config_of(corpora, components, frozen=frozen, annotating=frozen, **settings))
     assert "RARE" in nlp.get_pipe("multitask").label_data["slots"]
+
+
+@pytest.fixture
+def many_labels(tmp_path):
+    """More labels than spaCy's sample of a stream has docs, each in a doc of its own."""
+    nlp = spacy.blank("en")
+    docs = []
+    for number in range(N_SPACY_SAMPLE + 20):
+        doc = nlp.make_doc("call Ada")
+        doc.set_ents([doc.char_span(5, 8, label=f"L{number}")], default="outside")
+        docs.append(doc)
+    cats = [eg.reference for eg in make_examples(nlp, ents=False)]
+    return {"cats": write(tmp_path / "cats.spacy", cats), "ents": write(tmp_path / "ents.spacy", docs)}
+
+
+def test_more_labels_than_docs_in_the_sample_of_a_stream(many_labels, caplog):
+    settings = {"sampler": "Temperature", "max_epochs": -1}
+    components = {"tok2vec": {"factory": "tok2vec", "model": ENCODER}, "multitask": listening(), "other": listening()}
+    nlp = init_nlp(config_of(many_labels, components, **settings))
+    for name in ("multitask", "other"):
+        assert len(nlp.get_pipe(name).label_data["slots"]) == N_SPACY_SAMPLE + 20
+    assert "spread over" not in caplog.text
+
+
+def test_a_pipe_of_spacy_that_sees_a_part_of_the_labels_is_named(many_labels, caplog):
+    components = {
+        "tok2vec": {"factory": "tok2vec", "model": ENCODER},
+        "multitask": listening(),
+        "ner": {"factory": "ner"},
+    }
+    nlp = init_nlp(config_of(many_labels, components, sampler="Temperature", max_epochs=-1))
+    assert len(nlp.get_pipe("ner").labels) < N_SPACY_SAMPLE
+    assert "so the components ['ner'] may not see all of them" in caplog.text
 
 
 def test_a_pipe_of_spacy_finds_all_labels_beside_a_sourced_multitask(trained, corpora):

@@ -1,5 +1,7 @@
 """A base of heads whose labels are kept in their network."""
 
+from collections.abc import Sequence
+
 from ...layers.linear import grow_output
 from ...protocols.head import HeadModelT
 
@@ -30,6 +32,15 @@ class ModelLabels:
         self.model.attrs["labels"] = [*self.labels, label]
         self._grow(len(self.labels))
         return 1
+
+    def put_first(self, labels: Sequence[str]) -> None:
+        """Put labels that the head had back to their places, before those that it has collected since. The network
+        grows by the new ones.
+        """
+        collected = self.labels
+        self.model.attrs["labels"] = list(labels)
+        for label in collected:
+            self.add_label(label)
 
     def _grow(self, n_labels: int) -> None:
         """Grow the network, if it already has its shape: here the layer that it refers to as "output"."""

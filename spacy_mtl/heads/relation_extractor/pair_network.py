@@ -84,6 +84,10 @@ def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
     """Set the sizes from the sample, the labels and the types."""
     assert X is not None
     n_types, n_out = len(model.attrs["types"]) + 1, n_outputs(model)
+    # a table that has its vectors has been initialised before, maybe for other types
+    for table, own_width in (("types", TYPE_WIDTH), ("type_bias", None)):
+        if model.get_ref(table).has_param("E"):
+            model.replace_node(model.get_ref(table), lookup_table(n_out=own_width))
     sizes = {"types": ("nV", n_types), "type_bias": ("nV", n_types**2), "output": ("nO", n_out)}
     for name, (dim, size) in sizes.items():
         model.get_ref(name).set_dim(dim, size, force=True)
