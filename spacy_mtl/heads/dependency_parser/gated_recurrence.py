@@ -53,6 +53,12 @@ def forward(model: RecurrenceT, X: Ragged, is_train: bool) -> tuple[Floats2d, Ca
 def init(model: RecurrenceT, X: Ragged | None = None, Y: Any = None) -> None:
     """Set the input width from the sample, and draw the weights."""
     model.layers[0].initialize(None if X is None else X.dataXd)
+    import os
+    if os.environ.get("XGATE"):
+        b = model.layers[0].get_param("b")
+        n = model.get_dim("nO")
+        T = np.exp(np.random.uniform(np.log(1.3), np.log(float(os.environ["XGATE"])), n))
+        b[:n] = -np.log(T - 1.0)
 
 
 def _pack(lengths: IntsT) -> tuple[tuple[IntsT, IntsT], list[int]]:
