@@ -1,8 +1,9 @@
 """Scores of arcs and of their labels, and what a gradient of them is for the vectors that they come from.
 
-An arc's score is the product of the dependent's vector and the head's, plus what the dependent gives the head's
-distance and direction. A label's score is biaffine in two other vectors (Dozat & Manning 2017). The scores of a batch
-are never all in memory: the vectors are, and a bucket of sentences at a time is scored.
+An arc's score is the product of the dependent's vector and the head's, plus what each of the two gives the distance
+and the direction of the other, plus what they give the words between them. A label's score is biaffine in two other
+vectors (Dozat & Manning 2017), and the head's depends on its distance. The scores of a batch are never all in memory:
+the vectors are, and a bucket of sentences at a time is scored.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -54,11 +55,12 @@ class ArcScores:
         (n_tokens, 2 * len(STEPS)).
     head_distances (Floats2d): What each token as a head adds to the score of a dependent at each distance, right and
         left, (n_tokens, 2 * len(STEPS)).
-    between (Floats2d): How much of each kind each token is if it lies between the words of an arc, (n_tokens, N_BETWEEN).
-    passing (Floats2d): What each token as a dependent gives for each kind between it and a head, right and left,
-        (n_tokens, 2 * N_BETWEEN).
-    passed (Floats2d): What each token as a head gives for each kind between it and a dependent, left and right,
-        (n_tokens, 2 * N_BETWEEN).
+    between (Floats2d): How much of each kind each token is if it lies between the words of an arc,
+        (n_tokens, N_BETWEEN).
+    passing (Floats2d): What each token as a dependent gives for each kind between it and a head, for heads on its
+        right, then for those on its left, (n_tokens, 2 * N_BETWEEN).
+    passed (Floats2d): What each token as a head gives for each kind between it and a dependent, for dependents on its
+        left, then for those on its right, (n_tokens, 2 * N_BETWEEN).
     label_dependents (Floats2d): Of each token as a dependent, for labels, (n_tokens, label_width).
     label_heads (Floats2d): Of each token as a head, (n_tokens, label_width).
     label_root (Floats1d): Of the root as a head, (label_width,).
@@ -207,7 +209,7 @@ def _products(mine: ArrayT, theirs: ArrayT) -> ArrayT:
 
 
 def _distance_indices(size: int) -> IntsT:
-    """The column of `distances` for each dependent (row) and head (column), (size, size)."""
+    """The column of the distance from each word (row) to each other one (column), (size, size)."""
     table = _distance_table(1 << max(size - 1, 1).bit_length())
     return table[:size, :size]
 
@@ -219,7 +221,7 @@ def _distance_table(size: int) -> IntsT:
 
 
 def _distance_index(distance: IntsT) -> IntsT:
-    """The index of a head's distance, in words to the right of the dependent."""
+    """The column of each distance from a word to another, which is positive on the right."""
     step = np.searchsorted(STEPS, np.abs(distance), side="right") - 1
     return np.where(distance > 0, step, step + len(STEPS)).clip(min=0)
 
