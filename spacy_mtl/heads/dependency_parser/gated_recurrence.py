@@ -6,6 +6,7 @@ matrix products are thus over all tokens at once. Both directions of all docs ru
 longest doc first.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -57,7 +58,7 @@ def init(model: RecurrenceT, X: Ragged | None = None, Y: Any = None) -> None:
     """Set the input width from the sample, and draw the weights. States remember from one to twenty tokens at first."""
     model.layers[0].initialize(None if X is None else X.dataXd)
     size = model.get_dim("nO")
-    memory = np.exp(np.random.uniform(*np.log(MEMORY), size=size))
+    memory = np.exp(np.random.uniform(math.log(MEMORY[0]), math.log(MEMORY[1]), size=size))
     bias: ArrayT = model.layers[0].get_param("b")
     bias[:size] = model.ops.asarray(-np.log(memory - 1.0), dtype="f")
 
