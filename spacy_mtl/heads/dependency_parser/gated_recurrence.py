@@ -59,8 +59,10 @@ def init(model: RecurrenceT, X: Ragged | None = None, Y: Any = None) -> None:
     model.layers[0].initialize(None if X is None else X.dataXd)
     size = model.get_dim("nO")
     memory = np.exp(np.random.uniform(math.log(MEMORY[0]), math.log(MEMORY[1]), size=size))
+    # a gate of z makes a mean of 1 / z tokens
+    gates: ArrayT = -np.log(memory - 1.0).astype("f")
     bias: ArrayT = model.layers[0].get_param("b")
-    bias[:size] = model.ops.asarray(-np.log(memory - 1.0), dtype="f")
+    bias[:size] = model.ops.asarray(gates)
 
 
 def _pack(lengths: IntsT) -> tuple[tuple[IntsT, IntsT], list[int]]:
