@@ -1,8 +1,9 @@
 """Scores of arcs and of their labels, and what a gradient of them is for the vectors that they come from.
 
-An arc's score is the product of the dependent's vector and the head's, plus what the dependent gives the head's
-distance and direction. A label's score is biaffine in two other vectors (Dozat & Manning 2017). The scores of a batch
-are never all in memory: the vectors are, and a bucket of sentences at a time is scored.
+An arc's score is the product of the dependent's vector and the head's, plus what each of the two gives the distance
+and the direction of the other, plus what they give the words between them. A label's score is biaffine in two other
+vectors (Dozat & Manning 2017), and the head's depends on its distance. The scores of a batch are never all in memory:
+the vectors are, and a bucket of sentences at a time is scored.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,19 +17,27 @@ from thinc.util import get_array_module
 
 from ...protocols.arrays import ArrayT, BoolsT, IntsT
 from .sentence_pieces import Bucket
+from .words_between import score_between
 
 # Distances from which a head has another score, in words: 1, 2, 3, 4, 5 or 6, 7 to 9, and so on.
 STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 25)
 N_DISTANCES = 2 * len(STEPS)
+# kinds of words that an arc may pass over, such as verbs or commas
+N_BETWEEN = 8
 # the arrays that have gradients
 POTENTIALS = (
     "dependents",
     "heads",
     "root",
     "distances",
+    "head_distances",
+    "between",
+    "passing",
+    "passed",
     "label_dependents",
     "label_heads",
     "label_root",
+    "label_distances",
     "label_weights",
 )
 # arcs whose labels are scored at once: their products stay in the processor's cache
@@ -44,9 +53,19 @@ class ArcScores:
     root (Floats1d): Of the root as a head, (width,).
     distances (Floats2d): What each token as a dependent adds to the score of a head at each distance, right and left,
         (n_tokens, 2 * len(STEPS)).
+    head_distances (Floats2d): What each token as a head adds to the score of a dependent at each distance, right and
+        left, (n_tokens, 2 * len(STEPS)).
+    between (Floats2d): How much of each kind each token is if it lies between the words of an arc,
+        (n_tokens, N_BETWEEN).
+    passing (Floats2d): What each token as a dependent gives for each kind between it and a head, for heads on its
+        right, then for those on its left, (n_tokens, 2 * N_BETWEEN).
+    passed (Floats2d): What each token as a head gives for each kind between it and a dependent, for dependents on its
+        left, then for those on its right, (n_tokens, 2 * N_BETWEEN).
     label_dependents (Floats2d): Of each token as a dependent, for labels, (n_tokens, label_width).
     label_heads (Floats2d): Of each token as a head, (n_tokens, label_width).
     label_root (Floats1d): Of the root as a head, (label_width,).
+    label_distances (Floats2d): What a head at each distance, right and left, adds to its vector for labels,
+        (2 * len(STEPS), label_width).
     label_weights (Floats3d): (n_labels, label_width + 1, label_width + 1); the last row and column are biases.
     docs (Sequence[Doc]): The batch.
     starts (BoolsT | None): The tokens at which another head begins a sentence, (n_tokens,).
@@ -56,9 +75,14 @@ class ArcScores:
     heads: ArrayT
     root: ArrayT
     distances: ArrayT
+    head_distances: ArrayT
+    between: ArrayT
+    passing: ArrayT
+    passed: ArrayT
     label_dependents: ArrayT
     label_heads: ArrayT
     label_root: ArrayT
+    label_distances: ArrayT
     label_weights: ArrayT
     docs: Sequence[Doc] = ()
     starts: BoolsT | None = None
@@ -104,8 +128,12 @@ def score_arcs(scores: ArcScores, bucket: Bucket) -> tuple[ArrayT, Callable[[Arr
     arcs = xp.matmul(dependents, with_root.transpose(0, 2, 1))
     places = xp.arange(size)
     steps = xp.asarray(_distance_indices(size))
-    by_distance = scores.distances[tokens].reshape(n_pieces, -1)
-    arcs[:, :, 1:] += xp.take(by_distance, places[:, None] * N_DISTANCES + steps, axis=1)
+    index = places[:, None] * N_DISTANCES + steps
+    of_dependents, of_heads = (part[tokens].reshape(n_pieces, -1) for part in (scores.distances, scores.head_distances))
+    arcs[:, :, 1:] += xp.take(of_dependents, index, axis=1)
+    arcs[:, :, 1:] += xp.take(of_heads, index, axis=1).transpose(0, 2, 1)
+    passed, bp_passed = score_between(*(part[tokens] for part in (scores.between, scores.passing, scores.passed)))
+    arcs[:, :, 1:] += passed
     arcs[:, places, places + 1] = -xp.inf
     inside = xp.asarray(bucket.inside)
     if not bucket.inside.all():
@@ -118,6 +146,10 @@ def score_arcs(scores: ArcScores, bucket: Bucket) -> tuple[ArrayT, Callable[[Arr
         gradient.heads[rows] += xp.matmul(d_words.transpose(0, 2, 1), dependents)[inside]
         gradient.root[:] += (d_root * dependents).sum(axis=(0, 1))
         gradient.distances[rows] += _sum_by_distance(d_words)[inside]
+        gradient.head_distances[rows] += _sum_by_distance(d_words.transpose(0, 2, 1))[inside]
+        parts = (gradient.between, gradient.passing, gradient.passed)
+        for part, d_part in zip(parts, bp_passed(d_words), strict=True):
+            part[rows] += d_part[inside]
 
     return arcs, backprop
 
@@ -134,23 +166,29 @@ def score_labels(
     xp = get_array_module(scores.heads)
     n_labels, size = scores.label_weights.shape[:2]
     weights = scores.label_weights.reshape(n_labels, -1)
-    with_root = xp.concatenate([scores.label_heads, scores.label_root[None]])
+    vectors = xp.concatenate([scores.label_heads, scores.label_root[None]])
+    # the root is at no distance
+    distances = xp.concatenate([scores.label_distances, xp.zeros_like(scores.label_root)[None]])
     rows, columns = xp.asarray(dependents), xp.asarray(heads)
-    mine, theirs = _with_one(scores.label_dependents[rows]), _with_one(with_root[columns])
+    steps = xp.asarray(np.where(heads < 0, N_DISTANCES, _distance_index(heads - dependents)))
+    mine, theirs = _with_one(scores.label_dependents[rows]), _with_one(vectors[columns] + distances[steps])
     logits = xp.empty((len(dependents), n_labels), dtype=weights.dtype)
     for part in _parts(len(dependents)):
         logits[part] = _products(mine[part], theirs[part]) @ weights.T
 
     def backprop(d_logits: ArrayT, gradient: ArcScores) -> None:
-        d_heads = xp.zeros_like(with_root)
+        d_vectors, d_distances = xp.zeros_like(vectors), xp.zeros_like(distances)
         d_weights = gradient.label_weights.reshape(n_labels, -1)
         for part in _parts(len(dependents)):
             d_weights += d_logits[part].T @ _products(mine[part], theirs[part])
             d_products = (d_logits[part] @ weights).reshape(-1, size, size)
             gradient.label_dependents[rows[part]] += xp.matmul(d_products, theirs[part][:, :, None])[:, :-1, 0]
-            xp.add.at(d_heads, columns[part], xp.matmul(mine[part][:, None], d_products)[:, 0, :-1])
-        gradient.label_heads[:] += d_heads[:-1]
-        gradient.label_root[:] += d_heads[-1]
+            d_heads = xp.matmul(mine[part][:, None], d_products)[:, 0, :-1]
+            xp.add.at(d_vectors, columns[part], d_heads)
+            xp.add.at(d_distances, steps[part], d_heads)
+        gradient.label_heads[:] += d_vectors[:-1]
+        gradient.label_root[:] += d_vectors[-1]
+        gradient.label_distances[:] += d_distances[:-1]
 
     return logits, backprop
 
@@ -171,7 +209,7 @@ def _products(mine: ArrayT, theirs: ArrayT) -> ArrayT:
 
 
 def _distance_indices(size: int) -> IntsT:
-    """The column of `distances` for each dependent (row) and head (column), (size, size)."""
+    """The column of the distance from each word (row) to each other one (column), (size, size)."""
     table = _distance_table(1 << max(size - 1, 1).bit_length())
     return table[:size, :size]
 
@@ -179,7 +217,11 @@ def _distance_indices(size: int) -> IntsT:
 @cache
 def _distance_table(size: int) -> IntsT:
     places = np.arange(size)
-    distance = places - places[:, None]
+    return _distance_index(places - places[:, None])
+
+
+def _distance_index(distance: IntsT) -> IntsT:
+    """The column of each distance from a word to another, which is positive on the right."""
     step = np.searchsorted(STEPS, np.abs(distance), side="right") - 1
     return np.where(distance > 0, step, step + len(STEPS)).clip(min=0)
 

@@ -13,12 +13,15 @@ from ...layers.dropout import dropout
 from ...layers.linear import linear
 from ...protocols.arrays import ArrayT
 from ...protocols.head import HeadInput, HeadModelT
-from .arc_scores import N_DISTANCES, ArcScores
+from .arc_scores import N_BETWEEN, N_DISTANCES, ArcScores
 from .gated_recurrence import gated_recurrence
 
-PARAMS = ("root", "label_root", "label_weights")
+PARAMS = ("root", "label_root", "label_distances", "label_weights")
 # layers of the network before the recurrent ones
-N_OWN = 5
+N_OWN = 6
+# widths of what a token gives besides its vector, as a dependent and as a head
+DEPENDENT_WIDTHS = (N_DISTANCES, 2 * N_BETWEEN)
+HEAD_WIDTHS = (N_DISTANCES, N_BETWEEN, 2 * N_BETWEEN)
 
 
 def build_model(
@@ -28,8 +31,9 @@ def build_model(
     dependents, heads, and both for labels. That layer sees token vectors, conditions and recurrent states.
     """
     hidden = conditioned_linear(n_conditions + (context_depth > 0), 2 * (arc_width + label_width))
-    output = linear(arc_width + N_DISTANCES, arc_width)
-    layers: list[Model[Any, Any]] = [dropout(), hidden, dropout(), output, biaffine_weights()]
+    of_dependents = linear(arc_width + sum(DEPENDENT_WIDTHS), arc_width)
+    of_heads = linear(sum(HEAD_WIDTHS), arc_width)
+    layers: list[Model[Any, Any]] = [dropout(), hidden, dropout(), of_dependents, of_heads, biaffine_weights()]
     for _ in range(context_depth):
         layers += [gated_recurrence(context_width), dropout()]
     attrs = {"labels": [], "arc_width": arc_width, "label_width": label_width, "mlp_dropout": mlp_dropout}
@@ -48,7 +52,7 @@ def refuse_forward(model: Model[Any, Any], X: Any, is_train: bool) -> Any:
 
 def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[ArcScores, Any]:
     """RETURNS: ArcScores, and backprop to the input."""
-    drop, hidden, hidden_drop, output, weights, *context = model.layers
+    drop, hidden, hidden_drop, of_dependents, of_heads, weights, *context = model.layers
     arc_width, label_width = model.attrs["arc_width"], model.attrs["label_width"]
     # no dropout at all, as in rehearsal, is meant for these layers too
     for node in (hidden_drop, *context[1::2]):
@@ -59,26 +63,37 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[ArcScores,
     rectified: ArrayT = get_array_module(linears).maximum(linears, 0.0, out=linears)
     units, bp_units = hidden_drop(rectified, is_train)
     edges = (arc_width, 2 * arc_width, 2 * arc_width + label_width)
-    outputs, bp_outputs = output(units[:, : edges[0]], is_train)
+    dependents, bp_dependents = of_dependents(units[:, : edges[0]], is_train)
+    heads, bp_heads = of_heads(units[:, edges[0] : edges[1]], is_train)
+    xp = get_array_module(units)
+    vectors, distances, passing = xp.split(dependents, np.cumsum([arc_width, *DEPENDENT_WIDTHS[:-1]]), axis=1)
+    head_distances, between, passed = xp.split(heads, np.cumsum(HEAD_WIDTHS[:-1]), axis=1)
     scores = ArcScores(
-        outputs[:, :arc_width],
+        vectors,
         units[:, edges[0] : edges[1]],
         weights.get_param("root"),
-        outputs[:, arc_width:],
+        distances,
+        head_distances,
+        between,
+        passing,
+        passed,
         units[:, edges[1] : edges[2]],
         units[:, edges[2] :],
         weights.get_param("label_root"),
+        weights.get_param("label_distances"),
         weights.get_param("label_weights"),
         docs=X.docs,
         starts=X.prepared,
     )
 
     def backprop(d_scores: ArcScores) -> HeadInput:
-        xp = get_array_module(units)
         for name in PARAMS:
             weights.inc_grad(name, getattr(d_scores, name))
-        d_dependents = bp_outputs(xp.concatenate([d_scores.dependents, d_scores.distances], axis=1))
-        parts = [d_dependents, d_scores.heads, d_scores.label_dependents, d_scores.label_heads]
+        d_dependents = bp_dependents(
+            xp.concatenate([d_scores.dependents, d_scores.distances, d_scores.passing], axis=1)
+        )
+        d_heads = bp_heads(xp.concatenate([d_scores.head_distances, d_scores.between, d_scores.passed], axis=1))
+        parts = [d_dependents, d_scores.heads + d_heads, d_scores.label_dependents, d_scores.label_heads]
         d_units = bp_units(xp.concatenate(parts, axis=1))
         d_dropped, *d_others = bp_hidden(d_units * (rectified > 0))
         if states:
@@ -91,19 +106,21 @@ def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[ArcScores,
 def init(model: HeadModelT, X: HeadInput | None = None, Y: Any = None) -> None:
     """Set the input widths from the sample, and draw the weights."""
     assert X is not None
-    _, hidden, _, output, weights, *context = model.layers
+    _, hidden, _, of_dependents, of_heads, weights, *context = model.layers
     states = X.tokvecs
     for recurrence in context[::2]:
         recurrence.initialize(states)
         states = Ragged(recurrence.predict(states), X.tokvecs.lengths)
     hidden.initialize([X.tokvecs.dataXd, *X.conditions, *([states.dataXd] if context else [])])
-    output.initialize()
-    # products of two vectors, which would be large at first
-    output.set_param("W", output.get_param("W") / math.sqrt(model.attrs["arc_width"]))
+    for output in (of_dependents, of_heads):
+        output.initialize()
+        # products of two vectors, which would be large at first
+        output.set_param("W", output.get_param("W") / math.sqrt(model.attrs["arc_width"]))
     arc_width, label_width, labels = (model.attrs[key] for key in ("arc_width", "label_width", "labels"))
     size = label_width + 1
     weights.set_param("root", draw(model.ops, (arc_width,), 1.0 / math.sqrt(arc_width)))
     weights.set_param("label_root", draw(model.ops, (label_width,), 1.0 / math.sqrt(label_width)))
+    weights.set_param("label_distances", draw(model.ops, (N_DISTANCES, label_width), 1.0 / math.sqrt(label_width)))
     weights.set_param("label_weights", draw(model.ops, (len(labels), size, size), 0.3 / size))
 
 

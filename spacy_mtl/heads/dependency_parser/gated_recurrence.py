@@ -6,6 +6,7 @@ matrix products are thus over all tokens at once. Both directions of all docs ru
 longest doc first.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,6 +22,9 @@ from ...layers.softmax import sigmoid
 from ...protocols.arrays import ArrayT, IntsT
 
 RecurrenceT = Model[Ragged, Floats2d]
+# Least and greatest number of tokens over which a number of the state is a mean at first. With gates of one half, all
+# would be means of two, and a network that has to learn to look further starts slowly (Tallec and Ollivier 2018).
+MEMORY = (1.3, 20.0)
 
 
 def gated_recurrence(width: int) -> RecurrenceT:
@@ -51,8 +55,14 @@ def forward(model: RecurrenceT, X: Ragged, is_train: bool) -> tuple[Floats2d, Ca
 
 
 def init(model: RecurrenceT, X: Ragged | None = None, Y: Any = None) -> None:
-    """Set the input width from the sample, and draw the weights."""
+    """Set the input width from the sample, and draw the weights. States remember from one to twenty tokens at first."""
     model.layers[0].initialize(None if X is None else X.dataXd)
+    size = model.get_dim("nO")
+    memory = np.exp(np.random.uniform(math.log(MEMORY[0]), math.log(MEMORY[1]), size=size))
+    # a gate of z makes a mean of 1 / z tokens
+    gates: ArrayT = -np.log(memory - 1.0).astype("f")
+    bias: ArrayT = model.layers[0].get_param("b")
+    bias[:size] = model.ops.asarray(gates)
 
 
 def _pack(lengths: IntsT) -> tuple[tuple[IntsT, IntsT], list[int]]:

@@ -14,7 +14,8 @@ WORDS = np.array([0, 2, 3])
 
 def random_scores():
     rng = np.random.default_rng(0)
-    shapes = ((4, 5), (4, 5), (5,), (4, N_DISTANCES), (4, 3), (4, 3), (3,), (3, 4, 4))
+    arcs = ((4, 5), (4, 5), (5,), (4, N_DISTANCES), (4, N_DISTANCES), (4, 2), (4, 4), (4, 4))
+    shapes = (*arcs, (4, 3), (4, 3), (3,), (N_DISTANCES, 3), (3, 4, 4))
     return ArcScores(*(rng.normal(size=shape) for shape in shapes))
 
 

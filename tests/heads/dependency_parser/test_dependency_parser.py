@@ -89,8 +89,10 @@ def scores_of(head, tokvecs, docs):
 
 
 def random_scores(rng, n_tokens, *, width=5, label_width=3, n_labels=4, docs=(), starts=None):
-    shapes = [(n_tokens, width), (n_tokens, width), (width,), (n_tokens, 18)]
-    shapes += [(n_tokens, label_width), (n_tokens, label_width), (label_width,), (n_labels, *[label_width + 1] * 2)]
+    shapes = [(n_tokens, width), (n_tokens, width), (width,), (n_tokens, 18), (n_tokens, 18)]
+    shapes += [(n_tokens, 2), (n_tokens, 4), (n_tokens, 4)]
+    shapes += [(n_tokens, label_width), (n_tokens, label_width), (label_width,), (18, label_width)]
+    shapes.append((n_labels, *[label_width + 1] * 2))
     return ArcScores(*(rng.normal(size=shape).astype("f") for shape in shapes), docs=docs, starts=starts)
 
 
@@ -144,11 +146,17 @@ def test_missing_gold_is_not_scored_and_the_next_doc_is():
     assert nlp.evaluate([example(nothing)])["dep_las"] is None
 
 
+def step_to(distance):
+    """The column of a distance."""
+    edges = (1, 2, 3, 4, 5, 7, 10, 15, 25)
+    column = max((i for i, edge in enumerate(edges) if abs(distance) >= edge), default=0)
+    return column + (0 if distance > 0 else 9)
+
+
 def plain_loss(scores, pieces, heads, labels):
     """One token at a time, with no padding."""
     loss = 0.0
     start = 0
-    edges = (1, 2, 3, 4, 5, 7, 10, 15, 25)
     for length in pieces.lengths.tolist():
         own = pieces.tokens[start : start + length].tolist()
         start += length
@@ -157,15 +165,19 @@ def plain_loss(scores, pieces, heads, labels):
                 continue
             options = [scores.dependents[token] @ scores.root]
             for other, head in enumerate(own):
-                distance = other - place
-                column = max(i for i, edge in enumerate(edges) if abs(distance) >= edge) if distance else 0
-                extra = scores.distances[token, column + (0 if distance > 0 else 9)]
+                extra = scores.distances[token, step_to(other - place)]
+                extra += scores.head_distances[head, step_to(place - other)]
+                amounts = scores.between[own[min(place, other) + 1 : max(place, other)]].sum(axis=0)
+                side = slice(0, 2) if other > place else slice(2, 4)
+                extra += (scores.passing[token, side] + scores.passed[head, side]) @ amounts
                 score = scores.dependents[token] @ scores.heads[head] + extra
                 options.append(-np.inf if head == token else score)
             gold = 0 if heads[token] == token else own.index(heads[token]) + 1
             options = np.array(options, dtype="d")
             loss -= options[gold] - np.log(np.exp(options).sum())
-            theirs = scores.label_root if gold == 0 else scores.label_heads[heads[token]]
+            theirs = scores.label_root
+            if gold != 0:
+                theirs = scores.label_heads[heads[token]] + scores.label_distances[step_to(heads[token] - token)]
             mine, theirs = np.append(scores.label_dependents[token], 1), np.append(theirs, 1)
             logits = np.array([mine @ weights @ theirs for weights in scores.label_weights], dtype="d")
             loss -= logits[labels[token]] - np.log(np.exp(logits).sum())
@@ -374,7 +386,9 @@ def test_label_scores_are_biaffine_and_roots_have_their_own():
     rng = np.random.default_rng(0)
     scores = random_scores(rng, 6)
     logits, _ = score_labels(scores, np.array([2, 4]), np.array([-1, 1]))
-    for row, (token, theirs) in enumerate(((2, scores.label_root), (4, scores.label_heads[1]))):
+    # three words to the left
+    other = scores.label_heads[1] + scores.label_distances[9 + 2]
+    for row, (token, theirs) in enumerate(((2, scores.label_root), (4, other))):
         mine, theirs = np.append(scores.label_dependents[token], 1), np.append(theirs, 1)
         assert np.allclose(logits[row], [mine @ weights @ theirs for weights in scores.label_weights], atol=1e-5)
 

@@ -5,7 +5,7 @@ import pytest
 from thinc.api import fix_random_seed
 from thinc.types import Ragged
 
-from spacy_mtl.heads.dependency_parser.gated_recurrence import gated_recurrence
+from spacy_mtl.heads.dependency_parser.gated_recurrence import MEMORY, gated_recurrence
 
 
 @pytest.fixture
@@ -58,3 +58,16 @@ def test_gradient_equals_finite_differences(layer):
         sides.append((layer.predict(Ragged(X, lengths)).astype("d") * dY).sum())
     expected = (layer.layers[0].get_grad("W") * move).sum()
     assert expected == pytest.approx((sides[0] - sides[1]) / 2e-2, rel=1e-3)
+
+
+def test_states_remember_from_one_to_twenty_tokens_at_first():
+    layer = gated_recurrence(64)
+    layer.initialize(Ragged(np.zeros((1, 5), dtype="f"), np.array([1], dtype="i")))
+    impulse = np.zeros((200, 5), dtype="f")
+    bias = layer.layers[0].get_param("b")
+    bias[128:] = 1.0
+    # the candidates are 1 everywhere, so that a state is 1 less what it has not seen yet
+    unseen = 1.0 - layer.predict(Ragged(impulse, np.array([200], dtype="i")))[:, :64]
+    memory = 1.0 / (1.0 - unseen[1] / unseen[0])
+    assert MEMORY[0] - 1e-3 <= memory.min() < 2
+    assert 10 < memory.max() <= MEMORY[1] + 1e-2
