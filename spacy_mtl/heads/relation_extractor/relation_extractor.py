@@ -602,7 +602,8 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         if pairs.prior is not None:
             return scores
         logits: ArrayT = to_numpy(scores.logits)
-        likely = may_hold(self._mutual(logits), exclusive=self.exclusive, threshold=self.threshold)
+        mutual: ArrayT = self._mutual(logits)
+        likely = may_hold(mutual, exclusive=self.exclusive, threshold=self.threshold)
         if pairs.possible is not None:
             likely &= pairs.possible
         kept = likely[::2] | likely[1::2]
