@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from spacy.tokens import Doc, Span
 
-from ...crf.spans import add_strings
 from ...gold_relations import Argument, GoldRelation
 from ...protocols.arrays import FloatsT, IntsT
 from ...protocols.found_annotation import FoundSpans
@@ -46,13 +45,13 @@ class FoundRelations:
 
     def write(self, docs: Sequence[Doc], key: str) -> None:
         """Write the relations of each doc to `doc.spans[key]`."""
-        entities, type_ids = self.entities, add_strings(docs, self.entities.names)
+        entities = self.entities
         arguments = interleave(self.heads, self.tails)
         # spaCy takes long to make a span, and an entity can be in several relations
         used, index = np.unique(arguments, return_inverse=True)
-        columns = (entities.docs[used], entities.starts[used], entities.ends[used], type_ids[entities.labels[used]])
+        columns = (entities.docs[used], entities.starts[used], entities.ends[used], entities.labels[used])
         places = zip(*(column.tolist() for column in columns), strict=True)
-        made = [Span(docs[doc], start, end, label=label) for doc, start, end, label in places]
+        made = [Span(docs[doc], start, end, label=entities.names[label]) for doc, start, end, label in places]
         spans = [made[row] for row in index.tolist()]
         labels, scores = [self.names[label] for label in self.labels.tolist()], self.scores.tolist()
         edges = np.searchsorted(entities.docs[self.heads], np.arange(len(docs) + 1)).tolist()
