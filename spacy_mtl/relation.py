@@ -64,10 +64,22 @@ def set_relations(doc: Doc, found: Sequence[Relation], key: str = RELATIONS, *, 
     key (str): The span group to write.
     with_scores (bool): Whether to store the probabilities, which gold does not have.
     """
-    attrs: dict[str, list[str] | list[float]] = {"labels": [relation.label for relation in found]}
-    if with_scores:
-        attrs["scores"] = [relation.score for relation in found]
     spans = [span for relation in found for span in (relation.head, relation.tail)]
+    scores = [relation.score for relation in found] if with_scores else None
+    set_group(doc, spans, [relation.label for relation in found], scores, key)
+
+
+def set_group(
+    doc: Doc, spans: Sequence[Span], labels: Sequence[str], scores: Sequence[float] | None, key: str = RELATIONS
+) -> None:
+    """Write relations to a doc in the form in which they are stored, in the place of those that it has.
+
+    spans (Sequence[Span]): The arguments: head and tail of the first relation, of the second one, …
+    labels (Sequence[str]): One for each two spans.
+    scores (Sequence[float] | None): Probabilities, one for each label; None to store none.
+    key (str): The span group to write.
+    """
+    attrs = {"labels": labels} if scores is None else {"labels": labels, "scores": scores}
     doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
 
 

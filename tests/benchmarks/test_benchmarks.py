@@ -399,7 +399,9 @@ def printed(name, *arguments):
 def test_relations_are_trained_jointly_alone_separately_and_as_in_the_tutorial(benchmark_module, tmp_path):
     relations = benchmark_module("relations")
     systems = ["joint", "alone", "separate", "tutorial"]
-    args = SimpleNamespace(data=tmp_path, seeds=[3], steps=80, systems=systems, domains=["ai", "music"])
+    args = SimpleNamespace(
+        data=tmp_path, seeds=[3], steps=80, systems=systems, domains=["ai", "music"], made=None, encoder="CNN"
+    )
     runs = list(relations.plan(args))
     assert [(run.key["system"], run.key["domains"]) for run in runs] == [
         ("joint", "ai music"),
@@ -418,6 +420,39 @@ def test_relations_are_trained_jointly_alone_separately_and_as_in_the_tutorial(b
         assert (run.code is not None) == (run.key["system"] == "tutorial")
         assert sorted(run.config["corpora"]["train"]["corpora"]) == run.key["domains"].split()
         assert run.config["training"]["max_steps"] == 80
+
+
+@pytest.mark.parametrize("system", ["joint", "separate", "tutorial"])
+def test_relations_on_made_data_and_a_transformer(benchmark_module, tmp_path, system):
+    relations = benchmark_module("relations")
+    args = SimpleNamespace(
+        data=tmp_path,
+        seeds=[0],
+        steps=80,
+        systems=[system],
+        domains=["made"],
+        made=tmp_path / "own",
+        encoder="transformer",
+        transformer="some/model",
+    )
+    (run,) = relations.plan(args)
+    config = run.config.interpolate()
+    reader = config["corpora"]["dev"]["corpora"]["made"]["reader"]
+    assert reader["path"] == str(tmp_path / "own" / "dev.spacy")
+    assert "tok2vec" not in config["components"]
+    assert config["training"]["batcher"]["@batchers"] == "spacy.batch_by_sequence.v1"
+    if system == "tutorial":
+        assert config["components"]["transformer"]["model"]["name"] == "some/model"
+        listeners = [config["components"][name]["model"]["tok2vec"] for name in ("ner", "relations")]
+        assert [one["@architectures"] for one in listeners] == ["spacy-transformers.TransformerListener.v1"] * 2
+        return
+    rates = [config["training"]["optimizer"], *config["training"]["optimizer"]["groups"].values()]
+    assert [one["learn_rate"]["total_steps"] for one in rates] == [80, 80]
+    nlp = load_model_from_config(run.config, auto_fill=True)
+    assert nlp.pipe_names == {"joint": ["multitask"], "separate": ["ents", "relations"]}[system]
+    for name in nlp.pipe_names:
+        encoder = nlp.config["components"][name]["model"]["tok2vec"]
+        assert encoder["@architectures"] == "spacy_mtl.TransformerEncoder.v1"
 
 
 def related_docs(nlp):

@@ -22,6 +22,8 @@ class Pairs:
     left_out (IntsT): Number of pairs that each doc has beyond `max_pairs`, (n_docs,).
     prior (FloatsT | None): For candidates among which one is chosen for each place, how much likelier each type is than
         the one that was found, in nats, (n_entities,); None if each entity has one type.
+    possible (BoolsT | None): Rows that their types leave a label for, (2 * n_pairs,). Others are not scored in
+        prediction. None for all.
 
     Entities 0 and 1 in doc 0, 2, 3 and 4 in doc 1: first [0, 2, 2, 3], second [1, 3, 4, 4];
     heads [0, 1, 2, 3, 2, 4, 3, 4], tails [1, 0, 3, 2, 4, 2, 4, 3].
@@ -34,6 +36,7 @@ class Pairs:
     lengths: IntsT
     left_out: IntsT
     prior: FloatsT | None = None
+    possible: BoolsT | None = None
 
     @property
     def heads(self) -> IntsT:
@@ -47,7 +50,24 @@ class Pairs:
 
     def only(self, kept: BoolsT) -> "Pairs":
         """Keep some of the pairs. kept: (n_pairs,)."""
-        return replace(self, first=self.first[kept], second=self.second[kept])
+        possible = None if self.possible is None else self.possible[np.repeat(kept, 2)]
+        return replace(self, first=self.first[kept], second=self.second[kept], possible=possible)
+
+    def block(self, start: int, size: int) -> "Pairs":
+        """Some pairs that follow one another, with no entities but those from their first one to their last one."""
+        if start == 0 and len(self.first) <= size:
+            return self
+        first, second = self.first[start : start + size], self.second[start : start + size]
+        own = slice(int(first[0]), int(second.max()) + 1)
+        spans = self.entities
+        return replace(
+            self,
+            entities=FoundSpans(spans.docs[own], spans.starts[own], spans.ends[own], spans.labels[own], spans.names),
+            types=self.types[own],
+            first=first - own.start,
+            second=second - own.start,
+            possible=None if self.possible is None else self.possible[2 * start : 2 * (start + size)],
+        )
 
 
 def interleave(even: IntsT, odd: IntsT) -> IntsT:

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
+import numpy as np
 from spacy.tokens import Doc, Span
 
 from ...gold_relations import Argument, GoldRelation
 from ...protocols.arrays import FloatsT, IntsT
 from ...protocols.found_annotation import FoundSpans
-from ...relation import Relation, set_relations
+from ...relation import set_group
+from .candidate_pairs import interleave
 
 
 @dataclass
@@ -44,19 +45,15 @@ class FoundRelations:
 
     def write(self, docs: Sequence[Doc], key: str) -> None:
         """Write the relations of each doc to `doc.spans[key]`."""
-        found: list[list[Relation]] = [[] for _ in docs]
         entities = self.entities
-        places = list(zip(entities.docs.tolist(), entities.starts.tolist(), entities.ends.tolist(), strict=True))
-        types = [entities.names[label] for label in entities.labels.tolist()]
-
+        arguments = interleave(self.heads, self.tails)
         # spaCy takes long to make a span, and an entity can be in several relations
-        @cache
-        def span(index: int) -> Span:
-            doc, start, end = places[index]
-            return Span(docs[doc], start, end, label=types[index])
-
-        columns = (self.heads, self.tails, self.labels, self.scores)
-        for head, tail, label, score in zip(*(column.tolist() for column in columns), strict=True):
-            found[places[head][0]].append(Relation(span(head), span(tail), self.names[label], score))
-        for doc, own in zip(docs, found, strict=True):
-            set_relations(doc, own, key)
+        used, index = np.unique(arguments, return_inverse=True)
+        columns = (entities.docs[used], entities.starts[used], entities.ends[used], entities.labels[used])
+        places = zip(*(column.tolist() for column in columns), strict=True)
+        made = [Span(docs[doc], start, end, label=entities.names[label]) for doc, start, end, label in places]
+        spans = [made[row] for row in index.tolist()]
+        labels, scores = [self.names[label] for label in self.labels.tolist()], self.scores.tolist()
+        edges = np.searchsorted(entities.docs[self.heads], np.arange(len(docs) + 1)).tolist()
+        for doc, start, end in zip(docs, edges, edges[1:], strict=False):
+            set_group(doc, spans[2 * start : 2 * end], labels[start:end], scores[start:end], key)

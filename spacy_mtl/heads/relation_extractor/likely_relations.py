@@ -1,5 +1,6 @@
 """Which labels of directed pairs are likely enough to be found, and how sure that is."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,21 @@ import numpy as np
 from ...layers.calibrated import calibrated_sigmoid, calibrated_softmax
 from ...layers.softmax import sigmoid, softmax
 from ...protocols.arrays import BoolsT, FloatsT
+
+# how far below the threshold logits may be to be looked at: much more than rounding
+MARGIN = 1e-3
+
+
+def may_hold(logits: FloatsT, *, exclusive: bool, threshold: float) -> BoolsT:
+    """Check cheaply whether a row may have a label by `likely_labels`, (n_rows,). Where it has none, this may say True.
+
+    logits (FloatsT): (n_rows, n_outputs), the first one for no label if labels are exclusive.
+    """
+    largest = logits[:, int(exclusive) :].max(axis=1, initial=-np.inf)
+    if exclusive:
+        return np.asarray(largest >= logits[:, 0])
+    least = -np.inf if threshold <= 0.0 else math.log(threshold) - math.log1p(-min(threshold, 1.0 - 1e-6))
+    return np.asarray(largest >= least - MARGIN)
 
 
 def likely_labels(logits: FloatsT, allowed: BoolsT, *, exclusive: bool, threshold: float) -> tuple[FloatsT, BoolsT]:

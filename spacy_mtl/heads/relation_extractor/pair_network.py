@@ -19,22 +19,17 @@ from thinc.util import get_array_module
 
 from ...layers.dropout import dropout
 from ...layers.linear import linear
-from ...layers.ragged_rows import first_rows
-from ...protocols.arrays import ArrayT, IntsT
+from ...protocols.arrays import ArrayT
 from ...protocols.found_annotation import FoundSpans
 from ...protocols.head import HeadInput, HeadModelT
 from .candidate_pairs import Pairs, interleave
 from .lookup_table import add_rows, lookup_table
+from .pair_prediction import predicted_logits
+from .places import DISTANCES, Places, RangesT
 from .range_max import range_max
 
-# tokens before the first and behind the second argument that count as context
-WINDOW = 5
-# upper bounds of the distances, in tokens, that share an embedding
-DISTANCES = np.array([0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50])
 # width of the types' embeddings
 TYPE_WIDTH = 16
-# pairs that are scored at once in prediction
-BLOCK = 2**14
 NONE = np.zeros(0, dtype="int64")
 
 
@@ -110,22 +105,27 @@ def n_outputs(model: HeadModelT) -> int:
 def forward(model: HeadModelT, X: HeadInput, is_train: bool) -> tuple[RelationScores, Any]:
     """RETURNS: The scores of the pairs in `X.prepared`, of which there are none without it, and backprop."""
     pairs = X.prepared if X.prepared is not None else no_pairs(X)
-    tokens, bp_tokens = model.get_ref("drop_tokens")(X.tokvecs.dataXd, is_train)
-    spans = Places.of(pairs)
-    entities, bp_entities = _entities(model, tokens, pairs, spans, is_train)
-    cues, bp_cues = _cues(model, tokens, is_train)
-    blocks = [slice(None)]
     if not is_train:
-        blocks = [slice(start, start + BLOCK) for start in range(0, max(len(pairs.first), 1), BLOCK)]
-    scored = [_score(model, entities, cues, pairs, spans, block, is_train) for block in blocks]
-    logits = scored[0][0] if len(scored) == 1 else model.ops.xp.concatenate([part for part, _ in scored])
+        return RelationScores(predicted_logits(model, X.tokvecs.dataXd, pairs), pairs), no_backprop
+    tokens, bp_tokens = model.get_ref("drop_tokens")(X.tokvecs.dataXd, is_train)
+    places = Places.of(pairs)
+    entities, bp_entities = _entities(model, tokens, pairs, places)
+    cues, bp_cues = _cues(model, tokens)
+    logits, bp_logits = _score(model, entities, cues, pairs, places)
 
     def backprop(d_scores: RelationScores) -> HeadInput:
-        d_entities, d_cues = scored[0][1](d_scores.logits)
+        d_entities, d_cues = bp_logits(d_scores.logits)
         d_tokens = bp_tokens(bp_entities(d_entities) + bp_cues(d_cues))
         return HeadInput([], Ragged(d_tokens, X.tokvecs.lengths), [])
 
     return RelationScores(logits, pairs), backprop
+
+
+def no_backprop(d_scores: RelationScores) -> HeadInput:
+    """Raise an error: nothing of a prediction is kept for backprop."""
+    raise RuntimeError(
+        "relation_extractor: there is no backprop after a prediction; run the network with is_train=True"
+    )
 
 
 def no_pairs(X: HeadInput) -> Pairs:
@@ -134,54 +134,18 @@ def no_pairs(X: HeadInput) -> Pairs:
     return Pairs(FoundSpans(NONE, NONE, NONE, NONE, ()), NONE, NONE, NONE, lengths, np.zeros_like(lengths))
 
 
-@dataclass
-class Places:
-    """Where entities and contexts are in the batch, in rows of its tokens.
-
-    starts, ends (IntsT): Of the entities, (n_entities,).
-    doc_starts, doc_ends (IntsT): Of their docs, (n_entities,).
-    """
-
-    starts: IntsT
-    ends: IntsT
-    doc_starts: IntsT
-    doc_ends: IntsT
-
-    @classmethod
-    def of(cls, pairs: Pairs) -> "Places":
-        """Get the places of the entities."""
-        docs = pairs.entities.docs
-        begins = first_rows(pairs.lengths)[docs]
-        return cls(begins + pairs.entities.starts, begins + pairs.entities.ends, begins, begins + pairs.lengths[docs])
-
-    def contexts(self, first: IntsT, second: IntsT) -> list[tuple[IntsT, IntsT]]:
-        """The ranges between two entities, before the first and behind the last of them, (n_pairs,) each."""
-        behind = np.maximum(self.ends[first], self.ends[second])
-        return [
-            (self.ends[first], self.starts[second]),
-            (np.maximum(self.starts[first] - WINDOW, self.doc_starts[first]), self.starts[first]),
-            (behind, np.minimum(behind + WINDOW, self.doc_ends[first])),
-        ]
-
-    def distances(self, first: IntsT, second: IntsT) -> IntsT:
-        """The rows of the distances in both directions, (2 * n_pairs,)."""
-        gaps = np.maximum(self.starts[second] - self.ends[first], 0)
-        buckets = np.searchsorted(DISTANCES, gaps)
-        return interleave(buckets, buckets + len(DISTANCES) + 1)
-
-
 def _entities(
-    model: HeadModelT, tokens: ArrayT, pairs: Pairs, places: Places, is_train: bool
+    model: HeadModelT, tokens: ArrayT, pairs: Pairs, places: Places
 ) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
     """RETURNS: What each entity adds to its pairs, (n_entities, 4 * width): A and U as head, B and V as tail; and
     backprop to the tokens.
     """
     xp, width = get_array_module(tokens), tokens.shape[1]
     first, last = xp.asarray(places.starts), xp.asarray(places.ends - 1)
-    largest, bp_largest = range_max(tokens, places.starts, places.ends, is_train=is_train)
-    types, bp_types = model.get_ref("types")(pairs.types, is_train)
+    largest, bp_largest = range_max(tokens, places.starts, places.ends, is_train=True)
+    types, bp_types = model.get_ref("types")(pairs.types, True)
     vectors = xp.hstack([tokens[first], tokens[last], largest, types])
-    Y, bp_Y = model.get_ref("entity")(vectors, is_train)
+    Y, bp_Y = model.get_ref("entity")(vectors, True)
 
     def backprop(dY: ArrayT) -> ArrayT:
         d_vectors = bp_Y(dY)
@@ -194,22 +158,22 @@ def _entities(
     return Y, backprop
 
 
-def _cues(model: HeadModelT, tokens: ArrayT, is_train: bool) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
+def _cues(model: HeadModelT, tokens: ArrayT) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
     """RETURNS: What the tokens say about the pairs around them, (n_tokens, width), and backprop."""
-    cues, bp_cues = model.get_ref("cues")(tokens, is_train)
+    cues, bp_cues = model.get_ref("cues")(tokens, True)
     active = cues > 0
     return cues * active, lambda dY: bp_cues(dY * active)
 
 
 def _score(
-    model: HeadModelT, entities: ArrayT, cues: ArrayT, pairs: Pairs, places: Places, block: slice, is_train: bool
+    model: HeadModelT, entities: ArrayT, cues: ArrayT, pairs: Pairs, places: Places
 ) -> tuple[ArrayT, Callable[[ArrayT], tuple[ArrayT, ArrayT]]]:
-    """RETURNS: Logits of some of the pairs (2 * n, n_outputs), and backprop to entities and cues."""
+    """RETURNS: Logits of the pairs (2 * n_pairs, n_outputs), and backprop to entities and cues."""
     xp, width = get_array_module(entities), cues.shape[1]
-    first, second = pairs.first[block], pairs.second[block]
+    first, second = pairs.first, pairs.second
     heads, tails = (xp.asarray(interleave(*both)) for both in ((first, second), (second, first)))
-    context, bp_context = _context(model, cues, places.contexts(first, second), is_train)
-    distance, bp_distance = model.get_ref("distance")(places.distances(first, second), is_train)
+    context, bp_context = _context(model, cues, places.contexts(first, second))
+    distance, bp_distance = model.get_ref("distance")(places.distances(first, second), True)
     as_head, as_tail = entities[:, : 2 * width][heads], entities[:, 2 * width :][tails]
     left, right = as_head[:, width:], as_tail[:, width:]
     units = xp.empty((len(heads), 2 * width), dtype=entities.dtype)
@@ -219,12 +183,12 @@ def _score(
     hidden += distance
     xp.maximum(hidden, 0.0, out=hidden)
     xp.multiply(left, right, out=units[:, width:])
-    features, bp_features = model.get_ref("drop_hidden")(units, is_train)
-    logits, bp_logits = model.get_ref("output")(features, is_train)
+    features, bp_features = model.get_ref("drop_hidden")(units, True)
+    logits, bp_logits = model.get_ref("output")(features, True)
     n_types = len(model.attrs["types"]) + 1
     one, other = pairs.types[first], pairs.types[second]
     rows = interleave(one * n_types + other, other * n_types + one)
-    bias, bp_bias = model.get_ref("type_bias")(rows, is_train)
+    bias, bp_bias = model.get_ref("type_bias")(rows, True)
 
     def backprop(d_logits: ArrayT) -> tuple[ArrayT, ArrayT]:
         bp_bias(d_logits)
@@ -238,11 +202,9 @@ def _score(
     return logits + bias, backprop
 
 
-def _context(
-    model: HeadModelT, cues: ArrayT, ranges: list[tuple[IntsT, IntsT]], is_train: bool
-) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
+def _context(model: HeadModelT, cues: ArrayT, ranges: list[RangesT]) -> tuple[ArrayT, Callable[[ArrayT], ArrayT]]:
     """RETURNS: What the contexts add to both directions of each pair, (n_pairs, 2 * width), and backprop to cues."""
     starts, ends = (np.stack(edges, axis=1).reshape(-1) for edges in zip(*ranges, strict=True))
-    pooled, bp_pooled = range_max(cues, starts, ends, is_train=is_train)
-    Y, bp_Y = model.get_ref("context")(pooled.reshape(-1, len(ranges) * cues.shape[1]), is_train)
+    pooled, bp_pooled = range_max(cues, starts, ends, is_train=True)
+    Y, bp_Y = model.get_ref("context")(pooled.reshape(-1, len(ranges) * cues.shape[1]), True)
     return Y, lambda dY: bp_pooled(bp_Y(dY).reshape(pooled.shape))

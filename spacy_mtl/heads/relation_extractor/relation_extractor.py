@@ -45,7 +45,7 @@ from .decoded_relations import FoundRelations
 from .entity_source import gold_spans, mixed, spans_of
 from .gold_faults import find_fault, warn_of_lost
 from .gold_rows import gold_rows
-from .likely_relations import calibrated_labels, certainty_of, likely_labels, only_in_text_order
+from .likely_relations import calibrated_labels, certainty_of, likely_labels, may_hold, only_in_text_order
 from .lookup_table import grown_table
 from .pair_network import RelationScores, n_outputs, pair_network
 from .relation_evidence import relation_evidence
@@ -330,16 +330,19 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
         return losses / n_units, RelationScores(d_scores, pairs)
 
     def get_teacher_loss(self, teacher: RelationScores, scores: RelationScores) -> tuple[float, RelationScores]:
-        """Cross-entropy against the teacher's probabilities of the same pairs, over the labels that the teacher has."""
+        """Cross-entropy against the teacher's probabilities of the same pairs, over the labels that the teacher has.
+        Directions that the types left no label for have no loss.
+        """
         target = probabilities_of(self._mutual(teacher.logits), exclusive=self.exclusive)
         old = self._mutual(old_scores(scores.logits, teacher.logits))
-        loss, d_old = teacher_losses(target, old, exclusive=self.exclusive)
+        loss, d_old = teacher_losses(target, old, exclusive=self.exclusive, known=teacher.pairs.possible)
         n_units = max(int(scores.pairs.lengths.sum()), 1)
         d_old = self._mutual(d_old / n_units)
         return loss / n_units, RelationScores(with_new_labels(d_old, scores.logits), scores.pairs)
 
     def decode(self, docs: Sequence[Doc], scores: RelationScores) -> FoundRelations:
         """The relations that are likely enough, or the likeliest of each directed pair if labels are exclusive."""
+        scores = self._worth_deciding(scores)
         pairs = scores.pairs
         probabilities, holds = self._decided(scores)
         rows, labels = np.nonzero(holds)
@@ -517,9 +520,9 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
     def _pairs(self, docs: Sequence[Doc], entities: FoundSpans) -> Pairs:
         """The pairs of entities that any label can hold between."""
         pairs = self._all_pairs(docs, entities)
-        possible: ArrayT = self.constraints.table(self.model.attrs).any(axis=2)
-        first, second = pairs.types[pairs.first], pairs.types[pairs.second]
-        return pairs.only(possible[first, second] | possible[second, first])
+        possible = self.constraints.table(self.model.attrs).any(pairs.types[pairs.heads], pairs.types[pairs.tails])
+        pairs.possible, kept = possible, possible[::2] | possible[1::2]
+        return pairs if kept.all() else pairs.only(kept)
 
     def _all_pairs(self, docs: Sequence[Doc], entities: FoundSpans) -> Pairs:
         """The pairs of entities that are near enough."""
@@ -540,8 +543,7 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
 
     def _allowed(self, pairs: Pairs) -> BoolsT:
         """Which labels each directed pair can have, (2 * n_pairs, n_labels)."""
-        allowed: BoolsT = self.constraints.table(self.model.attrs)[pairs.types[pairs.heads], pairs.types[pairs.tails]]
-        return allowed
+        return self.constraints.table(self.model.attrs).labels(pairs.types[pairs.heads], pairs.types[pairs.tails])
 
     def _gold(self, examples: Sequence[Example], pairs: Pairs) -> FloatsT:
         """The gold labels of each directed pair, (2 * n_pairs, n_labels): 1, 0, or NaN where they are missing."""
@@ -592,6 +594,21 @@ class RelationExtractor(DecidedByVerdicts, ModelLabels):
             )
         probabilities, holds = probabilities * kept, holds & kept
         return probabilities, only_in_text_order(holds, self._symmetric_columns()) if in_text_order else holds
+
+    def _worth_deciding(self, scores: RelationScores) -> RelationScores:
+        """The pairs that can have a relation by their logits alone, which most have not. Candidates among which one is
+        to be chosen are decided together, so all of them stay.
+        """
+        pairs = scores.pairs
+        if pairs.prior is not None:
+            return scores
+        logits: ArrayT = to_numpy(scores.logits)
+        mutual: ArrayT = self._mutual(logits)
+        likely = may_hold(mutual, exclusive=self.exclusive, threshold=self.threshold)
+        if pairs.possible is not None:
+            likely &= pairs.possible
+        kept = likely[::2] | likely[1::2]
+        return RelationScores(logits[np.repeat(kept, 2)], pairs.only(kept))
 
     def _likely(self, scores: RelationScores) -> tuple[NDArray[np.float64], BoolsT]:
         """The probability of each label of each directed pair, given the types of its candidates, and whether it would

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from thinc.util import get_array_module
 
 from ...layers.softmax import log_softmax, sigmoid, softmax, softplus
-from ...protocols.arrays import ArrayT
+from ...protocols.arrays import ArrayT, BoolsT
 
 
 def average_directions(values: ArrayT, columns: Sequence[int]) -> ArrayT:
@@ -42,17 +43,25 @@ def gold_losses(gold: ArrayT, logits: ArrayT, allowed: ArrayT, *, exclusive: boo
     return -float((whole * log_probabilities * rows).sum()), (softmax(masked) - whole) * rows
 
 
-def teacher_losses(target: ArrayT, logits: ArrayT, *, exclusive: bool) -> tuple[float, ArrayT]:
+def teacher_losses(
+    target: ArrayT, logits: ArrayT, *, exclusive: bool, known: BoolsT | None = None
+) -> tuple[float, ArrayT]:
     """Compute the sum of the cross-entropies in nats against a teacher's probabilities, and its gradient.
 
     target (Floats2d): The teacher's probabilities, (n_rows, n_outputs).
     logits (Floats2d): (n_rows, n_outputs).
+    known (BoolsT | None): The rows that the teacher has scored, (n_rows,), in main memory; None for all. Others have no
+        loss.
     """
     if exclusive:
-        loss = -(target * log_softmax(logits)).sum(dtype="d")
+        loss = -(target * log_softmax(logits))
     else:
-        loss = (softplus(logits) - target * logits).sum(dtype="d")
-    return float(loss), probabilities_of(logits, exclusive=exclusive) - target
+        loss = softplus(logits) - target * logits
+    gradient = probabilities_of(logits, exclusive=exclusive) - target
+    if known is not None:
+        factor = get_array_module(logits).asarray(known)[:, None]
+        loss, gradient = loss * factor, gradient * factor
+    return float(loss.sum(dtype="d")), gradient
 
 
 def probabilities_of(logits: ArrayT, *, exclusive: bool) -> ArrayT:

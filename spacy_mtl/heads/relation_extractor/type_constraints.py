@@ -7,7 +7,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ...gold_relations import read_relations
-from ...protocols.arrays import BoolsT
+from ...protocols.arrays import BoolsT, IntsT
 
 # label, type of the head, type of the tail
 TripleT = tuple[str, str, str]
@@ -27,6 +27,7 @@ class TypeConstraints:
         self.types = types
         self.given = read_types(types)
         self.symmetric = symmetric
+        self._last: tuple[tuple[list[Any], ...], TypeTable] | None = None
 
     def see(self, docs: Iterable[Doc], attrs: dict[str, Any], *, key: str, entities_key: str | None) -> None:
         """Note which label has which types in gold docs. Seeing a doc again changes nothing.
@@ -45,14 +46,39 @@ class TypeConstraints:
         if len(seen) > size:
             attrs["seen"] = sorted(map(list, seen))
 
-    def table(self, attrs: Mapping[str, Any]) -> BoolsT:
-        """Make the table of what is possible, see `allowed_labels`.
+    def table(self, attrs: Mapping[str, Any]) -> "TypeTable":
+        """Get the table of what is possible. It is made again only if an attribute has changed.
 
         attrs (Mapping[str, Any]): The attributes of the network: "labels", "types" and "seen".
         """
-        triples, labels = attrs["seen"] if self.given is None else self.given, attrs["labels"]
-        closed = labels if self.types == "seen" else [label for label, *_ in self.given or ()]
-        return allowed_labels(triples, attrs["types"], labels, symmetric=self.symmetric, closed=closed)
+        triples, types, labels = attrs["seen"] if self.given is None else self.given, attrs["types"], attrs["labels"]
+        made_of = (list(triples), list(types), list(labels))
+        last = self._last
+        if last is None or last[0] != made_of:
+            closed = labels if self.types == "seen" else [label for label, *_ in self.given or ()]
+            made = TypeTable(allowed_labels(triples, types, labels, symmetric=self.symmetric, closed=closed))
+            last = self._last = (made_of, made)
+        return last[1]
+
+
+class TypeTable:
+    """What is possible between a head and a tail of given types, looked up for many pairs at once.
+
+    allowed (BoolsT): See `allowed_labels`.
+    """
+
+    def __init__(self, allowed: BoolsT) -> None:
+        self._n_types = len(allowed)
+        self._labels = allowed.reshape(self._n_types**2, -1)
+        self._any = self._labels.any(axis=1)
+
+    def labels(self, heads: IntsT, tails: IntsT) -> BoolsT:
+        """The labels that are possible, (n_rows, n_labels). heads, tails: rows of the types, (n_rows,)."""
+        return self._labels.take(heads * self._n_types + tails, axis=0)
+
+    def any(self, heads: IntsT, tails: IntsT) -> BoolsT:
+        """Whether a label is possible, (n_rows,). heads, tails: rows of the types, (n_rows,)."""
+        return self._any.take(heads * self._n_types + tails)
 
 
 def read_types(types: TypesT) -> list[TripleT] | None:

@@ -272,9 +272,15 @@ def test_given_types_hold_from_the_start():
         ("in", "LOC", "LOC", True),
         ("near", "LOC", "LOC", True),
     ]:
-        assert table[types[head_type], types[tail_type], head.labels.index(label)] == expected
-    assert table[0].all()
-    assert table[:, 0].all()
+        rows = np.array([types[head_type]]), np.array([types[tail_type]])
+        assert table.labels(*rows)[0, head.labels.index(label)] == expected
+        assert table.any(*rows) == [True]  # any types may have the label that is not named
+    unknown, every = np.zeros(len(types) + 1, dtype="int64"), np.arange(len(types) + 1)
+    assert table.labels(unknown, every).all()
+    assert table.labels(every, unknown).all()
+    assert head.constraints.table(head.model.attrs) is table
+    head.model.attrs["labels"] = [*head.labels, "new"]
+    assert head.constraints.table(head.model.attrs).labels(every, every)[:, -1].all()
 
 
 def test_types_seen_later_in_training_are_allowed_then():
