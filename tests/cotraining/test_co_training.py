@@ -150,6 +150,7 @@ def test_the_report_is_written(done, paths):
     assert written == json.loads(json.dumps(report.as_json()))
     assert written["model"] == report.best_round.best.model
     assert written["settings"] == {
+        "calibrated": None,
         "rounds": 2,
         "threshold": THRESHOLD,
         "thresholds": {},
