@@ -119,19 +119,13 @@ def mean(path: str, pipelines: Sequence[Language]) -> Language:
 
 def calibrated_heads(pipelines: Sequence[Language]) -> list[str]:
     """The heads that are calibrated in one of the pipelines."""
-    pipes: list[tuple[str, Any]] = pipelines[0].components
-    held = {
-        component: {key: None for key in pipe.heads if any(is_calibrated(nlp, component, key) for nlp in pipelines)}
-        for component, pipe in pipes
-        if isinstance(pipe, HasHeads)
-    }
+    held: dict[str, dict[str, None]] = {}
+    for nlp in pipelines:
+        pipes: list[tuple[str, Any]] = nlp.components
+        for component, pipe in pipes:
+            heads = pipe.heads.items() if isinstance(pipe, HasHeads) else ()
+            held.setdefault(component, {}).update({key: None for key, head in heads if calibration_of(head.model)})
     return list(unambiguous(held))
-
-
-def is_calibrated(nlp: Language, component: str, head: str) -> bool:
-    """Whether a head is."""
-    pipe: Any = nlp.get_pipe(component)
-    return bool(calibration_of(pipe.heads[head].model))
 
 
 def load(path: str) -> Language:

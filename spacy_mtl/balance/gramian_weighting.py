@@ -64,17 +64,15 @@ class GramianWeighting(ABC):
 
     def merge(self, gradients: Mapping[str, Floats2d], step: Step) -> Floats2d:
         """The weighted sum, (n_tokens, width)."""
-        if self.compares(gradients, step):
-            self.last_factors = self.factors(gradients, step)
-            if self.every > 1:
-                self.kept[frozenset(gradients)] = self.last_factors
-        else:
-            self.last_factors = self.kept[frozenset(gradients)]
+        heads = frozenset(gradients)
+        if self.compares(heads, step):
+            self.kept[heads] = self.factors(gradients, step)
+        self.last_factors = self.kept[heads]
         return weighted_sum(gradients, self.last_factors)
 
     def compares(self, heads: Iterable[str], step: Step) -> bool:
         """Whether the gradients of these heads are compared in this step."""
-        return self.every == 1 or frozenset(heads) not in self.kept or is_sampled(step.number, self.every)
+        return frozenset(heads) not in self.kept or is_sampled(step.number, self.every)
 
     def get_state(self) -> dict[str, Any]:
         """The factors that are kept, by head, of each set of heads."""

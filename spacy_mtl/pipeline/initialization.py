@@ -64,6 +64,7 @@ def collect_labels(head: HasLabels, examples: Sequence[Example]) -> None:
     head.collect_labels(examples)
     if before and isinstance(head, KeepsPlaces):
         head.put_first(before)
+        return
     for label in before:
         head.add_label(label)
 
